@@ -1,0 +1,80 @@
+"""The ``auditsvc`` command: a lazy group, so that ``--help`` and small commands do not load the service.
+
+Data goes to standard output, messages to standard error. Exit codes: 0 fine, 1 a finding or failed check, 2 usage,
+3 a dependency is down; ``verify`` has its own, see ``auditsvc verify --help``.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+
+import click
+
+from auditsvc import __version__
+from auditsvc.errors import EXIT_USAGE, AuditError
+
+COMMANDS: Mapping[str, str] = {
+    "serve": "Run ingest workers and the core process until told to stop.",
+    "init": "Make keys, databases and the three administrators.",
+    "push": "Send a log file to a running service, resumable.",
+    "verify": "Check reports and archives offline.",
+    "policy": "Lint, test, explain and put policies in force.",
+    "catalog": "Check a catalogue and put it in force.",
+    "source": "Log sources and their API keys.",
+    "ledger": "Look at the log, its checkpoints, proofs and archive.",
+    "event": "Search events and show one with its proof.",
+    "alert": "List, acknowledge and close alerts.",
+    "report": "Make, list and fetch reports.",
+    "account": "People and their roles.",
+    "reindex": "Rebuild the event store from the archive.",
+}
+"""Command name to its one-line help; the module is ``auditsvc.cli.<name>`` and holds ``command``."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, importing its module; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"auditsvc.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command list from the table, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="auditsvc")
+def cli() -> None:
+    """Tamper-evident access logs, policy checks and signed audit reports.
+
+    Settings come from AUDITSVC_* in the environment and from the TOML file named by AUDITSVC_CONFIG; see
+    docs/settings.md.
+    """
+
+
+def main() -> None:
+    """Run the command line; an :class:`AuditError` becomes one line on standard error and its exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except AuditError as err:
+        click.echo(f"auditsvc: {err.message} [{err.code}]", err=True)
+        sys.exit(err.exit_code)
+    except click.ClickException as err:
+        err.show()
+        sys.exit(EXIT_USAGE)
+    except click.Abort:
+        click.echo("auditsvc: stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,129 @@
+"""One error root with stable codes, and the one table from a code to its HTTP status and exit code.
+
+A code is documented in ``docs/errors.md`` and is the same in the API, the console, the command line and the logs.
+Texts are lower case, without a final stop, with input in backticks; they say what was wrong, where, what was
+expected, what was got and, where the reader can act, what to do next.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+EXIT_OK = 0
+EXIT_FINDING = 1
+EXIT_USAGE = 2
+EXIT_DEPENDENCY = 3
+
+
+class AuditError(Exception):
+    """Any failure a person or program is told about.
+
+    Attributes:
+        code: stable name, a key of :data:`CODES`.
+        message: one sentence for the person who has to act.
+        context: what the message speaks of, for programs; JSON-serialisable values only.
+    """
+
+    def __init__(self, code: str, message: str, **context: Any) -> None:
+        """Make an error of a registered ``code``; an unregistered code is a programming error."""
+        if code not in CODES:
+            raise KeyError(f"unregistered error code {code}")
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.context = context
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that answers this error."""
+        return CODES[self.code].http_status
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that ends with this error."""
+        return CODES[self.code].exit_code
+
+
+class InputError(AuditError):
+    """What came in from outside is not of the documented form."""
+
+
+class PolicyError(AuditError):
+    """A policy, condition or catalogue document is wrong; carries file, line and column."""
+
+
+class LogError(AuditError):
+    """The ledger, its archive or a proof is not as it must be."""
+
+
+class SigningError(AuditError):
+    """A key is missing or unusable, or a signature does not hold."""
+
+
+class StorageError(AuditError):
+    """A database, index or disk did not do what was asked."""
+
+
+class AuthError(AuditError):
+    """The caller is unknown or may not do this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a document or a body, with its place.
+
+    ``line`` and ``column`` are 1-based; 0 stands for "the document as a whole".
+    """
+
+    file: str
+    line: int
+    column: int
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return ``file:line:column: message [code]``, which editors can jump to."""
+        return f"{self.file}:{self.line}:{self.column}: {self.message} [{self.code}]"
+
+
+class DocumentError(PolicyError):
+    """One or more problems in documents, collected so that an author sees all at once."""
+
+    def __init__(self, code: str, problems: Sequence[Problem]) -> None:
+        """Collect ``problems``, at least one."""
+        self.problems = tuple(problems)
+        text = "\n".join(str(problem) for problem in self.problems)
+        super().__init__(code, text, problems=[str(problem) for problem in self.problems])
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInfo:
+    """What an error code answers with."""
+
+    http_status: int
+    exit_code: int
+    meaning: str
+
+
+CODES: Mapping[str, CodeInfo] = MappingProxyType(
+    {
+        # settings and documents
+        "settings_invalid": CodeInfo(500, EXIT_USAGE, "a setting is unknown or has a value that cannot be used"),
+        "document_invalid": CodeInfo(422, EXIT_FINDING, "a YAML document does not follow its schema"),
+        # input
+        "input_invalid": CodeInfo(422, EXIT_USAGE, "a value is not of the documented form"),
+        "json_invalid": CodeInfo(422, EXIT_FINDING, "a record is not valid JSON"),
+        "field_invalid": CodeInfo(422, EXIT_FINDING, "a field is unknown, missing, of the wrong type or out of bounds"),
+        "field_unknown": CodeInfo(422, EXIT_FINDING, "there is no field of this name"),
+        "time_invalid": CodeInfo(422, EXIT_FINDING, "a time is not RFC 3339 with an offset, or out of range"),
+        "address_invalid": CodeInfo(422, EXIT_FINDING, "an IP address is not valid"),
+        "not_found": CodeInfo(404, EXIT_FINDING, "there is nothing under this name"),
+        "conflict": CodeInfo(409, EXIT_FINDING, "the thing is not in the state this act needs"),
+        # auth
+        "unauthenticated": CodeInfo(401, EXIT_FINDING, "no valid credential was given"),
+        "forbidden": CodeInfo(403, EXIT_FINDING, "the credential does not allow this"),
+        # storage
+        "storage_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "a database, index or disk cannot be used now"),
+    }
+)

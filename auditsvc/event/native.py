@@ -1,0 +1,229 @@
+"""Native JSON, the product's own input form: a strict struct made from the field catalogue, and its way to a flat event.
+
+Order of checks for one record: JSON syntax and types, unknown and missing fields (msgspec, in one pass), then the
+values msgspec cannot check: times, addresses, number ranges, characters no database takes. The first failure is the
+error, because what follows it cannot be trusted.
+"""
+
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from auditsvc.errors import InputError
+from auditsvc.event.fields import FIELDS, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, Field, Kind, Level
+from auditsvc.event.model import Event
+from auditsvc.event.time import parse_time_ns
+
+MAX_INTEGER = 2**53
+"""Largest magnitude of an integer from outside: what every JSON reader keeps exact."""
+
+_KEY = re.compile(rb'"\s*:')
+_Keyword = Annotated[str, Meta(max_length=MAX_KEYWORD)]
+_Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+_Integer = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+_TYPES: dict[Kind, Any] = {
+    Kind.KEYWORD: _Keyword,
+    Kind.TEXT: _Text,
+    Kind.INTEGER: _Integer,
+    Kind.NUMBER: float,
+    Kind.BOOLEAN: bool,
+    Kind.TIME: _Keyword,
+    Kind.IP: _Keyword,
+}
+
+
+def _input_type(field: Field) -> Any:
+    """Return the type msgspec checks an input field against."""
+    if field.kind is Kind.ENUM:
+        return _optional(field, Literal[field.values])
+    if field.multi:
+        return _optional(field, Annotated[list[_Keyword], Meta(max_length=MAX_ITEMS)])
+    return _optional(field, _TYPES[field.kind])
+
+
+def _optional(field: Field, kind: Any) -> Any:
+    """Return ``kind``, with null and absence allowed unless the field is a must."""
+    return kind if field.level is Level.MUST else kind | None | UnsetType
+
+
+def _define_group(name: str, members: list[tuple[str, Any, bool]]) -> type[Struct]:
+    """Return the struct of one nesting level; members are (key, type, required)."""
+    spec = [(key, kind) if required else (key, kind, UNSET) for key, kind, required in members]
+    return msgspec.defstruct(name, spec, forbid_unknown_fields=True, kw_only=True, frozen=True)
+
+
+def _define_event() -> tuple[type[Struct], list[tuple[str, str]], list[tuple[str, list[tuple[str, str]]]]]:
+    """Return the struct, its scalar members as (attribute, short name), and its groups with theirs."""
+    top: list[tuple[str, Any, bool]] = []
+    grouped: dict[str, list[tuple[str, Any, bool]]] = {}
+    for field in FIELDS:
+        if not field.is_input:
+            continue
+        group, _, key = field.name.rpartition(".")
+        member = (key, _input_type(field), field.level is Level.MUST)
+        (grouped.setdefault(group, []) if group else top).append(member)
+    grouped["subject"].append(
+        ("id", _Keyword | Annotated[list[_Keyword], Meta(max_length=MAX_ITEMS)] | None | UnsetType, False)
+    )
+    scalars = [(key, key) for key, _, _ in top]
+    groups = []
+    for group, members in grouped.items():
+        required = any(must for _, _, must in members)
+        struct = _define_group(f"Native{group.title()}", members)
+        top.append((group, struct if required else struct | None | UnsetType, required))
+        groups.append((group, [(key, f"{group}.{key}") for key, _, _ in members]))
+    top.append(("labels", dict[_Keyword, _Keyword] | None | UnsetType, False))
+    return _define_group("NativeEvent", top), scalars, groups
+
+
+NativeEvent, _SCALARS, _GROUPS = _define_event()
+_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(NativeEvent)
+_TIMES = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.TIME)
+_ADDRESSES = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.IP)
+
+HashSubject = Callable[[str], str]
+"""Takes a data subject's plain number, gives ``<key id>:<hex>`` of its keyed hash."""
+
+
+def decode_native(record: bytes) -> Struct:
+    """Return the checked struct of one JSON object.
+
+    Raises:
+        InputError: ``json_invalid`` for broken JSON or a duplicate key, ``field_invalid`` for an unknown or missing
+            field, a wrong type or a value out of bounds; the text names field, expected and got.
+    """
+    try:
+        struct: Struct = _DECODER.decode(record)
+    except msgspec.ValidationError as err:
+        raise InputError("field_invalid", _explain(str(err))) from err
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        raise InputError("json_invalid", f"not valid JSON: {err}") from err
+    return struct
+
+
+def read_native(record: bytes, hash_subject: HashSubject) -> Event:
+    """Return the flat event of one native JSON object, not yet enriched.
+
+    ``subject.id`` is replaced by ``subject.hash`` through ``hash_subject``. A missing ``id`` is derived from the record's
+    bytes and flagged ``derived_id``.
+
+    Raises:
+        InputError: as :func:`decode_native`; ``time_invalid`` and ``address_invalid`` for such values.
+    """
+    struct = decode_native(record)
+    event = flatten(struct)
+    refuse_duplicate_keys(record, _count_keys(struct, event))
+    normalise(event, hash_subject)
+    if event.get("id") is None:
+        event["id"] = hashlib.sha256(record).hexdigest()[:32]
+        event["quality"] = ["derived_id"]
+    return event
+
+
+def flatten(struct: Any) -> Event:
+    """Return the struct's present members under their short names, values as received."""
+    event: Event = {}
+    for key, name in _SCALARS:
+        value = getattr(struct, key)
+        if value is not UNSET:
+            event[name] = value
+    for group, members in _GROUPS:
+        inner = getattr(struct, group)
+        if inner is UNSET or inner is None:
+            continue
+        for key, name in members:
+            value = getattr(inner, key)
+            if value is not UNSET:
+                event[name] = value
+    labels = struct.labels
+    if labels:
+        for key, value in labels.items():
+            event[f"labels.{key}"] = value
+    return event
+
+
+def _count_keys(struct: Any, event: Event) -> int:
+    """Return how many keys the record's objects had if none stood twice."""
+    groups = sum(getattr(struct, group) is not UNSET for group, _ in _GROUPS)
+    return len(event) + groups + (struct.labels is not UNSET)
+
+
+def refuse_duplicate_keys(record: bytes, expected: int) -> None:
+    """Raise ``InputError`` (``json_invalid``) when an object of the record has a key twice.
+
+    Counting what looks like a key is cheap and never counts too few; only when it finds other than ``expected`` keys
+    is the record parsed again, slowly, to be sure.
+    """
+    if len(_KEY.findall(record)) == expected:
+        return
+    json.loads(record, object_pairs_hook=_refuse_pairs)
+
+
+def _refuse_pairs(pairs: list[tuple[str, Any]]) -> None:
+    """Raise for a repeated key."""
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise InputError("json_invalid", f"duplicate key `{key[:64]}`")
+        seen.add(key)
+
+
+def normalise(event: Event, hash_subject: HashSubject) -> None:
+    """Turn times and addresses into their canonical values and plain subject numbers into hashes, in place.
+
+    Raises:
+        InputError: ``time_invalid`` or ``address_invalid``, naming the field.
+    """
+    for name in _TIMES:
+        text = event.get(name)
+        if isinstance(text, str):
+            event[name] = _parse_named_time(name, text)
+    for name in _ADDRESSES:
+        text = event.get(name)
+        if isinstance(text, str):
+            event[name] = parse_address(name, text)
+    plain: Any = event.pop("subject.id", None)
+    if plain is not None:
+        numbers = [plain] if isinstance(plain, str) else plain
+        hashes = [hash_subject(number) for number in numbers]
+        known = event.get("subject.hash")
+        event["subject.hash"] = [*known, *hashes] if isinstance(known, list) else hashes
+    event.setdefault("side", "gateway")
+
+
+def _parse_named_time(name: str, text: str) -> int:
+    """Return the time, with the field's name in the error."""
+    try:
+        return parse_time_ns(text)
+    except InputError as err:
+        raise InputError("time_invalid", f"{name}: {err.message}") from err
+
+
+@lru_cache(maxsize=65536)
+def parse_address(name: str, text: str) -> str:
+    """Return the canonical text of an IPv4 or IPv6 address, IPv4-mapped ones as IPv4.
+
+    Raises:
+        InputError: ``address_invalid``, naming the field.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as err:
+        raise InputError("address_invalid", f"{name}: expected an IPv4 or IPv6 address, got `{text[:64]}`") from err
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _explain(text: str) -> str:
+    """Return msgspec's sentence with the place first: ``interface.id: expected `str`, got `int```."""
+    sentence, separator, place = text.partition(" - at `$")
+    sentence = sentence[:1].lower() + sentence[1:]
+    where = place.rstrip("`").lstrip(".")
+    return f"{where}: {sentence}" if separator and where else sentence

@@ -1,0 +1,68 @@
+"""Instants as integers: nanoseconds since 1970-01-01T00:00:00Z, from and to RFC 3339 text."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from auditsvc.errors import InputError
+
+NS = 1_000_000_000
+MIN_TIME_NS = 0
+"""1970-01-01T00:00:00Z, inclusive."""
+MAX_TIME_NS = 7_258_118_400 * NS
+"""2200-01-01T00:00:00Z, exclusive: inside 64-bit nanoseconds, beyond any real log."""
+
+_RFC3339 = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_time_ns(text: str) -> int:
+    """Return the nanoseconds of an RFC 3339 date-time; digits beyond nanoseconds are cut.
+
+    Raises:
+        InputError: ``time_invalid`` for anything else, for a missing offset and for a time outside
+            ``[1970-01-01, 2200-01-01)``.
+    """
+    match = _RFC3339.match(text)
+    if match is None:
+        raise InputError(
+            "time_invalid", f"expected RFC 3339 with an offset such as 2026-11-22T19:31:54+08:00, got `{text[:64]}`"
+        )
+    day, clock, fraction, offset = match.groups()
+    try:
+        instant = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}")
+    except ValueError as err:
+        raise InputError("time_invalid", f"no such time: `{text[:64]}`") from err
+    return check_time_ns(count_ns(instant) + int((fraction or "0").ljust(9, "0")), text)
+
+
+def count_ns(instant: datetime) -> int:
+    """Return the nanoseconds of an aware instant, exact to its microseconds."""
+    delta: timedelta = instant - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * NS + delta.microseconds * 1_000
+
+
+def check_time_ns(value: int, text: object) -> int:
+    """Return ``value`` if it is in range, else raise ``InputError`` (``time_invalid``) naming ``text``."""
+    if not MIN_TIME_NS <= value < MAX_TIME_NS:
+        raise InputError("time_invalid", f"outside 1970 to 2199: `{str(text)[:64]}`")
+    return value
+
+
+def format_time_ns(value: int) -> str:
+    """Return RFC 3339 in UTC with ``Z`` and as many of 0, 3, 6 or 9 fraction digits as the value needs."""
+    seconds, fraction = divmod(value, NS)
+    base = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    if fraction == 0:
+        return base + "Z"
+    digits = f"{fraction:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{base}.{digits}Z"
+
+
+def to_datetime(value: int) -> datetime:
+    """Return the aware UTC instant, cut to microseconds."""
+    seconds, fraction = divmod(value, NS)
+    return _EPOCH + timedelta(seconds=seconds, microseconds=fraction // 1_000)

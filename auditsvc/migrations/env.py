@@ -1,0 +1,9 @@
+"""Alembic's entry point; called only by :func:`auditsvc.database.migrate`, which hands over its connection."""
+
+from alembic import context
+
+from auditsvc.database import Base
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+with context.begin_transaction():
+    context.run_migrations()
