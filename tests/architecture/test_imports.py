@@ -9,8 +9,8 @@ PACKAGE = ROOT / "auditsvc"
 
 LAYERS = {
     "": 0, "errors": 0, "clock": 0, "ids": 0, "settings": 0, "logs": 0,
-    "document": 1, "database": 1, "event": 1, "migrations": 1,
-    "condition": 2, "catalog": 2, "ledger": 2,
+    "document": 1, "database": 1, "event": 1,
+    "migrations": 2, "condition": 2, "catalog": 2, "ledger": 2,
     "policy": 3, "ingest": 3, "store": 3, "auth": 3,
     "alerts": 4, "engine": 4, "reports": 4,
     "api": 5, "console": 5, "cli": 5,
