@@ -195,8 +195,8 @@ def parse_bundle(data: bytes) -> Bundle:
         bundle = build_bundle(files)
     except (ValueError, AttributeError, TypeError) as err:
         raise InputError("input_invalid", "bundle: not a JSON object of texts") from err
-    if bundle.data != data:
-        raise InputError("input_invalid", "bundle: not in canonical form")
+    if bundle.data != data or not all(isinstance(text, str) for text in files.values()):
+        raise InputError("input_invalid", "bundle: not texts in canonical form")
     return bundle
 
 

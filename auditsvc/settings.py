@@ -34,9 +34,13 @@ class Settings:
     checkpoint_file: Path | None = None
     """Append-only file of signed checkpoints, best on another volume; default ``data_dir/checkpoints.log``."""
     console_host: str = "127.0.0.1"
+    """Address the console and the API listen on."""
     console_port: int = 8470
+    """Port of the console and the API."""
     ingest_host: str = "127.0.0.1"
+    """Address the ingest workers listen on; best in another network than the console."""
     ingest_port: int = 8471
+    """Port of the ingest workers."""
     ingest_workers: int = 2
     """Ingest worker processes."""
     ingest_threads: int = 32
@@ -50,18 +54,25 @@ class Settings:
     duplicate_horizon_days: int = 7
     """How long the same body from the same source gets its first receipt."""
     duckdb_memory_limit: str = "4GB"
+    """Most memory the embedded event store takes."""
     duckdb_threads: int = 2
+    """Threads of the embedded event store."""
     time_zone: str = "Asia/Shanghai"
     """IANA zone of days, hours and printed times in console and reports."""
     default_language: Literal["zh", "en"] = "zh"
+    """Language of the console before a person chooses one."""
     argon2_memory_kib: int = 65536
+    """Memory of one password hash, in KiB."""
     argon2_time_cost: int = 3
+    """Passes of one password hash."""
     argon2_parallelism: int = 4
+    """Lanes of one password hash."""
     session_minutes: int = 30
     """Idle minutes after which a person has to sign in again."""
     secure_cookies: bool = False
     """Set when the console is reached over HTTPS."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
     worker_slot: int = -1
     """Number of this ingest worker's segment; -1 takes the first free one."""
 

@@ -100,7 +100,9 @@ def main() -> int:
         if "--check" not in sys.argv:
             path.write_text(text, encoding="utf-8")
     if stale:
-        print("written: " + ", ".join(stale) if "--check" not in sys.argv else "differ from the code: " + ", ".join(stale))
+        print(
+            "written: " + ", ".join(stale) if "--check" not in sys.argv else "differ from the code: " + ", ".join(stale)
+        )
     return 1 if stale and "--check" in sys.argv else 0
 
 
