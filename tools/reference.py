@@ -6,6 +6,7 @@
 import ast
 import sys
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +52,7 @@ def build_settings() -> str:
     source = ast.parse((ROOT / "auditsvc" / "settings.py").read_text(encoding="utf-8"))
     body = next(node.body for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
     meanings: dict[str, str] = {}
-    for node, following in zip(body, body[1:], strict=False):
+    for node, following in pairwise(body):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             text = following.value if isinstance(following, ast.Expr) else None
             described = isinstance(text, ast.Constant) and isinstance(text.value, str)
