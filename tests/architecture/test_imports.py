@@ -14,7 +14,7 @@ LAYERS = {
     "policy": 3, "ingest": 3, "store": 3, "auth": 3,
     "alerts": 4, "engine": 4, "reports": 4,
     "api": 5, "console": 5, "cli": 5,
-    "app": 6,
+    "app": 6, "__main__": 6,
 }  # fmt: skip
 
 SIDEWAYS = {("engine", "alerts"), ("reports", "alerts"), ("cli", "app")}

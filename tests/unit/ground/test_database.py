@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from auditsvc.database import UtcDateTime, begin_write, migrate, open_engine
 
@@ -47,9 +48,13 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'a.db'}")
     with begin_write(engine) as connection:
         connection.execute(text("create table n (v integer)"))
-    with pytest.raises(RuntimeError), begin_write(engine) as connection:
+
+    def write_and_fail(connection: Connection) -> None:
         connection.execute(text("insert into n values (1)"))
-        raise RuntimeError
+        connection.execute(text("insert into no_such_table values (1)"))
+
+    with pytest.raises(OperationalError), begin_write(engine) as connection:
+        write_and_fail(connection)
     with engine.connect() as connection:
         assert connection.execute(text("select count(*) from n")).scalar() == 0
     engine.dispose()
