@@ -1,0 +1,54 @@
+"""What one core process has open: made once by ``app.create_app``, found by the API and the console in the application.
+
+A route asks :func:`get_services` and hands what it needs to one service function; nothing else is shared between
+requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import current_app
+from sqlalchemy import Engine as DatabaseEngine
+
+from auditsvc.clock import Clock
+from auditsvc.settings import Settings
+
+if TYPE_CHECKING:
+    from auditsvc.engine.loop import Engine
+    from auditsvc.ledger.archive import Archive
+    from auditsvc.ledger.checkpoint import Checkpointer
+    from auditsvc.store.model import EventStore
+
+EXTENSION = "auditsvc"
+"""The services' key in ``app.extensions``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The open parts of one core process.
+
+    Attributes:
+        settings: what the operator set.
+        engine_db: the relational database.
+        archive: the raw records and objects.
+        store: the event index; this process is its one owner.
+        clock: the present instant.
+        event_engine: follows the ledger; None where a process only reads.
+        checkpointer: signs the log; None where a process only reads.
+    """
+
+    settings: Settings
+    engine_db: DatabaseEngine
+    archive: Archive
+    store: EventStore
+    clock: Clock
+    event_engine: Engine | None = None
+    checkpointer: Checkpointer | None = None
+
+
+def get_services() -> Services:
+    """Return the services of the application that answers the present request."""
+    services: Services = current_app.extensions[EXTENSION]
+    return services
