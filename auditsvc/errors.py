@@ -123,6 +123,13 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         # auth
         "unauthenticated": CodeInfo(401, EXIT_FINDING, "no valid credential was given"),
         "forbidden": CodeInfo(403, EXIT_FINDING, "the credential does not allow this"),
+        "password_weak": CodeInfo(422, EXIT_FINDING, "a new password does not follow the rules"),
+        "locked_out": CodeInfo(429, EXIT_FINDING, "too many failed sign-ins under this name; locked for some minutes"),
+        "overloaded": CodeInfo(429, EXIT_DEPENDENCY, "too much is being done at once; try again later"),
+        "method_not_allowed": CodeInfo(405, EXIT_USAGE, "this address does not know this method; `Allow` lists those it knows"),
+        "media_type_unsupported": CodeInfo(415, EXIT_USAGE, "the body is not of a media type this address takes"),
+        "body_too_large": CodeInfo(413, EXIT_USAGE, "the body is larger than the limit"),
+        "internal": CodeInfo(500, EXIT_DEPENDENCY, "the program failed; the log has the details"),
         # storage
         "storage_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "a database, index or disk cannot be used now"),
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flask import current_app
 from sqlalchemy import Engine as DatabaseEngine
 
+from auditsvc.auth.service import Accounts
 from auditsvc.clock import Clock
 from auditsvc.settings import Settings
 
@@ -35,6 +36,7 @@ class Services:
         archive: the raw records and objects.
         store: the event index; this process is its one owner.
         clock: the present instant.
+        accounts: people, their roles and passwords.
         event_engine: follows the ledger; None where a process only reads.
         checkpointer: signs the log; None where a process only reads.
     """
@@ -44,6 +46,7 @@ class Services:
     archive: Archive
     store: EventStore
     clock: Clock
+    accounts: Accounts
     event_engine: Engine | None = None
     checkpointer: Checkpointer | None = None
 

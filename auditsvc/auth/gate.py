@@ -1,0 +1,94 @@
+"""The gate every request passes before its view runs: who is calling, and may they.
+
+Order: find the route's declared permission; let public routes through; find the person (session cookie for pages,
+bearer token and nothing else below ``/api/``); refuse the unknown (401), those who still use a one-time password for
+anything but setting a new one (403), and those without the permission (403, naming the roles that have it).
+
+INVARIANT: a route that declares nothing is refused, so a forgotten declaration never opens a door.
+"""
+
+from flask import Flask, current_app, g, request
+from flask_login import LoginManager, current_user
+
+from auditsvc.auth.bearer import BearerTokens
+from auditsvc.auth.model import Person
+from auditsvc.auth.roles import PUBLIC, declared_permissions, roles_with
+from auditsvc.auth.service import Accounts
+from auditsvc.errors import AuthError
+
+API_PREFIX = "/api/"
+"""Below this only bearer tokens count; a browser's cookie must not, or a foreign page could use it."""
+_SELF = "self.manage"
+
+
+def install_gate(app: Flask, accounts: Accounts, tokens: BearerTokens) -> None:
+    """Make every request of ``app`` pass the gate."""
+    login = LoginManager()
+    login.session_protection = "basic"
+
+    @login.user_loader
+    def load_from_session(remembered: str) -> Person | None:
+        if request.path.startswith(API_PREFIX):
+            return None
+        account_id, _, version = remembered.rpartition(".")
+        return accounts.find_person(account_id, int(version)) if version.isdecimal() else None
+
+    @login.request_loader
+    def load_from_header(_request: object) -> Person | None:
+        if not request.path.startswith(API_PREFIX):
+            return None
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            return None
+        grant = tokens.check(token.strip())
+        g.token_grant = grant
+        return accounts.find_person(grant.account_id, grant.credential_version)
+
+    login.init_app(app)
+    app.before_request(check_permission)
+
+
+def check_permission() -> None:
+    """Refuse the present request unless its route's permission is held.
+
+    Raises:
+        AuthError: ``unauthenticated`` or ``forbidden``.
+    """
+    if request.endpoint is None:
+        return  # no route: the answer is 404 or 405, which tells nothing
+    view = current_app.view_functions[request.endpoint]
+    if request.method == "OPTIONS":
+        return  # answered by Flask from the routing table alone
+    permissions = declared_permissions(view, request.method)
+    if permissions is None:
+        raise AuthError("forbidden", f"`{request.path}` declares no permission, so nobody may call it")
+    if PUBLIC in permissions:
+        return
+    person = current_person()
+    if person.must_change_password and _SELF not in permissions:
+        raise AuthError(
+            "forbidden",
+            "signed in with a one-time password; set a new password first",
+            must_change_password=True,
+            permissions=list(permissions),
+        )
+    if not any(person.has(permission) for permission in permissions):
+        roles = roles_with(permissions)
+        raise AuthError(
+            "forbidden",
+            f"this needs the role {' or '.join(f'`{role}`' for role in roles)}",
+            permissions=list(permissions),
+            roles=[str(role) for role in roles],
+        )
+
+
+def current_person() -> Person:
+    """Return who is calling.
+
+    Raises:
+        AuthError: ``unauthenticated``.
+    """
+    if not current_user.is_authenticated:
+        raise AuthError("unauthenticated", "sign in, or send `Authorization: Bearer <token>`")
+    person: Person = current_user._get_current_object()  # flask-login's proxy has no public way to its object
+    return person
