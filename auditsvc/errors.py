@@ -126,10 +126,27 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         "password_weak": CodeInfo(422, EXIT_FINDING, "a new password does not follow the rules"),
         "locked_out": CodeInfo(429, EXIT_FINDING, "too many failed sign-ins under this name; locked for some minutes"),
         "overloaded": CodeInfo(429, EXIT_DEPENDENCY, "too much is being done at once; try again later"),
-        "method_not_allowed": CodeInfo(405, EXIT_USAGE, "this address does not know this method; `Allow` lists those it knows"),
+        "method_not_allowed": CodeInfo(
+            405, EXIT_USAGE, "this address does not know this method; `Allow` lists those it knows"
+        ),
         "media_type_unsupported": CodeInfo(415, EXIT_USAGE, "the body is not of a media type this address takes"),
         "body_too_large": CodeInfo(413, EXIT_USAGE, "the body is larger than the limit"),
         "internal": CodeInfo(500, EXIT_DEPENDENCY, "the program failed; the log has the details"),
+        "key_unusable": CodeInfo(500, EXIT_DEPENDENCY, "a key file is missing, damaged or of the wrong kind"),
+        # ledger
+        "idempotency_conflict": CodeInfo(409, EXIT_FINDING, "an idempotency key was used before, for other bytes"),
+        "overloaded": CodeInfo(429, EXIT_DEPENDENCY, "too much is waiting to be written; send again later"),
+        "header_invalid": CodeInfo(500, EXIT_FINDING, "an entry of the log is not of its documented form"),
+        "frame_corrupt": CodeInfo(500, EXIT_FINDING, "a frame or object of the archive is not what was written"),
+        "log_damaged": CodeInfo(500, EXIT_FINDING, "the stored log does not hold together"),
+        "proof_invalid": CodeInfo(422, EXIT_FINDING, "a proof has an index, size or length that cannot be right"),
+        "root_mismatch": CodeInfo(422, EXIT_FINDING, "a proof leads to another root hash"),
+        "note_invalid": CodeInfo(422, EXIT_FINDING, "a signed note or checkpoint is not of its documented form"),
+        "bundle_invalid": CodeInfo(422, EXIT_FINDING, "a period bundle is not of its documented form"),
+        "signature_invalid": CodeInfo(422, EXIT_FINDING, "a signature is missing or does not hold"),
+        "checkpoint_refused": CodeInfo(
+            503, EXIT_FINDING, "the log does not extend its last checkpoint, nothing is signed"
+        ),
         # storage
         "storage_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "a database, index or disk cannot be used now"),
     }

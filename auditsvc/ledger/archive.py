@@ -1,0 +1,160 @@
+"""The archive: a folder of segments (frames of batches) and of objects (policy sets, catalogues, details of acts).
+
+Layout: ``segments/w<slot>-<number>.seg`` with ``….idx`` beside it, ``objects/<2 hex>/<64 hex>.zst``. An object's name
+is the SHA-256 of its uncompressed bytes, so it can be written twice and never changed. Nothing here is ever deleted.
+"""
+
+import hashlib
+import os
+import re
+import threading
+from pathlib import Path
+
+import zstandard
+
+from auditsvc.errors import LogError, StorageError
+from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES, read_frame
+
+ZSTD_LEVEL = 1
+"""Level 1 compresses log lines as well as level 6 does, at a quarter of the cost (docs/ledger.md)."""
+_SEGMENT = re.compile(r"w[0-9]+-[0-9]{6}\.seg\Z")
+
+
+def compress_frame(payload: bytes) -> bytes:
+    """Return ``payload`` as one zstd frame with checksum and content size."""
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True, write_content_size=True).compress(payload)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and the missing ones above it, durably."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+class Archive:
+    """Reads frames, reads and writes objects; the writing of segments is :mod:`auditsvc.ledger.segment`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the archive in folder ``path``, made when missing."""
+        self.path = path
+        self.segments = path / "segments"
+        self.objects = path / "objects"
+        try:
+            make_folder(self.segments)
+            make_folder(self.objects)
+        except OSError as err:
+            raise StorageError("storage_unavailable", f"archive `{path}` cannot be made: {err.strerror}") from err
+
+    def put_object(self, data: bytes) -> bytes:
+        """Keep ``data`` durably and return its SHA-256, 32 bytes.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when it cannot be written.
+        """
+        digest = hashlib.sha256(data).digest()
+        path = self._object_path(digest)
+        if path.exists():
+            return digest
+        draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")
+        try:
+            make_folder(path.parent)
+            with draft.open("wb") as file:
+                file.write(compress_frame(data))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            sync_folder(path.parent)
+        except OSError as err:
+            draft.unlink(missing_ok=True)
+            raise StorageError("storage_unavailable", f"archive: object cannot be written: {err.strerror}") from err
+        return digest
+
+    def get_object(self, digest: bytes) -> bytes:
+        """Return the bytes whose SHA-256 is ``digest``.
+
+        Raises:
+            LogError: ``not_found`` when it is not there, ``frame_corrupt`` when it is not what its name says.
+        """
+        data = read_frame(self.read_object_frame(digest))
+        if hashlib.sha256(data).digest() != digest:
+            raise LogError("frame_corrupt", f"archive: object `{digest.hex()}` holds other bytes than its name says")
+        return data
+
+    def read_object_frame(self, digest: bytes) -> bytes:
+        """Return an object as stored, compressed and unchecked.
+
+        Raises:
+            LogError: ``not_found`` when it is not there.
+            StorageError: ``storage_unavailable`` when it cannot be read.
+        """
+        try:
+            return self._object_path(digest).read_bytes()
+        except FileNotFoundError as err:
+            raise LogError("not_found", f"archive: there is no object `{digest.hex()}`") from err
+        except OSError as err:
+            raise StorageError("storage_unavailable", f"archive: object cannot be read: {err.strerror}") from err
+
+    def read_frame(self, segment: str, offset: int, length: int) -> bytes:
+        """Return a frame as stored, compressed and unchecked.
+
+        Raises:
+            LogError: ``not_found`` when the segment is missing or shorter than ``offset + length``.
+            StorageError: ``storage_unavailable`` when it cannot be read.
+        """
+        if not _SEGMENT.match(segment):
+            raise LogError("not_found", f"archive: `{segment[:80]}` is not the name of a segment")
+        try:
+            with (self.segments / segment).open("rb") as file:
+                frame = os.pread(file.fileno(), length, offset)
+        except FileNotFoundError as err:
+            raise LogError("not_found", f"archive: segment `{segment}` is missing") from err
+        except OSError as err:
+            raise StorageError("storage_unavailable", f"archive: `{segment}` cannot be read: {err.strerror}") from err
+        if len(frame) != length:
+            message = f"archive: segment `{segment}` ends at {offset + len(frame)}, a frame reaches {offset + length}"
+            raise LogError("not_found", message)
+        return frame
+
+    def read_payload(self, segment: str, offset: int, length: int, limit: int = MAX_PAYLOAD_BYTES) -> bytes:
+        """Return the payload of one frame: exactly one zstd frame, with checksum and content size.
+
+        Raises:
+            LogError: ``not_found`` or ``frame_corrupt``.
+            StorageError: ``storage_unavailable`` when it cannot be read.
+        """
+        try:
+            return read_frame(self.read_frame(segment, offset, length), limit)
+        except LogError as err:
+            if err.code != "frame_corrupt":
+                raise
+            raise LogError("frame_corrupt", f"archive: `{segment}` at {offset}: {err.message}") from err
+
+    def check_writable(self) -> None:
+        """Raise :class:`StorageError` when a file cannot be written and synced in the archive now."""
+        probe = self.segments / f".probe-{os.getpid()}-{threading.get_ident()}"
+        try:
+            with probe.open("wb") as file:
+                file.write(b"\0" * 4096)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as err:
+            raise StorageError("storage_unavailable", f"archive cannot be written: {err.strerror}") from err
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def _object_path(self, digest: bytes) -> Path:
+        """Return where the object of ``digest`` lies."""
+        name = digest.hex()
+        return self.objects / name[:2] / f"{name}.zst"

@@ -1,0 +1,55 @@
+"""Deliveries: what the ingest side hands over, and recognising one that the log already holds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from auditsvc.ledger.receipt import Received, find_by_body, find_by_key
+
+Identity = tuple[str, str | bytes]
+"""What a delivery is recognised by: its source, and its idempotency key or else the digest of its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One request's records from one source, as the ingest side hands them over.
+
+    Attributes:
+        source: identifier of the source.
+        kind: ``lines`` (every record ends with LF) or ``blob`` (one record, any bytes).
+        body: the bytes to keep, decompressed, otherwise as received; at least one record.
+        records: records of ``lines``; items of a ``blob``.
+        idempotency_key: the producer's name for this delivery, or None.
+        body_sha256: SHA-256 the delivery is recognised by, 32 bytes.
+        accepted, quarantined: counts told in the receipt.
+    """
+
+    source: str
+    kind: str
+    body: bytes
+    records: int
+    idempotency_key: str | None
+    body_sha256: bytes
+    accepted: int
+    quarantined: int
+
+    @property
+    def identity(self) -> Identity:
+        """What the delivery is recognised by."""
+        return self.source, self.body_sha256 if self.idempotency_key is None else self.idempotency_key
+
+
+def find_received(connection: Connection, items: Iterable[Delivery], since: datetime) -> dict[Identity, Received]:
+    """Return those of ``items`` the log holds: same source and key, or without a key the same body since ``since``."""
+    keys, bodies = [], []
+    for item in items:
+        if item.idempotency_key is None:
+            bodies.append((item.source, item.body_sha256))
+        else:
+            keys.append((item.source, item.idempotency_key))
+    found: dict[Identity, Received] = {}
+    found.update(find_by_key(connection, keys))
+    found.update(find_by_body(connection, bodies, since))
+    return found

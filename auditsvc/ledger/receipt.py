@@ -1,0 +1,98 @@
+"""Receipts: the promise given for a delivery, and finding it again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, select, tuple_
+
+from auditsvc.clock import parse_instant
+from auditsvc.ledger.header import parse_header
+from auditsvc.ledger.tables import batch, delivery, leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a producer gets for a delivery, and can show later.
+
+    Attributes:
+        batch_id: identifier of the batch the delivery went into.
+        seq: leaf index of that batch.
+        first_record: 0-based place of the delivery's first record in the batch.
+        records, accepted, quarantined: counts of this delivery.
+        leaf_hash: 32 bytes.
+        header: the entry the log commits to.
+        replayed: the delivery was received before; this is the receipt it got then.
+    """
+
+    batch_id: str
+    seq: int
+    first_record: int
+    records: int
+    accepted: int
+    quarantined: int
+    leaf_hash: bytes
+    header: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A delivery the log holds: its receipt, the digest of its body and when it was accepted."""
+
+    receipt: Receipt
+    body_sha256: bytes
+
+
+def _select_receipts() -> Select[Any]:
+    """Return the query for deliveries with their batch and leaf."""
+    joined = delivery.join(batch, batch.c.seq == delivery.c.seq).join(leaf, leaf.c.seq == delivery.c.seq)
+    return select(delivery, batch.c.batch_id, leaf.c.leaf_hash, leaf.c.header).select_from(joined)
+
+
+def _build_received(row: RowMapping) -> Received:
+    """Return what is known of a received delivery."""
+    receipt = Receipt(
+        batch_id=row["batch_id"],
+        seq=row["seq"],
+        first_record=row["first_record"],
+        records=row["records"],
+        accepted=row["accepted"],
+        quarantined=row["quarantined"],
+        leaf_hash=row["leaf_hash"],
+        header=row["header"],
+        replayed=True,
+    )
+    return Received(receipt, row["body_sha256"])
+
+
+def find_receipt(connection: Connection, batch_id: str) -> tuple[Receipt, ...]:
+    """Return the receipts of a batch, one for each of its deliveries in order; none for an unknown batch."""
+    query = _select_receipts().where(batch.c.batch_id == batch_id).order_by(delivery.c.first_record)
+    return tuple(_build_received(row).receipt for row in connection.execute(query).mappings())
+
+
+def find_by_key(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Received]:
+    """Return received deliveries by (source, idempotency key)."""
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    query = _select_receipts().where(tuple_(delivery.c.source, delivery.c.idempotency_key).in_(wanted))
+    rows = connection.execute(query).mappings()
+    return {(row["source"], row["idempotency_key"]): _build_received(row) for row in rows}
+
+
+def find_by_body(
+    connection: Connection, bodies: Iterable[tuple[str, bytes]], since: datetime
+) -> dict[tuple[str, bytes], Received]:
+    """Return the first delivery accepted at or after ``since`` by (source, SHA-256 of its body)."""
+    wanted = list(bodies)
+    if not wanted:
+        return {}
+    query = _select_receipts().where(tuple_(delivery.c.source, delivery.c.body_sha256).in_(wanted))
+    found: dict[tuple[str, bytes], Received] = {}
+    for row in connection.execute(query.order_by(delivery.c.seq.desc())).mappings():
+        if parse_instant(parse_header(row["header"]).fields["accepted"]) >= since:
+            found[row["source"], row["body_sha256"]] = _build_received(row)
+    return found

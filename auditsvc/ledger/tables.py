@@ -1,0 +1,94 @@
+"""Tables of the ledger. ``leaf`` and ``node`` are only ever inserted into; triggers refuse anything else."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import UniqueConstraint as Unique
+
+from auditsvc.database import Base, UtcDateTime
+
+HEAD_ID = 1
+"""The one row of ``head``."""
+
+leaf = Table(
+    "leaf",
+    Base.metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("header", Text, nullable=False),
+    Column("leaf_hash", LargeBinary(32), nullable=False),
+    CheckConstraint("length(leaf_hash) = 32", name="leaf_hash"),
+)
+Index(
+    "ix_leaf_kind",
+    leaf.c.kind,
+    leaf.c.seq,
+    sqlite_where=leaf.c.kind != "batch",
+    postgresql_where=leaf.c.kind != "batch",
+)
+
+node = Table(
+    "node",
+    Base.metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    CheckConstraint("length(hash) = 32", name="hash"),
+    sqlite_with_rowid=False,
+)
+
+head = Table(
+    "head",
+    Base.metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),
+    Column("last_accepted", UtcDateTime, nullable=True),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+batch = Table(
+    "batch",
+    Base.metadata,
+    Column("seq", BigInteger, ForeignKey("leaf.seq"), primary_key=True, autoincrement=False),
+    Column("batch_id", String(36), nullable=False, unique=True),
+    Column("source", String(256), nullable=False),
+    Column("source_seq", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("segment", String(64), nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("fingerprints", LargeBinary, nullable=False),
+    Unique("source", "source_seq"),
+    Unique("segment", "offset"),
+)
+
+delivery = Table(
+    "delivery",
+    Base.metadata,
+    Column("seq", BigInteger, ForeignKey("batch.seq"), primary_key=True, autoincrement=False),
+    Column("first_record", BigInteger, primary_key=True, autoincrement=False),
+    Column("records", BigInteger, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("quarantined", BigInteger, nullable=False),
+    Column("source", String(256), nullable=False),
+    Column("idempotency_key", String(256), nullable=True),
+    Column("body_sha256", LargeBinary(32), nullable=False),
+    Unique("source", "idempotency_key"),
+    Index("ix_delivery_source_body_sha256", "source", "body_sha256"),
+)
+
+source_head = Table(
+    "source_head",
+    Base.metadata,
+    Column("source", String(256), primary_key=True),
+    Column("source_seq", BigInteger, nullable=False),
+    Column("header_sha256", LargeBinary(32), nullable=False),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    Base.metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root_hash", LargeBinary(32), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at", UtcDateTime, nullable=False),
+)
