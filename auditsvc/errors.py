@@ -125,7 +125,7 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         "forbidden": CodeInfo(403, EXIT_FINDING, "the credential does not allow this"),
         "password_weak": CodeInfo(422, EXIT_FINDING, "a new password does not follow the rules"),
         "locked_out": CodeInfo(429, EXIT_FINDING, "too many failed sign-ins under this name; locked for some minutes"),
-        "overloaded": CodeInfo(429, EXIT_DEPENDENCY, "too much is being done at once; try again later"),
+        "overloaded": CodeInfo(429, EXIT_DEPENDENCY, "too much is waiting to be done; try again later"),
         "method_not_allowed": CodeInfo(
             405, EXIT_USAGE, "this address does not know this method; `Allow` lists those it knows"
         ),
@@ -135,7 +135,6 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         "key_unusable": CodeInfo(500, EXIT_DEPENDENCY, "a key file is missing, damaged or of the wrong kind"),
         # ledger
         "idempotency_conflict": CodeInfo(409, EXIT_FINDING, "an idempotency key was used before, for other bytes"),
-        "overloaded": CodeInfo(429, EXIT_DEPENDENCY, "too much is waiting to be written; send again later"),
         "header_invalid": CodeInfo(500, EXIT_FINDING, "an entry of the log is not of its documented form"),
         "frame_corrupt": CodeInfo(500, EXIT_FINDING, "a frame or object of the archive is not what was written"),
         "log_damaged": CodeInfo(500, EXIT_FINDING, "the stored log does not hold together"),
@@ -147,6 +146,13 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         "checkpoint_refused": CodeInfo(
             503, EXIT_FINDING, "the log does not extend its last checkpoint, nothing is signed"
         ),
+        # signing and reports
+        "token_invalid": CodeInfo(
+            422,
+            EXIT_FINDING,
+            "a signed token or document is malformed, of another kind, or its signature does not hold",
+        ),
+        "report_failed": CodeInfo(500, EXIT_DEPENDENCY, "a report could not be laid out or signed"),
         # storage
         "storage_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "a database, index or disk cannot be used now"),
     }

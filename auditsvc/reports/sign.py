@@ -1,0 +1,67 @@
+"""Signatures on a report: JWS over the JSON bytes, certified PAdES B-B over the PDF.
+
+The PDF is certified with "no changes": any later addition, even a lawful-looking incremental update, breaks it.
+"""
+
+from io import BytesIO
+
+from asn1crypto import keys as asn1_keys
+from asn1crypto import pem
+from asn1crypto import x509 as asn1_x509
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.sign import signers
+from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
+from pyhanko.sign.general import SigningError as PdfSigningError
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from auditsvc.auth.tokens import sign_jws
+from auditsvc.errors import SigningError
+from auditsvc.reports.keys import ReportKeys
+
+JWS_TYPE = "auditsvc-report+json"
+"""``typ`` of a report's JWS."""
+FIELD_NAME = "AuditReport"
+SIGNATURE_BYTES = 16 * 1024
+"""Room for the CMS object; fixed, so that its unused part can be checked to be zero."""
+
+
+def sign_report(payload: bytes, keys: ReportKeys) -> str:
+    """Return the compact JWS over the bytes of ``report.json``."""
+    return sign_jws(payload, keys.jws_key_pem, keys.kid, JWS_TYPE)
+
+
+def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str) -> bytes:
+    """Return ``pdf`` with one invisible certifying signature over the whole file.
+
+    Raises:
+        SigningError: ``report_failed`` when the file cannot be signed.
+    """
+    store = SimpleCertificateStore()
+    store.register(_load_certificate(keys.pdf_ca_pem))
+    signer = signers.SimpleSigner(
+        signing_cert=_load_certificate(keys.pdf_cert_pem),
+        signing_key=asn1_keys.PrivateKeyInfo.load(pem.unarmor(keys.pdf_key_pem.encode())[2]),
+        cert_registry=store,
+    )
+    metadata = signers.PdfSignatureMetadata(
+        field_name=FIELD_NAME,
+        md_algorithm="sha256",
+        reason=reason,
+        certify=True,
+        docmdp_permissions=MDPPerm.NO_CHANGES,
+        subfilter=SigSeedSubFilter.PADES,
+    )
+    out = BytesIO()
+    try:
+        writer = IncrementalPdfFileWriter(BytesIO(pdf))
+        signers.PdfSigner(metadata, signer=signer).sign_pdf(writer, output=out, bytes_reserved=SIGNATURE_BYTES)
+    except (PdfError, PdfSigningError) as err:
+        raise SigningError("report_failed", f"the report's PDF cannot be signed: {err}") from err
+    return out.getvalue()
+
+
+def _load_certificate(text: str) -> asn1_x509.Certificate:
+    """Return a certificate from PEM."""
+    certificate: asn1_x509.Certificate = asn1_x509.Certificate.load(pem.unarmor(text.encode())[2])
+    return certificate
