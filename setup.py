@@ -74,7 +74,6 @@ setup(
     },
     entry_points={"console_scripts": ["auditsvc=auditsvc.cli.main:main"]},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.11",
         "Natural Language :: Chinese (Simplified)",
         "Natural Language :: English",
