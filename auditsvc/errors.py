@@ -111,6 +111,10 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         # settings and documents
         "settings_invalid": CodeInfo(500, EXIT_USAGE, "a setting is unknown or has a value that cannot be used"),
         "document_invalid": CodeInfo(422, EXIT_FINDING, "a YAML document does not follow its schema"),
+        "condition_invalid": CodeInfo(422, EXIT_FINDING, "a condition names an unknown field, modifier or value"),
+        "condition_unsupported": CodeInfo(422, EXIT_FINDING, "a condition cannot be run by this store as it is"),
+        "policy_invalid": CodeInfo(422, EXIT_FINDING, "a policy, list, calendar or legal act is wrong"),
+        "query_invalid": CodeInfo(422, EXIT_USAGE, "a search query cannot be read"),
         # input
         "input_invalid": CodeInfo(422, EXIT_USAGE, "a value is not of the documented form"),
         "json_invalid": CodeInfo(422, EXIT_FINDING, "a record is not valid JSON"),

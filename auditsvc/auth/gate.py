@@ -7,8 +7,10 @@ anything but setting a new one (403), and those without the permission (403, nam
 INVARIANT: a route that declares nothing is refused, so a forgotten declaration never opens a door.
 """
 
+from typing import Any
+
+import flask_login
 from flask import Flask, current_app, g, request
-from flask_login import LoginManager, current_user
 
 from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.model import Person
@@ -23,17 +25,16 @@ _SELF = "self.manage"
 
 def install_gate(app: Flask, accounts: Accounts, tokens: BearerTokens) -> None:
     """Make every request of ``app`` pass the gate."""
-    login = LoginManager()
+    make_login: Any = flask_login.LoginManager  # the library has no types
+    login = make_login()
     login.session_protection = "basic"
 
-    @login.user_loader
     def load_from_session(remembered: str) -> Person | None:
         if request.path.startswith(API_PREFIX):
             return None
         account_id, _, version = remembered.rpartition(".")
         return accounts.find_person(account_id, int(version)) if version.isdecimal() else None
 
-    @login.request_loader
     def load_from_header(_request: object) -> Person | None:
         if not request.path.startswith(API_PREFIX):
             return None
@@ -44,6 +45,8 @@ def install_gate(app: Flask, accounts: Accounts, tokens: BearerTokens) -> None:
         g.token_grant = grant
         return accounts.find_person(grant.account_id, grant.credential_version)
 
+    login.user_loader(load_from_session)
+    login.request_loader(load_from_header)
     login.init_app(app)
     app.before_request(check_permission)
 
@@ -88,7 +91,8 @@ def current_person() -> Person:
     Raises:
         AuthError: ``unauthenticated``.
     """
-    if not current_user.is_authenticated:
+    proxy: Any = flask_login.current_user
+    if not proxy.is_authenticated:
         raise AuthError("unauthenticated", "sign in, or send `Authorization: Bearer <token>`")
-    person: Person = current_user._get_current_object()  # flask-login's proxy has no public way to its object
+    person: Person = proxy._get_current_object()  # flask-login's proxy has no public way to its object
     return person

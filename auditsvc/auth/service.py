@@ -175,9 +175,7 @@ class Accounts:
         hashed = self.passwords.hash(password)
         with write_session(self.engine) as session:
             row = self._insert(session, name, display_name, duty, department, hashed)
-            self._record(
-                session, actor, "account_created", name, {"duty": str(duty), "department": department}
-            )
+            self._record(session, actor, "account_created", name, {"duty": str(duty), "department": department})
             return NewAccount(_build_account(session, row), password)
 
     def create_administrators(self) -> list[NewAccount]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from flask import current_app
 from sqlalchemy import Engine as DatabaseEngine
 
+from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.service import Accounts
 from auditsvc.clock import Clock
+from auditsvc.engine.worker import EngineWorker
 from auditsvc.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ class Services:
         store: the event index; this process is its one owner.
         clock: the present instant.
         accounts: people, their roles and passwords.
+        tokens: bearer tokens of the API.
         event_engine: follows the ledger; None where a process only reads.
+        worker: the thread that runs the engine; None where a process only reads.
         checkpointer: signs the log; None where a process only reads.
     """
 
@@ -47,7 +51,9 @@ class Services:
     store: EventStore
     clock: Clock
     accounts: Accounts
+    tokens: BearerTokens
     event_engine: Engine | None = None
+    worker: EngineWorker | None = None
     checkpointer: Checkpointer | None = None
 
 

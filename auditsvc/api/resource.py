@@ -1,0 +1,127 @@
+"""What every resource of the API shares: the blueprint class, strict arguments, and pages with a cursor.
+
+Arguments are strict: a name that is not declared, or given twice, is refused, since a misspelt filter that is silently
+ignored would make a search look complete that is not. A page's cursor is opaque and part of the body.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import flask_smorest
+from flask import current_app, request
+from marshmallow import RAISE, Schema, fields, validate
+from webargs.flaskparser import FlaskParser
+
+from auditsvc.errors import InputError
+
+PREFIX = "/api/v1"
+MAX_PAGE = 1000
+"""Most items of one page."""
+DEFAULT_PAGE = 100
+_ID_BYTES = 400
+"""Longest path argument or cursor."""
+
+
+class StrictParser(FlaskParser):
+    """Reads arguments and refuses those nobody declared."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: Mapping[str, str | None] = {  # type: ignore[assignment]
+        "json": RAISE,
+        "query": RAISE,
+        "files": RAISE,
+        "form": RAISE,
+        "path": RAISE,
+    }
+
+    def load_json(self, req: Any, schema: Schema) -> Any:
+        """Return the JSON body; a body of another media type is refused instead of being read as none."""
+        if req.content_length and not req.is_json:
+            raise InputError("media_type_unsupported", f"expected application/json, got `{req.mimetype[:100]}`")
+        return super().load_json(req, schema)
+
+
+class Resource(flask_smorest.Blueprint):  # type: ignore[misc]
+    """A blueprint below ``/api/v1`` whose routes take declared arguments only."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, name: str, *, description: str) -> None:
+        """Make the blueprint ``api.<name>`` for paths that the routes give in full after ``/api/v1``."""
+        super().__init__(f"api-{name}", __name__, url_prefix=PREFIX, description=description)
+        self.before_request(check_query_names)
+
+
+def check_query_names() -> None:
+    """Refuse a query with a name that is given twice, or with any name where the route declares none.
+
+    Raises:
+        InputError: ``field_invalid``, ``field_unknown``.
+    """
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise InputError("field_invalid", f"query: `{name[:100]}` is given {len(values)} times")
+    if request.args and not _declares_query():
+        name = next(iter(request.args))
+        raise InputError("field_unknown", f"query: `{name[:100]}` is not known here")
+
+
+def _declares_query() -> bool:
+    """Tell whether the route of the present request declares query arguments."""
+    view: Any = current_app.view_functions[request.endpoint or ""]
+    view_class = getattr(view, "view_class", None)
+    target = getattr(view_class, request.method.lower(), view) if view_class else view
+    parameters = getattr(target, "_apidoc", {}).get("arguments", {}).get("parameters", [])
+    return any(parameter["in"] == "query" for parameter in parameters)
+
+
+class PageQuery(Schema):
+    """Which page of a list."""
+
+    limit = fields.Integer(
+        load_default=DEFAULT_PAGE,
+        validate=validate.Range(1, MAX_PAGE),
+        metadata={"description": f"items of the page, 1 to {MAX_PAGE}"},
+    )
+    cursor = fields.String(
+        load_default=None,
+        validate=validate.Length(1, _ID_BYTES),
+        metadata={"description": "`next` of the page before; leave out for the first page"},
+    )
+
+
+def format_cursor(value: Any) -> str | None:
+    """Return the opaque text of a position, None for "there is no next page"."""
+    if value is None:
+        return None
+    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=").decode()
+
+
+def parse_cursor(text: str | None) -> Any:
+    """Return the position in a cursor, None for the first page.
+
+    Raises:
+        InputError: ``field_invalid`` for a text that is no cursor of ours.
+    """
+    if text is None:
+        return None
+    try:
+        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, binascii.Error) as err:
+        raise InputError("field_invalid", "cursor: not one that this service gave out") from err
+
+
+def page_schema(item: type[Schema]) -> type[Schema]:
+    """Return the schema of a page of ``item``."""
+    name = f"{item.__name__.removesuffix('Schema')}PageSchema"
+    return Schema.from_dict(
+        {
+            "items": fields.List(fields.Nested(item), required=True),
+            "next": fields.String(
+                required=True, allow_none=True, metadata={"description": "cursor of the next page; null at the end"}
+            ),
+        },
+        name=name,
+    )

@@ -1,0 +1,152 @@
+"""Bearer tokens of the API: short-lived, signed with a key of their own, good only while the account is unchanged.
+
+A token names account and credential version as its subject, so that a changed password, role or a disabled account
+ends it at once; giving one back early is remembered by the token's id until it would have ended anyway.
+"""
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from sqlalchemy import Engine, delete
+
+from auditsvc.auth.model import Person
+from auditsvc.auth.tables import WithdrawnTokenRow
+from auditsvc.auth.tokens import build_thumbprint, issue_token, verify_token
+from auditsvc.clock import Clock
+from auditsvc.database import read_session, write_session
+from auditsvc.errors import AuthError, SigningError
+from auditsvc.settings import Settings
+
+KEY_FILE = "api-token.pem"
+"""File name of the signing key in the key folder: P-256, PKCS #8, readable by its owner only."""
+LIFETIME = timedelta(minutes=30)
+"""How long a token is good for."""
+AUDIENCE = "auditsvc-api"
+"""Whom a token is for; a report's signature can never pass as a token, nor the other way round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a good token says."""
+
+    token_id: str
+    account_id: str
+    credential_version: int
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BearerTokens:
+    """Issues, checks and withdraws tokens of one installation."""
+
+    engine: Engine
+    clock: Clock
+    issuer: str
+    key_pem: str = field(repr=False)
+    public_keys: Mapping[str, str]
+    kid: str
+
+    @classmethod
+    def open(cls, engine: Engine, clock: Clock, settings: Settings) -> "BearerTokens":
+        """Return the issuer, making its key on first use.
+
+        Raises:
+            SigningError: ``key_unusable``.
+        """
+        key_pem = load_or_create_token_key(settings.key_path)
+        public_pem = _public_pem(key_pem)
+        kid = build_thumbprint(public_pem)
+        return cls(engine, clock, settings.origin, key_pem, {kid: public_pem}, kid)
+
+    def issue(self, person: Person) -> tuple[str, datetime]:
+        """Return a token for ``person`` and when it ends."""
+        now = self.clock.now()
+        expires = now + LIFETIME
+        token = issue_token(
+            person.get_id(),
+            self.key_pem,
+            self.kid,
+            clock=self.clock,
+            issuer=self.issuer,
+            audience=AUDIENCE,
+            lifetime_s=int(LIFETIME.total_seconds()),
+            claims={"jti": str(uuid.uuid4())},
+        )
+        return token, expires
+
+    def check(self, token: str) -> Grant:
+        """Return what a token says, if it is ours, not over and not withdrawn.
+
+        Raises:
+            AuthError: ``unauthenticated``.
+        """
+        read = verify_token(token, self.public_keys, clock=self.clock, issuer=self.issuer, audience=AUDIENCE)
+        account_id, _, version = read.subject.rpartition(".")
+        token_id = str(read.claims.get("jti", ""))
+        if not version.isdecimal() or not token_id:
+            raise AuthError("unauthenticated", "the token was not made by this service")
+        with read_session(self.engine) as session:
+            if session.get(WithdrawnTokenRow, token_id) is not None:
+                raise AuthError("unauthenticated", "the token was withdrawn")
+        return Grant(token_id, account_id, int(version), datetime.fromtimestamp(read.expires, UTC))
+
+    def withdraw(self, grant: Grant) -> None:
+        """Make a token useless from now on."""
+        with write_session(self.engine) as session:
+            session.execute(delete(WithdrawnTokenRow).where(WithdrawnTokenRow.expires < self.clock.now()))
+            session.merge(WithdrawnTokenRow(token_id=grant.token_id, expires=grant.expires))
+
+
+def load_or_create_token_key(folder: Path) -> str:
+    """Return the signing key's PEM, made on first use and never readable by others.
+
+    Raises:
+        SigningError: ``key_unusable`` when the file is not a P-256 private key.
+    """
+    path = folder / KEY_FILE
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = ec.generate_private_key(ec.SECP256R1())
+        _write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    pem = path.read_text(encoding="ascii")
+    _public_pem(pem)
+    return pem
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    """Write a new file whole or not at all; the first of two writers wins."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _public_pem(key_pem: str) -> str:
+    """Return the public half of a P-256 key; raise ``key_unusable`` for anything else."""
+    try:
+        key = load_pem_private_key(key_pem.encode("ascii"), password=None)
+    except (ValueError, TypeError) as err:
+        raise SigningError("key_unusable", f"`{KEY_FILE}` is not an unencrypted PEM private key") from err
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise SigningError("key_unusable", f"`{KEY_FILE}` is not a P-256 key")
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
