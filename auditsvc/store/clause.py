@@ -1,0 +1,65 @@
+"""Conditions as SQL: what DuckDB can decide is pushed down, the rest is decided row by row by the Python reference."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from arro3.core import DataType
+from duckdb import DuckDBPyConnection
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.compile.duckdb import split_for_duckdb
+from auditsvc.condition.evaluate import Context, Truth, evaluate
+from auditsvc.store.columns import READ_NAMES, build_column, build_table, quote, read_row
+
+EMPTY_CONTEXT = Context({}, {})
+_FETCH_ROWS = 2_000
+_MATCHES = "residual_matches"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """Boolean SQL with its bound values."""
+
+    text: str
+    params: Sequence[Any] = field(default=())
+
+    def and_(self, text: str, *params: Any) -> "Clause":
+        """Return this clause and another one together."""
+        return Clause(" ".join([self.text, "AND", text]), [*self.params, *params])
+
+
+def build_interval(first_ns: int, last_ns: int) -> Clause:
+    """Return the clause of an interval of event time, ``[first_ns, last_ns)``."""
+    return Clause('"time" >= ? AND "time" < ?', [first_ns, last_ns])
+
+
+def build_clause(
+    cursor: DuckDBPyConnection, node: Node | None, context: Context | None, first_ns: int, last_ns: int
+) -> Clause:
+    """Return a clause that is true exactly on the events of the interval on which ``node`` is true.
+
+    A part that has no SQL is decided in Python over the rows the rest leaves; the matching row ids are registered with
+    ``cursor``, so the clause holds on that cursor only.
+    """
+    clause = build_interval(first_ns, last_ns)
+    if node is None:
+        return clause
+    known = context or EMPTY_CONTEXT
+    sql, residual = split_for_duckdb(node, known)
+    clause = clause.and_("(" + sql.text + ")", *sql.params)
+    if residual is None:
+        return clause
+    ids = find_rows(cursor, clause, lambda event: evaluate(residual, event, known) is Truth.TRUE)
+    cursor.register(_MATCHES, build_table([build_column("id", DataType.int64(), ids)]))
+    return clause.and_(" ".join(["event.rowid IN (SELECT id FROM", _MATCHES, ")"]))
+
+
+def find_rows(cursor: DuckDBPyConnection, clause: Clause, holds: Callable[[Any], bool]) -> list[int]:
+    """Return the row ids of the events under ``clause`` on which ``holds`` is true."""
+    columns = ", ".join(quote(name) for name in READ_NAMES)
+    result = cursor.execute(" ".join(["SELECT rowid,", columns, "FROM event WHERE", clause.text]), clause.params)
+    found: list[int] = []
+    while rows := result.fetchmany(_FETCH_ROWS):
+        found += [row[0] for row in rows if holds(read_row(READ_NAMES, row[1:]).event)]
+    return found

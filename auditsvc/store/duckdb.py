@@ -1,0 +1,370 @@
+"""The embedded event store: one DuckDB file, owned by exactly one process.
+
+Rules:
+- One writer: :meth:`DuckStore.write` holds a lock and is one transaction per chunk, position included. DuckDB syncs its
+  log on commit, so a chunk is there after a crash or it is not; there is nothing in between.
+- Readers use a cursor of their own for each call and never wait for the writer.
+- Nothing is loaded from outside: extensions are not installed or loaded, files other than the store's are not opened.
+"""
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.evaluate import Context
+from auditsvc.errors import StorageError
+from auditsvc.ids import EventUid, FindingKey
+from auditsvc.settings import Settings
+from auditsvc.store import findings, search
+from auditsvc.store.aggregate import build_group, build_measure, run_groups, sort_key
+from auditsvc.store.clause import build_clause
+from auditsvc.store.columns import build_event_table, quote
+from auditsvc.store.model import (
+    COUNT,
+    AggregateQuery,
+    AggregateRow,
+    BatchStat,
+    By,
+    Chunk,
+    Cursor,
+    EventDigest,
+    Finding,
+    FindingQuery,
+    Half,
+    Key,
+    NewEvent,
+    Order,
+    Page,
+    Place,
+    Position,
+    QuarantineRecord,
+    StoredEvent,
+    StoreDigest,
+    TimeBucket,
+)
+from auditsvc.store.schema import VERSION, create_tables, find_version
+
+CHECKPOINT_THRESHOLD = "256MB"
+"""DuckDB's own 16 MB makes every twentieth chunk wait a second."""
+WRITE_ROWS = 20_000
+"""Most rows of one insert; larger ones gain nothing and hold more memory."""
+
+_NEW_ROWS = "new_rows"
+_ROW_HASH = "md5_number(CAST(r AS VARCHAR)) AS h"
+
+
+class DuckStore:
+    """An :class:`~auditsvc.store.model.EventStore` in one DuckDB file."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        """Open or make the store at ``path``.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when another process owns the file, it cannot be opened, or it was
+                made by another version of the program.
+        """
+        self.path = path
+        self._write_lock = threading.Lock()
+        self._connection = _connect(path, settings)
+        self._cursor_lock = threading.Lock()
+        version = find_version(self._connection)
+        if version is None:
+            create_tables(self._connection)
+        elif version != VERSION:
+            self._connection.close()
+            raise StorageError(
+                "storage_unavailable",
+                f"event store `{path}`: expected version {VERSION}, got {version}; run `auditsvc reindex`",
+            )
+        self._null_fields = frozenset(
+            name for (name,) in self._connection.execute("SELECT name FROM null_field").fetchall()
+        )
+
+    def close(self) -> None:
+        """Release the file; further calls are refused."""
+        with self._write_lock, self._cursor_lock:
+            self._connection.close()
+
+    @contextmanager
+    def _open_cursor(self) -> Iterator[DuckDBPyConnection]:
+        """Give a cursor of the caller's own; DuckDB's errors become ours."""
+        try:
+            with self._cursor_lock:
+                cursor = self._connection.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+        except duckdb.Error as err:
+            raise StorageError("storage_unavailable", f"event store: {_first_line(err)}") from err
+
+    # --- writing
+
+    def position(self) -> Position:
+        """Return how far the store has followed the ledger."""
+        with self._open_cursor() as cursor:
+            return _read_position(cursor)
+
+    def write(self, chunk: Chunk) -> None:
+        """Store a chunk and its position in one transaction.
+
+        Raises:
+            StorageError: ``conflict`` when the chunk does not start at the position; ``storage_unavailable`` when
+                DuckDB could not store it, in which case nothing of it is stored.
+        """
+        with self._write_lock, self._open_cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                _expect_position(cursor, chunk)
+                nulls = self._insert_chunk(cursor, chunk)
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            self._null_fields |= nulls
+
+    def _insert_chunk(self, cursor: DuckDBPyConnection, chunk: Chunk) -> frozenset[str]:
+        """Insert all rows of a chunk and move the position; return names of fields newly seen as null."""
+        new_nulls: set[str] = set()
+        for start in range(0, len(chunk.events), WRITE_ROWS):
+            rows = chunk.events[start : start + WRITE_ROWS]
+            _insert_events(cursor, rows)
+            new_nulls.update(name for row in rows for name, value in row.event.items() if value is None)
+        nulls = frozenset(new_nulls - self._null_fields)
+        for name in sorted(nulls):
+            cursor.execute("INSERT INTO null_field VALUES (?)", [name])
+        if chunk.findings:
+            _insert(cursor, "finding", *findings.build_finding_table(chunk.findings))
+        if chunk.quarantine:
+            _insert(cursor, "quarantine", *findings.build_quarantine_table(chunk.quarantine))
+        if chunk.batches:
+            _insert(cursor, "batch", *findings.build_batch_table(chunk.batches))
+        place = chunk.position.next
+        cursor.execute(
+            'UPDATE position SET "seq" = ?, "record" = ?, "catalog_seq" = ?, "policy_seq" = ?',
+            [place.seq, place.record, chunk.position.catalog_seq, chunk.position.policy_seq],
+        )
+        return nulls
+
+    # --- what the engine asks while it builds a chunk
+
+    def find_uids(self, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
+        """Return, for those of ``uids`` that are stored, the digests stored under each."""
+        with self._open_cursor() as cursor:
+            return search.find_uids(cursor, uids)
+
+    def find_halves(self, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
+        """Return the stored sides of calls with these access keys in the interval, in ledger order."""
+        with self._open_cursor() as cursor:
+            return search.find_halves(cursor, keys, first_ns, last_ns)
+
+    def find_finding_keys(self, keys: Collection[FindingKey]) -> set[FindingKey]:
+        """Return those of ``keys`` that are stored."""
+        with self._open_cursor() as cursor:
+            return findings.find_finding_keys(cursor, keys)
+
+    # --- search
+
+    def search(
+        self,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        limit: int = 50,
+        after: Cursor | None = None,
+        order: Order = Order.NEWEST,
+        context: Context | None = None,
+    ) -> Page:
+        """Return a page of the events on which the condition is true."""
+        with self._open_cursor() as cursor:
+            clause = build_clause(cursor, condition, context, first_ns, last_ns)
+            return search.read_page(cursor, clause, limit, after, order)
+
+    def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
+        """Return how many rows the search finds on all its pages together, duplicates included."""
+        query = AggregateQuery(condition, first_ns, last_ns, include_uncounted=True, context=context)
+        value = self.aggregate(query)[0].values[0]
+        return value if isinstance(value, int) else 0
+
+    def facets(
+        self,
+        name: str,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        limit: int = 20,
+        context: Context | None = None,
+    ) -> list[tuple[Key, int]]:
+        """Return the most frequent values of a field with their numbers, most frequent first."""
+        query = AggregateQuery(condition, first_ns, last_ns, (name,), include_uncounted=True, context=context)
+        pairs = [(row.key[0], row.values[0]) for row in self.aggregate(query)]
+        counted = [(key, number) for key, number in pairs if isinstance(number, int)]
+        return sorted(counted, key=lambda pair: (-pair[1], sort_key(pair[0])))[:limit]
+
+    def histogram(
+        self,
+        bucket: TimeBucket,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        context: Context | None = None,
+    ) -> list[tuple[int, int]]:
+        """Return (first instant, number) of the buckets that have events, in order of time."""
+        query = AggregateQuery(condition, first_ns, last_ns, (bucket,), include_uncounted=True, context=context)
+        pairs = [(row.key[0], row.values[0]) for row in self.aggregate(query)]
+        return [(key, number) for key, number in pairs if isinstance(key, int) and isinstance(number, int)]
+
+    def get_event(self, uid: EventUid) -> StoredEvent:
+        """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
+        with self._open_cursor() as cursor:
+            return search.get_event(cursor, uid)
+
+    def list_rows(self, uid: EventUid) -> list[StoredEvent]:
+        """Return every row stored under ``uid``, in ledger order."""
+        with self._open_cursor() as cursor:
+            return search.list_rows(cursor, "uid", uid)
+
+    def list_partners(self, access_key: bytes) -> list[StoredEvent]:
+        """Return every stored side of one call, in ledger order."""
+        with self._open_cursor() as cursor:
+            return search.list_rows(cursor, "access_key", access_key)
+
+    # --- figures
+
+    def aggregate(self, query: AggregateQuery) -> list[AggregateRow]:
+        """Return exact figures, ordered by key."""
+        measures = [build_measure(measure) for measure in query.measures or (COUNT,)]
+        groups = [
+            build_group(by, self._null_fields, query.first_ns, query.last_ns, number)
+            for number, by in enumerate(query.by)
+        ]
+        with self._open_cursor() as cursor:
+            clause = build_clause(cursor, query.where, query.context, query.first_ns, query.last_ns)
+            if not query.include_uncounted:
+                clause = clause.and_("counted")
+            return run_groups(cursor, "event", clause, groups, measures)
+
+    def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:
+        """Return the number of findings in each group, ordered by key."""
+        with self._open_cursor() as cursor:
+            return findings.count_findings(cursor, query, by)
+
+    def list_findings(self, query: FindingQuery, *, limit: int = 100, offset: int = 0) -> list[Finding]:
+        """Return findings in order of time and place."""
+        with self._open_cursor() as cursor:
+            return findings.list_findings(cursor, query, limit, offset)
+
+    def get_findings(self, keys: Sequence[FindingKey]) -> list[Finding]:
+        """Return the findings with these keys that are stored, in order of time and place."""
+        with self._open_cursor() as cursor:
+            return findings.get_findings(cursor, keys)
+
+    def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
+        """Give the findings of the places ``[first, last)`` in ledger order."""
+        with self._open_cursor() as cursor:
+            yield from findings.iter_findings(cursor, first, last)
+
+    def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
+        """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""
+        with self._open_cursor() as cursor:
+            return findings.count_quarantine(cursor, first_ns, last_ns)
+
+    def list_quarantine(
+        self, first_ns: int, last_ns: int, *, source: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[QuarantineRecord]:
+        """Return quarantined records, newest accepted first."""
+        with self._open_cursor() as cursor:
+            return findings.list_quarantine(cursor, (first_ns, last_ns), source, limit, offset)
+
+    def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
+        """Return sums over the batches accepted in the interval, one row a source."""
+        with self._open_cursor() as cursor:
+            return findings.sum_batches(cursor, first_ns, last_ns)
+
+    def digest(self) -> StoreDigest:
+        """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
+        with self._open_cursor() as cursor:
+            parts = [_digest_table(cursor, table) for table in ("event", "finding", "quarantine")]
+        return StoreDigest(parts[0][0], parts[1][0], parts[2][0], "-".join(text for _, text in parts))
+
+
+def _connect(path: Path, settings: Settings) -> DuckDBPyConnection:
+    """Open the file; a lock held by another process is told as what it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config: dict[str, Any] = {
+        "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+        "memory_limit": settings.duckdb_memory_limit,
+        "threads": settings.duckdb_threads,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "enable_external_access": False,
+    }
+    try:
+        return duckdb.connect(str(path), config=config)
+    except duckdb.Error as err:
+        text = _first_line(err)
+        reason = "another process has it open; one process owns it" if "lock" in text.lower() else text
+        raise StorageError("storage_unavailable", f"event store `{path}`: {reason}") from err
+
+
+def _first_line(err: duckdb.Error) -> str:
+    """Return the first line of DuckDB's text."""
+    return str(err).splitlines()[0] if str(err) else type(err).__name__
+
+
+def _read_position(cursor: DuckDBPyConnection) -> Position:
+    """Return the one row of ``position``."""
+    rows = cursor.execute('SELECT "seq", "record", "catalog_seq", "policy_seq" FROM position').fetchall()
+    if len(rows) != 1:
+        raise StorageError("storage_unavailable", "event store: no position; run `auditsvc reindex`")
+    seq, record, catalog_seq, policy_seq = rows[0]
+    return Position(Place(seq, record), catalog_seq, policy_seq)
+
+
+def _expect_position(cursor: DuckDBPyConnection, chunk: Chunk) -> None:
+    """Refuse a chunk that would leave a gap or store something twice."""
+    at = _read_position(cursor).next
+    if chunk.first != at:
+        raise StorageError("conflict", f"event store: expected a chunk from {at}, got one from {chunk.first}")
+
+
+def _insert_events(cursor: DuckDBPyConnection, rows: Sequence[NewEvent]) -> None:
+    """Insert events; columns that no row has stay NULL."""
+    names, reads, table = build_event_table(rows)
+    _insert(cursor, "event", names, table, reads)
+
+
+def _insert(
+    cursor: DuckDBPyConnection, target: str, names: Sequence[str], table: Any, reads: Sequence[str] | None = None
+) -> None:
+    """Insert an Arrow table into the named columns of ``target``."""
+    columns = ", ".join(quote(name) for name in names)
+    selects = ", ".join(reads) if reads is not None else columns
+    cursor.register(_NEW_ROWS, table)
+    cursor.execute(" ".join(["INSERT INTO", target, "(", columns, ") SELECT", selects, "FROM", _NEW_ROWS]))
+    cursor.unregister(_NEW_ROWS)
+
+
+def _digest_table(cursor: DuckDBPyConnection, table: str) -> tuple[int, str]:
+    """Return a table's number of rows and 128 bits over the set of them; a row twice does not cancel itself out."""
+    text = " ".join(
+        [
+            "SELECT count(*), bit_xor(h), sum(CAST(h % 1000000007 AS BIGINT)) FROM",
+            "(SELECT",
+            _ROW_HASH,
+            "FROM",
+            table,
+            "r)",
+        ]
+    )
+    ((number, mixed, added),) = cursor.execute(text).fetchall()
+    return int(number), f"{int(mixed or 0):032x}{int(added or 0):016x}"
