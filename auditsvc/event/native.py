@@ -24,7 +24,10 @@ from auditsvc.event.time import parse_time_ns
 MAX_INTEGER = 2**53
 """Largest magnitude of an integer from outside: what every JSON reader keeps exact."""
 
-_KEY = re.compile(rb'"\s*:')
+_UNKNOWN = re.compile(r"object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"object missing required field `(.*)`")
+_GAPS = ((b" ", b" :"), (b"\t", b"\t:"), (b"\n", b"\n:"), (b"\r", b"\r:"))
+"""JSON's white space, and how it looks before a colon."""
 _Keyword = Annotated[str, Meta(max_length=MAX_KEYWORD)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 _Integer = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
@@ -59,8 +62,8 @@ def _define_group(name: str, members: list[tuple[str, Any, bool]]) -> type[Struc
     return msgspec.defstruct(name, spec, forbid_unknown_fields=True, kw_only=True, frozen=True)
 
 
-def _define_event() -> tuple[type[Struct], list[tuple[str, str]], list[tuple[str, list[tuple[str, str]]]]]:
-    """Return the struct, its scalar members as (attribute, short name), and its groups with theirs."""
+def _define_event() -> tuple[type[Struct], dict[str, dict[str, str]]]:
+    """Return the struct, and per group its keys with their short names."""
     top: list[tuple[str, Any, bool]] = []
     grouped: dict[str, list[tuple[str, Any, bool]]] = {}
     for field in FIELDS:
@@ -72,18 +75,18 @@ def _define_event() -> tuple[type[Struct], list[tuple[str, str]], list[tuple[str
     grouped["subject"].append(
         ("id", _Keyword | Annotated[list[_Keyword], Meta(max_length=MAX_ITEMS)] | None | UnsetType, False)
     )
-    scalars = [(key, key) for key, _, _ in top]
-    groups = []
+    names = {}
     for group, members in grouped.items():
         required = any(must for _, _, must in members)
         struct = _define_group(f"Native{group.title()}", members)
         top.append((group, struct if required else struct | None | UnsetType, required))
-        groups.append((group, [(key, f"{group}.{key}") for key, _, _ in members]))
+        names[group] = {key: f"{group}.{key}" for key, _, _ in members}
     top.append(("labels", dict[_Keyword, _Keyword] | None | UnsetType, False))
-    return _define_group("NativeEvent", top), scalars, groups
+    return _define_group("NativeEvent", top), names
 
 
-NativeEvent, _SCALARS, _GROUPS = _define_event()
+NativeEvent, _NAMES = _define_event()
+"""The struct, and per group its keys with their short names."""
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(NativeEvent)
 _TIMES = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.TIME)
 _ADDRESSES = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.IP)
@@ -102,68 +105,74 @@ def decode_native(record: bytes) -> Struct:
     try:
         struct: Struct = _DECODER.decode(record)
     except msgspec.ValidationError as err:
-        raise InputError("field_invalid", _explain(str(err))) from err
+        field, text = _explain(str(err))
+        raise InputError("field_invalid", text, field=field) from err
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         raise InputError("json_invalid", f"not valid JSON: {err}") from err
     return struct
 
 
-def read_native(record: bytes, hash_subject: HashSubject) -> Event:
+def read_native(record: bytes, hash_subject: HashSubject, side: str = "gateway") -> Event:
     """Return the flat event of one native JSON object, not yet enriched.
 
-    ``subject.id`` is replaced by ``subject.hash`` through ``hash_subject``. A missing ``id`` is derived from the record's
-    bytes and flagged ``derived_id``.
+    ``subject.id`` is replaced by ``subject.hash`` through ``hash_subject``. A missing or empty ``id`` is derived from the
+    record's bytes and flagged ``derived_id``; a missing ``side`` becomes ``side``.
 
     Raises:
         InputError: as :func:`decode_native`; ``time_invalid`` and ``address_invalid`` for such values.
     """
-    struct = decode_native(record)
-    event = flatten(struct)
-    refuse_duplicate_keys(record, _count_keys(struct, event))
+    event, keys = flatten(decode_native(record))
+    refuse_duplicate_keys(record, keys)
+    if b"\\" in record and b"\\u0000" in record:
+        _refuse_nul(event)
     normalise(event, hash_subject)
-    if event.get("id") is None:
+    if not event.get("id"):
         event["id"] = hashlib.sha256(record).hexdigest()[:32]
         event["quality"] = ["derived_id"]
+    if event.get("side") is None:
+        event["side"] = side
     return event
 
 
-def flatten(struct: Any) -> Event:
-    """Return the struct's present members under their short names, values as received."""
-    event: Event = {}
-    for key, name in _SCALARS:
-        value = getattr(struct, key)
-        if value is not UNSET:
-            event[name] = value
-    for group, members in _GROUPS:
-        inner = getattr(struct, group)
-        if inner is UNSET or inner is None:
-            continue
-        for key, name in members:
-            value = getattr(inner, key)
-            if value is not UNSET:
-                event[name] = value
-    labels = struct.labels
+def flatten(struct: Struct) -> tuple[Event, int]:
+    """Return the struct's present members under their short names, values as received, and how many keys they had."""
+    event: dict[str, Any] = msgspec.to_builtins(struct)
+    keys = len(event)
+    for group in _NAMES.keys() & event.keys():
+        inner = event.pop(group)
+        if inner:
+            keys += len(inner)
+            names = _NAMES[group]
+            for key, value in inner.items():
+                event[names[key]] = value
+    labels = event.pop("labels", None)
     if labels:
+        keys += len(labels)
         for key, value in labels.items():
+            if not key:
+                raise InputError("field_invalid", "labels: a label needs a name", field="labels")
             event[f"labels.{key}"] = value
-    return event
-
-
-def _count_keys(struct: Any, event: Event) -> int:
-    """Return how many keys the record's objects had if none stood twice."""
-    groups = sum(getattr(struct, group) is not UNSET for group, _ in _GROUPS)
-    return len(event) + groups + (struct.labels is not UNSET)
+    return event, keys
 
 
 def refuse_duplicate_keys(record: bytes, expected: int) -> None:
     """Raise ``InputError`` (``json_invalid``) when an object of the record has a key twice.
 
-    Counting what looks like a key is cheap and never counts too few; only when it finds other than ``expected`` keys
-    is the record parsed again, slowly, to be sure.
+    Counting ``":`` is cheap, and counts no key too few unless white space stands before a colon. Only when that may be
+    so, or when other than the ``expected`` number is found, is the record parsed again, slowly, to be sure.
     """
-    if len(_KEY.findall(record)) == expected:
+    if record.count(b'":') == expected and not any(space in record and gap in record for space, gap in _GAPS):
         return
     json.loads(record, object_pairs_hook=_refuse_pairs)
+
+
+def _refuse_nul(event: Event) -> None:
+    """Raise ``InputError`` (``field_invalid``) for a NUL character, which PostgreSQL does not take in text."""
+    for name, value in event.items():
+        texts = value if isinstance(value, list) else (value,)
+        if "\0" in name or any(isinstance(text, str) and "\0" in text for text in texts):
+            name = name.replace("\0", "\\u0000")
+            raise InputError("field_invalid", f"{name}: holds a NUL character", field=name)
 
 
 def _refuse_pairs(pairs: list[tuple[str, Any]]) -> None:
@@ -195,7 +204,6 @@ def normalise(event: Event, hash_subject: HashSubject) -> None:
         hashes = [hash_subject(number) for number in numbers]
         known = event.get("subject.hash")
         event["subject.hash"] = [*known, *hashes] if isinstance(known, list) else hashes
-    event.setdefault("side", "gateway")
 
 
 def _parse_named_time(name: str, text: str) -> int:
@@ -203,7 +211,7 @@ def _parse_named_time(name: str, text: str) -> int:
     try:
         return parse_time_ns(text)
     except InputError as err:
-        raise InputError("time_invalid", f"{name}: {err.message}") from err
+        raise InputError("time_invalid", f"{name}: {err.message}", field=name) from err
 
 
 @lru_cache(maxsize=65536)
@@ -216,14 +224,24 @@ def parse_address(name: str, text: str) -> str:
     try:
         address = ipaddress.ip_address(text)
     except ValueError as err:
-        raise InputError("address_invalid", f"{name}: expected an IPv4 or IPv6 address, got `{text[:64]}`") from err
+        raise InputError(
+            "address_invalid", f"{name}: expected an IPv4 or IPv6 address, got `{text[:64]}`", field=name
+        ) from err
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)
 
 
-def _explain(text: str) -> str:
-    """Return msgspec's sentence with the place first: ``interface.id: expected `str`, got `int```."""
-    sentence, separator, place = text.partition(" - at `$")
+def _explain(text: str) -> tuple[str, str]:
+    """Return the field, and msgspec's sentence with it in front: ``interface.id: expected `str`, got `int```."""
+    sentence, _, place = text.partition(" - at `$")
     sentence = sentence[:1].lower() + sentence[1:]
     where = place.rstrip("`").lstrip(".")
-    return f"{where}: {sentence}" if separator and where else sentence
+    unknown = _UNKNOWN.match(sentence)
+    if unknown:
+        where = f"{where}.{unknown.group(1)}".lstrip(".")
+        return where, f"{where}: no such field; docs/event-fields.md lists the known ones"
+    missing = _MISSING.match(sentence)
+    if missing:
+        where = f"{where}.{missing.group(1)}".lstrip(".")
+        return where, f"{where}: missing"
+    return where, f"{where}: {sentence}" if where else sentence

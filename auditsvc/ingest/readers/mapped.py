@@ -1,0 +1,348 @@
+r"""JSON of any shape, by a declared mapping from its paths to the fields of the event.
+
+Traps it knows: numbers as text, arrays of records in one body, times without offset, ``\xXX`` inside JSON strings (nginx
+without ``escape=json``), control characters. A value of a field that need not be there and cannot be read is left out
+and the event flagged ``repaired``; a *must* field that cannot be read rejects the record.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from auditsvc.catalog.model import Source
+from auditsvc.errors import InputError
+from auditsvc.event.fields import INPUT_ONLY, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, Field, Kind, Level, find_field
+from auditsvc.event.model import Event, Value
+from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
+from auditsvc.event.time import NS, check_time_ns, count_ns, parse_time_ns
+from auditsvc.ingest.readers.combined import parse_clf_time, path_of
+from auditsvc.ingest.readers.identity import derive_id
+from auditsvc.ingest.readers.native import is_whole_json
+from auditsvc.ingest.readers.option import find_mapping, find_text, refuse, refuse_unknown
+from auditsvc.ingest.readers.route import ROUTE_OPTIONS, Router, outcome_of_status
+
+_OPTIONS = ROUTE_OPTIONS | {"fields", "items"}
+_SPEC_KEYS = frozenset({"path", "paths", "format", "map", "default", "scale", "split"})
+_EPOCHS = {"epoch_s": NS, "epoch_ms": NS // 1000, "epoch_us": 1000, "epoch_ns": 1}
+_OFFSET = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})\Z", re.ASCII)
+_BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
+_ABSENT = frozenset({None, "", "-"})
+_TEXT_SPEC = Field("subject.id", Kind.KEYWORD, Level.SHOULD, "", "", "", multi=True)
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """How one field gets its value; made from one entry of ``options.fields``."""
+
+    field: Field
+    paths: tuple[Path, ...]
+    format: str
+    values: Mapping[str, Value]
+    default: Value
+    scale: Decimal | None
+    split: str | None
+
+
+class MappedReader:
+    """Reads JSON records by a declared mapping."""
+
+    def __init__(self, source: Source) -> None:
+        """Read the source's options; raise ``InputError`` for a wrong one."""
+        refuse_unknown(source.options, _OPTIONS)
+        self._router = Router(source.options)
+        self._zone = ZoneInfo(source.zone)
+        items = find_text(source.options, "items")
+        self._items = tuple(items.split(".")) if items else None
+        fields = find_mapping(source.options, "fields")
+        if "time" not in fields:
+            raise refuse("fields", "needs `time`")
+        self._specs = tuple(_read_spec(name, entry) for name, entry in fields.items())
+
+    @property
+    def interfaces(self) -> frozenset[str]:
+        """Every interface the rules can give."""
+        return self._router.interfaces
+
+    def is_whole(self, body: bytes) -> bool:
+        """Whether the body is an array, or one object over several lines."""
+        return is_whole_json(body)
+
+    def read(self, record: bytes, hash_subject: HashSubject) -> Sequence[Event | InputError]:
+        """Return the record's events; raise ``InputError`` (``json_invalid``, ``field_invalid``, ``record_empty``)."""
+        document, repaired = decode_json(record)
+        items = document
+        if self._items is not None and not isinstance(document, list):
+            items = _look_up(document, self._items)
+            if not isinstance(items, list):
+                raise InputError("field_invalid", f"{'.'.join(self._items)}: expected an array")
+        if not isinstance(items, list):
+            return (self._read_item(items, hash_subject, repaired),)
+        if not items:
+            raise InputError("record_empty", "the array has no members")
+        return [self._try_item(item, hash_subject, repaired) for item in items]
+
+    def _try_item(self, item: Any, hash_subject: HashSubject, repaired: bool) -> Event | InputError:
+        """Return one member of an array as event, or why it is none."""
+        try:
+            event = self._read_item(item, hash_subject, repaired)
+        except InputError as err:
+            return err
+        if not event.get("id"):
+            derive_id(event, msgspec.json.encode(item, order="sorted"))
+        return event
+
+    def _read_item(self, item: Any, hash_subject: HashSubject, repaired: bool) -> Event:
+        """Return the event of one decoded object."""
+        if not isinstance(item, dict):
+            raise InputError("field_invalid", f"expected an object, got {type(item).__name__}")
+        event: Event = {}
+        flags = {"repaired"} if repaired else set()
+        for spec in self._specs:
+            self._set_field(event, spec, item, flags)
+        if "time" not in event:
+            raise InputError("field_invalid", "time: missing")
+        subjects = event.pop("subject.id", None)
+        if isinstance(subjects, list):
+            event["subject.hash"] = [hash_subject(number) for number in subjects]
+        path = event.get("url.path")
+        if isinstance(path, str):
+            event["url.path"] = path_of(path)
+        self._router.apply(event)
+        if event.get("outcome") is None:
+            status = event.get("http.status")
+            event["outcome"] = outcome_of_status(status if isinstance(status, int) else None)
+        if flags:
+            event["quality"] = sorted(flags)
+        return event
+
+    def _set_field(self, event: Event, spec: FieldSpec, item: dict[str, Any], flags: set[str]) -> None:
+        """Set one field, or leave it out when the record has no usable value for it."""
+        raw = next((found for path in spec.paths if (found := _look_up(item, path)) is not None), None)
+        try:
+            value = self._convert(spec, raw, flags)
+        except InputError as err:
+            if spec.field.level is Level.MUST:
+                raise InputError(err.code, f"{spec.field.name}: {err.message}") from err
+            flags.add("repaired")
+            value = None
+        if value is None:
+            value = spec.default
+        if value is not None:
+            event[spec.field.name] = value
+
+    def _convert(self, spec: FieldSpec, raw: Any, flags: set[str]) -> Value:
+        """Return ``raw`` as the field's type; None when it is absent."""
+        if spec.values:
+            raw = spec.values.get(_as_text(raw) if raw is not None else "")
+        if isinstance(raw, (str, type(None))) and raw in _ABSENT:
+            return None
+        if spec.field.multi:
+            return _as_list(spec, raw, flags)
+        if spec.field.kind is Kind.TIME:
+            return self._as_time(spec.format, raw, flags)
+        if spec.field.kind in (Kind.INTEGER, Kind.NUMBER):
+            return _as_number(spec, raw)
+        return _CONVERTERS[spec.field.kind](spec.field, raw, flags)
+
+    def _as_time(self, style: str, raw: Any, flags: set[str]) -> int:
+        """Return nanoseconds of ``raw``, written in ``style``; a time without offset is of the source's zone."""
+        if style in _EPOCHS:
+            return check_time_ns(int(_as_decimal(raw) * _EPOCHS[style]), raw)
+        text = _as_text(raw)
+        if style == "clf":
+            return parse_clf_time(text)
+        if style == "rfc3339":
+            if _OFFSET.search(text):
+                return parse_time_ns(text if text[-3:-2] == ":" or text[-1:] in "Zz" else f"{text[:-2]}:{text[-2:]}")
+            flags.add("assumed_zone")
+            return self._localise(parse_time_ns(f"{text}Z"), text)
+        try:
+            instant = datetime.strptime(text, style)  # noqa: DTZ007  (the zone is set in the next lines)
+        except ValueError as err:
+            raise InputError("time_invalid", f"expected a time like `{style}`, got `{text[:64]}`") from err
+        if instant.tzinfo is not None:
+            return check_time_ns(count_ns(instant), text)
+        flags.add("assumed_zone")
+        return self._localise(count_ns(instant.replace(tzinfo=UTC)), text)
+
+    def _localise(self, wall_ns: int, text: str) -> int:
+        """Return the instant at which the clocks of the source's zone first showed ``wall_ns``."""
+        wall = datetime.fromtimestamp(wall_ns // NS, UTC).replace(tzinfo=self._zone)
+        offset = wall.utcoffset()
+        seconds = int(offset.total_seconds()) if offset is not None else 0
+        return check_time_ns(wall_ns - seconds * NS, text)
+
+
+def decode_json(record: bytes) -> tuple[Any, bool]:
+    r"""Return the JSON document, and whether ``\xXX`` had to be repaired; raise ``InputError`` (``json_invalid``)."""
+    try:
+        return msgspec.json.decode(record), False
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        if b"\\x" not in record:
+            raise InputError("json_invalid", f"not valid JSON: {err}") from err
+    mended = _BAD_ESCAPE.sub(_mend, record)
+    try:
+        return msgspec.json.decode(mended.decode("utf-8", "backslashreplace").replace("\\x", "\\\\x")), True
+    except (msgspec.DecodeError, RecursionError) as err:
+        raise InputError("json_invalid", f"not valid JSON, also after repair of `\\x` escapes: {err}") from err
+
+
+def _mend(match: re.Match[bytes]) -> bytes:
+    r"""Return the byte an ``\xXX`` stands for, escaped where JSON needs it."""
+    code = int(match.group(2), 16)
+    if code < 0x20 or code in (0x22, 0x5C):
+        return match.group(1) + b"\\u%04x" % code
+    return match.group(1) + bytes([code])
+
+
+def _look_up(document: Any, path: Path) -> Any:
+    """Return what lies at ``path``; None when a step is missing. Whole numbers are places in arrays."""
+    for key in path:
+        if isinstance(document, dict):
+            document = document.get(key)
+        elif isinstance(document, list) and key.isascii() and key.isdigit() and int(key) < len(document):
+            document = document[int(key)]
+        else:
+            return None
+    return document
+
+
+def _as_text(raw: Any) -> str:
+    """Return a scalar as text; raise ``InputError`` for objects and arrays."""
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    if isinstance(raw, (int, float)):
+        return str(raw)
+    raise InputError("field_invalid", f"expected a single value, got {type(raw).__name__}")
+
+
+def _as_decimal(raw: Any) -> Decimal:
+    """Return a number, also one written as text."""
+    try:
+        value = Decimal(_as_text(raw))
+    except InvalidOperation as err:
+        raise InputError("field_invalid", f"expected a number, got `{str(raw)[:64]}`") from err
+    if not value.is_finite() or abs(value) > 10**20:
+        raise InputError("field_invalid", f"number out of range: `{str(raw)[:64]}`")
+    return value
+
+
+def _as_number(spec: FieldSpec, raw: Any) -> int | float:
+    """Return a number of the field's kind, scaled."""
+    value = _as_decimal(raw) * (spec.scale or 1)
+    if spec.field.kind is Kind.NUMBER:
+        return float(value)
+    if value != value.to_integral_value() or abs(value) > MAX_INTEGER:
+        raise InputError("field_invalid", f"expected a whole number, got `{str(raw)[:64]}`")
+    return int(value)
+
+
+def _as_string(field: Field, raw: Any, flags: set[str]) -> str:
+    """Return text within the field's limit, control characters no database takes written out."""
+    text = _as_text(raw)
+    if "\0" in text:
+        text = text.replace("\0", "\\x00")
+        flags.add("repaired")
+    limit = MAX_TEXT if field.kind is Kind.TEXT else MAX_KEYWORD
+    if len(text) > limit:
+        flags.add("repaired")
+    return text[:limit]
+
+
+def _as_enum(field: Field, raw: Any, flags: set[str]) -> str:
+    """Return a member of the field's closed set."""
+    text = _as_text(raw)
+    if text not in field.values:
+        raise InputError("field_invalid", f"expected one of {', '.join(field.values)}, got `{text[:64]}`")
+    return text
+
+
+def _as_boolean(field: Field, raw: Any, flags: set[str]) -> bool:
+    """Return a truth value, also one written as text or number."""
+    word = _as_text(raw).lower()
+    if word not in ("true", "false", "1", "0"):
+        raise InputError("field_invalid", f"expected true or false, got `{word[:64]}`")
+    return word in ("true", "1")
+
+
+def _as_address(field: Field, raw: Any, flags: set[str]) -> str:
+    """Return the canonical text of an IP address."""
+    return parse_address(field.name, _as_text(raw))
+
+
+def _as_list(spec: FieldSpec, raw: Any, flags: set[str]) -> list[str]:
+    """Return a list of texts: an array's members, the parts of a split text, or the one value there is."""
+    if isinstance(raw, list):
+        members = raw
+    elif spec.split and isinstance(raw, str):
+        members = [part.strip() for part in raw.split(spec.split)]
+    else:
+        members = [raw]
+    texts = [_as_string(spec.field, member, flags) for member in members if member not in ("", "-", None)]
+    if len(texts) > MAX_ITEMS:
+        flags.add("repaired")
+    return texts[:MAX_ITEMS]
+
+
+_CONVERTERS: Mapping[Kind, Callable[[Field, Any, set[str]], Value]] = {
+    Kind.KEYWORD: _as_string,
+    Kind.TEXT: _as_string,
+    Kind.ENUM: _as_enum,
+    Kind.BOOLEAN: _as_boolean,
+    Kind.IP: _as_address,
+}
+
+
+def _read_spec(name: str, entry: Any) -> FieldSpec:
+    """Return one checked entry of ``options.fields``."""
+    place = f"fields.{name}."
+    field = _TEXT_SPEC if name in INPUT_ONLY else find_field(name)
+    if field is None or not (field.is_input or name == "interface.id"):
+        raise refuse(f"fields.{name}", "is not a field a producer can give; docs/event-fields.md lists them")
+    spec = entry if isinstance(entry, Mapping) else {"path": entry}
+    refuse_unknown(spec, _SPEC_KEYS, place)
+    raw_paths = spec["paths"] if "paths" in spec else [spec.get("path")]
+    if not isinstance(raw_paths, list) or not raw_paths:
+        raise refuse(f"{place}paths", "expected a list of paths")
+    style = find_text(spec, "format", place) or "rfc3339"
+    scale = spec.get("scale")
+    if scale is not None and (isinstance(scale, bool) or not isinstance(scale, (int, float))):
+        raise refuse(f"{place}scale", f"expected a number, got `{scale}`")
+    values = {str(key): value for key, value in find_mapping(spec, "map", place).items()}
+    default = spec.get("default")
+    for value in [*values.values(), default]:
+        _check_constant(field, value, place)
+    return FieldSpec(
+        field=field,
+        paths=tuple(_read_path(path, place) for path in raw_paths),
+        format=style,
+        values=values,
+        default=default,
+        scale=None if scale is None else Decimal(str(scale)),
+        split=find_text(spec, "split", place),
+    )
+
+
+def _read_path(path: Any, place: str) -> Path:
+    """Return a path's steps, written with dots or as a list."""
+    if isinstance(path, str) and path:
+        return tuple(path.split("."))
+    if isinstance(path, list) and path and all(isinstance(step, str) for step in path):
+        return tuple(path)
+    raise refuse(f"{place}path", f"expected a path such as `request.uri`, got `{path}`")
+
+
+def _check_constant(field: Field, value: Any, place: str) -> None:
+    """Raise ``InputError`` when a declared value is outside a closed set."""
+    if value is not None and field.values and value not in field.values:
+        raise refuse(place.rstrip("."), f"`{value}` is not one of {', '.join(field.values)}")

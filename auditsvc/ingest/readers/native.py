@@ -1,0 +1,76 @@
+"""Canonical JSON: one object a record, or an array with one event per item."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from auditsvc.catalog.model import Source
+from auditsvc.errors import InputError
+from auditsvc.event.model import Event
+from auditsvc.event.native import HashSubject, read_native
+from auditsvc.ingest.readers.option import refuse_unknown
+
+_ARRAY: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
+_SPACE = b" \t\r\n"
+
+
+class NativeReader:
+    """Reads the product's own form."""
+
+    def __init__(self, source: Source) -> None:
+        """Take the source's defaults; raise ``InputError`` for options, as there are none."""
+        refuse_unknown(source.options, frozenset())
+        side = source.defaults.get("side")
+        self._side = side if isinstance(side, str) else "gateway"
+
+    @property
+    def interfaces(self) -> frozenset[str]:
+        """None: a record names its interface itself."""
+        return frozenset()
+
+    def is_whole(self, body: bytes) -> bool:
+        """Whether the body is an array, or one object over several lines."""
+        return is_whole_json(body)
+
+    def read(self, record: bytes, hash_subject: HashSubject) -> Sequence[Event | InputError]:
+        """Return the record's events; raise ``InputError`` as :func:`auditsvc.event.native.read_native`."""
+        if not record.lstrip(_SPACE).startswith(b"["):
+            return (read_native(record, hash_subject, self._side),)
+        return [self._read_item(bytes(raw), hash_subject) for raw in split_array(record)]
+
+    def _read_item(self, raw: bytes, hash_subject: HashSubject) -> Event | InputError:
+        """Return one member of an array as event, or why it is none."""
+        try:
+            return read_native(raw, hash_subject, self._side)
+        except InputError as err:
+            return err
+
+
+def split_array(record: bytes) -> list[msgspec.Raw]:
+    """Return the members of a JSON array as they are written; raise ``InputError`` (``json_invalid``, ``record_empty``)."""
+    try:
+        members = _ARRAY.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        raise InputError("json_invalid", f"not valid JSON: {err}") from err
+    if not members:
+        raise InputError("record_empty", "the array has no members")
+    return members
+
+
+def is_whole_json(body: bytes) -> bool:
+    """Whether a body is one JSON document rather than one document a line."""
+    text = body.strip(_SPACE)
+    if text.startswith(b"["):
+        return not _is_json(text.partition(b"\n")[0]) or b"\n" not in text
+    first, newline, _ = text.partition(b"\n")
+    return bool(newline) and not _is_json(first) and _is_json(text)
+
+
+def _is_json(text: bytes) -> bool:
+    """Whether ``text`` is one JSON document."""
+    try:
+        _ANY.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""From a source's configuration to its reader, and from a batch to events and rejects.
+
+Order for one record: emptiness, the reader, then what holds for every reader: the interface must be the source's
+own, the source's defaults fill in what the record does not speak of, and a missing id is derived from the record.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from auditsvc.catalog.model import Source
+from auditsvc.errors import AuditError, InputError, Problem
+from auditsvc.event.model import Event
+from auditsvc.event.native import HashSubject
+from auditsvc.ingest.readers.combined import CombinedReader
+from auditsvc.ingest.readers.identity import derive_id
+from auditsvc.ingest.readers.mapped import MappedReader
+from auditsvc.ingest.readers.model import ReadResult, RecordReader, Reject, build_excerpt
+from auditsvc.ingest.readers.native import NativeReader
+from auditsvc.ingest.readers.xroad import XRoadReader
+
+READERS: Mapping[str, Callable[[Source], RecordReader]] = {
+    "native": NativeReader,
+    "combined": CombinedReader,
+    "mapped": MappedReader,
+    "xroad": XRoadReader,
+}
+LINES, BLOB = "lines", "blob"
+
+
+class BatchReader:
+    """Reads batches of one source; made once per source and catalogue version."""
+
+    def __init__(self, source: Source) -> None:
+        """Make the source's reader; raise ``InputError`` (``input_invalid``) for wrong options."""
+        if source.reader not in READERS:
+            raise InputError("input_invalid", f"reader: no reader `{source.reader}`; known are {', '.join(READERS)}")
+        self.source = source
+        self._reader = READERS[source.reader](source)
+        self._interfaces = frozenset(source.interfaces)
+        self._defaults = tuple(source.defaults.items())
+
+    @property
+    def named_interfaces(self) -> frozenset[str]:
+        """Every interface the source's options can give."""
+        return self._reader.interfaces
+
+    def find_kind(self, body: bytes) -> str:
+        """Return ``blob`` when ``body`` is one document, ``lines`` when each line is a record."""
+        return BLOB if self._reader.is_whole(body) else LINES
+
+    def scan(
+        self, payload: bytes, kind: str, hash_subject: HashSubject
+    ) -> Iterator[tuple[int, int, Event | InputError, bytes]]:
+        """Give (record, item, event or error, raw record) in order, holding one record at a time."""
+        if kind == BLOB:
+            yield from self._scan_record(0, payload, hash_subject)
+            return
+        for number, line in enumerate(split_lines(payload)):
+            yield from self._scan_record(number, line, hash_subject)
+
+    def _scan_record(
+        self, number: int, raw: bytes, hash_subject: HashSubject
+    ) -> Iterator[tuple[int, int, Event | InputError, bytes]]:
+        """Give the items of one record."""
+        try:
+            items = self._read(raw, hash_subject)
+        except InputError as err:
+            yield number, 0, err, raw
+            return
+        for place, item in enumerate(items):
+            yield number, place, self._complete(item, raw), raw
+
+    def _read(self, raw: bytes, hash_subject: HashSubject) -> list[Event | InputError]:
+        """Return a record's items as its reader gives them."""
+        if not raw.strip():
+            raise InputError("record_empty", "the record is empty")
+        return list(self._reader.read(raw, hash_subject))
+
+    def _complete(self, item: Event | InputError, raw: bytes) -> Event | InputError:
+        """Return the item with what holds for every reader, or the error that it is not the source's own."""
+        if isinstance(item, InputError):
+            return item
+        if item["interface.id"] not in self._interfaces:
+            name = str(item["interface.id"])[:128]
+            return InputError(
+                "foreign_interface",
+                f"interface.id: `{name}` is not an interface of source `{self.source.id}`",
+                field="interface.id",
+            )
+        for name, value in self._defaults:
+            if name not in item:
+                item[name] = list(value) if isinstance(value, list) else value
+        if not item.get("id"):
+            derive_id(item, raw)
+        if "side" not in item:
+            item["side"] = "gateway"
+        return item
+
+    def read(self, payload: bytes, kind: str, hash_subject: HashSubject) -> ReadResult:
+        """Return all events and rejects of a batch."""
+        result = ReadResult()
+        for record, item, found, raw in self.scan(payload, kind, hash_subject):
+            if isinstance(found, InputError):
+                result.rejects.append(build_reject(record, item, found, raw))
+            else:
+                result.events.append((record, item, found))
+        return result
+
+
+def read_batch(payload: bytes, kind: str, source: Source, hash_subject: HashSubject) -> ReadResult:
+    """Return the events and rejects of one batch of ``source``.
+
+    Args:
+        payload: the batch's raw bytes; ``lines`` end with LF.
+        kind: ``lines`` or ``blob``.
+        source: as configured in the catalogue.
+        hash_subject: gives the keyed hash of a data subject's number.
+
+    Raises:
+        InputError: ``input_invalid`` when the source's own options are wrong; never for what is in the payload.
+    """
+    return BatchReader(source).read(payload, kind, hash_subject)
+
+
+def check_source(source: Source) -> list[Problem]:
+    """Return what is wrong with a source's reader and options; empty when it can be used."""
+    place = f"source {source.id}"
+    try:
+        reader = BatchReader(source)
+    except AuditError as err:
+        return [Problem(place, 0, 0, err.code, err.message)]
+    return [
+        Problem(place, 0, 0, "input_invalid", f"options name interface `{name}`, which does not name this source")
+        for name in sorted(reader.named_interfaces - frozenset(source.interfaces))
+    ]
+
+
+def build_reject(record: int, item: int, error: InputError, raw: bytes) -> Reject:
+    """Return the quarantine entry of one error."""
+    field = error.context.get("field", "")
+    return Reject(record, item, error.code, error.message, build_excerpt(raw), str(field))
+
+
+def split_lines(payload: bytes) -> Iterator[bytes]:
+    """Give the LF-terminated records of ``payload`` without their LF."""
+    start = 0
+    while start < len(payload):
+        end = payload.find(b"\n", start)
+        if end < 0:
+            end = len(payload)
+        yield payload[start:end]
+        start = end + 1
+
