@@ -23,6 +23,7 @@ from auditsvc.ledger.batch import HashedDelivery, append_batches, group_parts, h
 from auditsvc.ledger.delivery import Delivery, Identity, find_received
 from auditsvc.ledger.log import Appender, read_head
 from auditsvc.ledger.receipt import Receipt, Received
+from auditsvc.ledger.recovery import recover
 from auditsvc.ledger.segment import SegmentWriter
 from auditsvc.settings import Settings
 
@@ -60,7 +61,7 @@ class Committer:
     """Makes deliveries durable in groups. One per process; thread-safe."""
 
     def __init__(self, engine: Engine, archive: Archive, clock: Clock, settings: Settings) -> None:
-        """Claim a slot of the archive and start the thread.
+        """Claim a slot of the archive, offer orphan frames to the log again, and start the thread.
 
         Raises:
             StorageError: ``storage_unavailable`` when no slot can be had.
@@ -72,6 +73,7 @@ class Committer:
         self._horizon = timedelta(days=settings.duplicate_horizon_days)
         self._max_pending_bytes = settings.max_pending_bytes
         self._writer = SegmentWriter(archive, settings.worker_slot)
+        self.recovery = recover(engine, archive, clock, settings, self._writer)
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
         self._wake = threading.Condition(threading.Lock())

@@ -50,6 +50,6 @@ def find_received(connection: Connection, items: Iterable[Delivery], since: date
         else:
             keys.append((item.source, item.idempotency_key))
     found: dict[Identity, Received] = {}
-    found.update(find_by_key(connection, keys))
-    found.update(find_by_body(connection, bodies, since))
+    found.update(find_by_key(connection, keys).items())
+    found.update(find_by_body(connection, bodies, since).items())
     return found

@@ -4,12 +4,13 @@ A node is named by (level, position): level 0 are leaves, node (l, p) covers lea
 complete nodes are ever stored, so a stored hash never changes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from auditsvc.ledger.verify.tree import (
     EMPTY_ROOT,
     HASH_SIZE,
+    CompactRange,
+    Node,
     ProofShapeError,
     RootMismatchError,
     build_root,
@@ -44,48 +45,6 @@ __all__ = [
 NodeName = tuple[int, int]
 """(level, position) of a complete node."""
 GetNode = Callable[[NodeName], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A complete inner node, ``level >= 1``."""
-
-    level: int
-    position: int
-    hash: bytes
-
-
-class CompactRange:
-    """The hashes of the largest complete subtrees of a tree, left to right: all that appending needs."""
-
-    def __init__(self, size: int = 0, frontier: Iterable[bytes] = ()) -> None:
-        """Begin at a tree of ``size`` leaves whose complete subtrees hash to ``frontier``."""
-        self.size = size
-        self.frontier = list(frontier)
-        if len(self.frontier) != size.bit_count():
-            raise ProofShapeError(f"frontier: {len(self.frontier)} hashes for size {size}")
-
-    def append(self, leaf_hash: bytes) -> list[Node]:
-        """Add a leaf; return the nodes that became complete, lowest first."""
-        nodes = []
-        value, position, level = leaf_hash, self.size, 0
-        while position & 1:
-            value = hash_node(self.frontier.pop(), value)
-            position >>= 1
-            level += 1
-            nodes.append(Node(level, position, value))
-        self.frontier.append(value)
-        self.size += 1
-        return nodes
-
-    def root_hash(self) -> bytes:
-        """Return the root hash of the tree so far."""
-        if not self.frontier:
-            return EMPTY_ROOT
-        value = self.frontier[-1]
-        for left in reversed(self.frontier[:-1]):
-            value = hash_node(left, value)
-        return value
 
 
 def list_frontier(size: int) -> list[NodeName]:

@@ -4,7 +4,8 @@ Leaf hash: ``SHA-256(0x00 || entry)``; inner node: ``SHA-256(0x01 || left || rig
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from auditsvc.errors import LogError
 
@@ -80,6 +81,48 @@ def build_root(leaf_hashes: Sequence[bytes]) -> bytes:
             above.append(level[-1])
         level = above
     return level[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A complete inner node, ``level >= 1``."""
+
+    level: int
+    position: int
+    hash: bytes
+
+
+class CompactRange:
+    """The hashes of the largest complete subtrees of a tree, left to right: all that appending needs."""
+
+    def __init__(self, size: int = 0, frontier: Iterable[bytes] = ()) -> None:
+        """Begin at a tree of ``size`` leaves whose complete subtrees hash to ``frontier``."""
+        self.size = size
+        self.frontier = list(frontier)
+        if len(self.frontier) != size.bit_count():
+            raise ProofShapeError(f"frontier: {len(self.frontier)} hashes for size {size}")
+
+    def append(self, leaf_hash: bytes) -> list[Node]:
+        """Add a leaf; return the nodes that became complete, lowest first."""
+        nodes = []
+        value, position, level = leaf_hash, self.size, 0
+        while position & 1:
+            value = hash_node(self.frontier.pop(), value)
+            position >>= 1
+            level += 1
+            nodes.append(Node(level, position, value))
+        self.frontier.append(value)
+        self.size += 1
+        return nodes
+
+    def root_hash(self) -> bytes:
+        """Return the root hash of the tree so far."""
+        if not self.frontier:
+            return EMPTY_ROOT
+        value = self.frontier[-1]
+        for left in reversed(self.frontier[:-1]):
+            value = hash_node(left, value)
+        return value
 
 
 def check_hashes(what: str, hashes: Sequence[bytes]) -> None:

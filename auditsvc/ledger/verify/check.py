@@ -1,0 +1,326 @@
+"""The checklist over a log and its archive: re-hashes every byte, trusts nothing stored beside it.
+
+Rules: stored hashes are never compared with stored hashes; continuity is proved by index, not by listing files; the key
+comes from the trust file, never from the evidence. Order of steps as numbered in :mod:`auditsvc.ledger.verify.step`;
+a step that needs what an earlier one could not establish is *not done*.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditsvc.errors import AuditError, LogError
+from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES, ArchiveEvidence, BundleEvidence, Evidence
+from auditsvc.ledger.verify.frame import read_frame
+from auditsvc.ledger.verify.header import NONE, OBJECT_FIELDS, Header, parse_header
+from auditsvc.ledger.verify.note import Checkpoint, parse_checkpoint, split_notes, verify_checkpoint
+from auditsvc.ledger.verify.step import Step, failed, not_done, passed
+from auditsvc.ledger.verify.tree import CompactRange, Node, build_root, hash_leaf, hash_records
+from auditsvc.ledger.verify.trust import LogTrust
+
+MAX_FINDINGS = 100
+"""Contradictions listed for one step; a rewritten log contradicts everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedHeader:
+    """A header with the exact text it was read from."""
+
+    header: Header
+    text: str
+
+
+def verify_bundle(path: Path, trust: LogTrust) -> list[Step]:
+    """Return the checklist of a period bundle, steps 1 to 8.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    try:
+        evidence = BundleEvidence(path)
+    except LogError as err:
+        return [failed(1, "BUNDLE_ALTERED", path.name, err.message), *_skip(2, 8, "the bundle is not whole")]
+    with evidence:
+        first = passed(1, f"`{path.name}`: every member is the one in the manifest")
+        return [first, *check_evidence(evidence, trust)]
+
+
+def verify_archive(database: Path, archive: Path, checkpoints: Path, trust: LogTrust) -> list[Step]:
+    """Return the checklist of a live archive with a SQLite database, steps 2 to 9.
+
+    Raises:
+        LogError: ``not_found`` when there is no database.
+    """
+    with ArchiveEvidence(database, archive, checkpoints) as evidence:
+        steps = check_evidence(evidence, trust)
+        return [*steps, *_check_database(evidence)]
+
+
+def _skip(first: int, last: int, reason: str) -> list[Step]:
+    """Return steps that cannot be done."""
+    return [not_done(number, "NOT_DONE", reason) for number in range(first, last + 1)]
+
+
+def check_evidence(evidence: Evidence, trust: LogTrust) -> list[Step]:
+    """Return steps 2 to 8."""
+    entries, broken = _read_entries(evidence, trust.origin)
+    if broken:
+        return [*broken, *_skip(3, 8, "the entries of the log cannot be read")]
+    steps = [passed(2, f"{len(entries)} entries, indexes 0 to {len(entries) - 1}" if entries else "no entries")]
+    checkpoints, signed = _read_checkpoints(evidence, trust)
+    steps += signed
+    steps += _check_roots(entries, checkpoints)
+    steps += _check_order(checkpoints, entries, trust)
+    steps += _one_or(passed(6, "accepted times and source sequences are unbroken"), list(_check_chains(entries)))
+    steps += _check_frames(evidence, entries)
+    steps += _check_objects(evidence, entries)
+    return steps
+
+
+def _one_or(fine: Step, findings: Sequence[Step]) -> list[Step]:
+    """Return the findings, at most :data:`MAX_FINDINGS`, or ``fine`` when there are none."""
+    if len(findings) <= MAX_FINDINGS:
+        return list(findings) or [fine]
+    rest = len(findings) - MAX_FINDINGS
+    more = failed(findings[0].number, findings[0].code, "", f"and {rest} more contradictions of this step")
+    return [*findings[:MAX_FINDINGS], more]
+
+
+def _read_entries(evidence: Evidence, origin: str) -> tuple[list[LoggedHeader], list[Step]]:
+    """Return the entries, or what is wrong with the first bad one: later ones cannot be placed."""
+    entries: list[LoggedHeader] = []
+    for seq, text in enumerate(evidence.headers()):
+        try:
+            header = parse_header(text)
+        except LogError as err:
+            return [], [failed(2, "HEADER_INVALID", f"#{seq}", err.message)]
+        if header.origin != origin:
+            return [], [failed(2, "ORIGIN_MISMATCH", f"#{seq}", f"expected log `{origin}`, got `{header.origin}`")]
+        if header.seq != seq:
+            return [], [failed(2, "SEQ_GAP", f"#{seq}", f"expected seq {seq}, got {header.seq}")]
+        entries.append(LoggedHeader(header, text))
+    if len(entries) < evidence.last:
+        message = f"the log has {len(entries)} entries, the period reaches {evidence.last}"
+        return [], [failed(2, "TRUNCATED", f"#{len(entries)}", message)]
+    return entries, []
+
+
+def _read_checkpoints(evidence: Evidence, trust: LogTrust) -> tuple[list[Checkpoint], list[Step]]:
+    """Return the checkpoints whose signature holds, and step 3."""
+    try:
+        notes = split_notes(evidence.notes())
+    except AuditError as err:
+        return [], [failed(3, "CP_INVALID", "", err.message)]
+    good, findings = [], []
+    for number, note in enumerate(notes):
+        try:
+            good.append(verify_checkpoint(note, trust.key))
+        except AuditError as err:
+            code = "CP_SIG_INVALID" if err.code == "signature_invalid" else "CP_INVALID"
+            findings.append(failed(3, code, f"checkpoint {number} ({_describe(note)})", err.message))
+    if not notes:
+        return [], [not_done(3, "CP_MISSING", "there is no checkpoint: nothing says what the log was")]
+    return good, _one_or(passed(3, f"{len(good)} checkpoints by `{trust.origin}+{trust.key.key_id.hex()}`"), findings)
+
+
+def _describe(note: str) -> str:
+    """Return what a note claims, for a person; it may be anything."""
+    try:
+        return f"size {parse_checkpoint(note).size}"
+    except LogError:
+        return "not a checkpoint"
+
+
+def _check_roots(entries: Sequence[LoggedHeader], checkpoints: Sequence[Checkpoint]) -> list[Step]:
+    """Return step 4: the entries, hashed anew, give each checkpoint's root."""
+    if not checkpoints:
+        return [not_done(4, "CP_MISSING", "there is no checkpoint with a valid signature")]
+    by_size: dict[int, list[Checkpoint]] = {}
+    for item in checkpoints:
+        by_size.setdefault(item.size, []).append(item)
+    tree, findings = CompactRange(), []
+    for entry in entries:
+        tree.append(hash_leaf(entry.text.encode("ascii")))
+        for item in by_size.pop(tree.size, ()):
+            if item.root_hash != tree.root_hash():
+                message = f"signed root `{item.root_hash.hex()}`, calculated `{tree.root_hash().hex()}`"
+                findings.append(failed(4, "ROOT_MISMATCH", f"checkpoint of size {item.size}", message))
+    findings += [
+        failed(4, "TRUNCATED", f"#{len(entries)}", f"{len(entries)} entries, a checkpoint was signed over {size}")
+        for size in sorted(by_size)
+        if size > len(entries)
+    ]
+    reached = max(item.size for item in checkpoints)
+    if not findings and reached < len(entries):
+        message = f"{len(entries) - reached} entries after the last checkpoint, of size {reached}, are not signed yet"
+        return [not_done(4, "UNCHECKPOINTED", message, f"#{reached}")]
+    return _one_or(passed(4, f"root hashes of {len(checkpoints)} checkpoints, the last over {reached}"), findings)
+
+
+def _check_order(checkpoints: Sequence[Checkpoint], entries: Sequence[LoggedHeader], trust: LogTrust) -> list[Step]:
+    """Return step 5: sizes grow, one root per size, and the pinned checkpoint is among the log's states."""
+    findings: list[Step] = []
+    roots: dict[int, bytes] = {}
+    reached = 0
+    for item in checkpoints:
+        where = f"checkpoint of size {item.size}"
+        if roots.setdefault(item.size, item.root_hash) != item.root_hash:
+            findings.append(failed(5, "FORK", where, "two signed root hashes for one size"))
+        elif item.size < reached:
+            findings.append(failed(5, "ROLLBACK", where, f"follows a checkpoint of size {reached}"))
+        reached = max(reached, item.size)
+    pinned = trust.pinned
+    if pinned is not None and pinned.size > len(entries):
+        message = f"{len(entries)} entries, the pinned checkpoint has {pinned.size}"
+        findings.append(failed(5, "TRUNCATED", f"#{len(entries)}", message))
+    elif pinned is not None:
+        root = build_root([hash_leaf(entry.text.encode("ascii")) for entry in entries[: pinned.size]])
+        if root != pinned.root_hash:
+            message = "the history differs from the pinned checkpoint"
+            findings.append(failed(5, "FORK", f"pinned checkpoint of size {pinned.size}", message))
+    if not checkpoints and not findings:
+        return [not_done(5, "CP_MISSING", "there is no checkpoint with a valid signature")]
+    detail = f"{len(checkpoints)} checkpoints" + (f", pinned at {pinned.size}" if pinned else ", none pinned")
+    return _one_or(passed(5, detail), findings)
+
+
+def _check_chains(entries: Sequence[LoggedHeader]) -> Iterator[Step]:
+    """Give the contradictions of step 6."""
+    accepted = ""
+    sources: dict[str, tuple[int, str]] = {}
+    batches: set[str] = set()
+    for entry in entries:
+        fields, where = entry.header.fields, f"#{entry.header.seq}"
+        if fields["accepted"] < accepted:
+            yield failed(6, "TIME_REVERSED", where, f"accepted {fields['accepted']} after {accepted}")
+        accepted = max(accepted, fields["accepted"])
+        if entry.header.kind != "batch":
+            continue
+        if fields["batch-id"] in batches:
+            yield failed(6, "DUPLICATE_BATCH", where, f"batch-id `{fields['batch-id']}` stands twice")
+        batches.add(fields["batch-id"])
+        source_seq, previous = sources.get(fields["source"], (-1, NONE))
+        if int(fields["source-seq"]) != source_seq + 1 or fields["prev"] != previous:
+            message = f"source `{fields['source']}`: expected source-seq {source_seq + 1} after `{previous[:16]}`, "
+            yield failed(6, "SOURCE_GAP", where, f"{message}got {fields['source-seq']} after `{fields['prev'][:16]}`")
+        digest = hashlib.sha256(entry.text.encode("ascii")).hexdigest()
+        sources[fields["source"]] = (int(fields["source-seq"]), digest)
+
+
+def _check_frames(evidence: Evidence, entries: Sequence[LoggedHeader]) -> list[Step]:
+    """Return step 7: every record of the period, hashed anew."""
+    findings: list[Step] = []
+    batches = records = 0
+    for entry in entries[evidence.first : evidence.last]:
+        if entry.header.kind != "batch":
+            continue
+        batches += 1
+        records += int(entry.header.fields["records"])
+        findings += _check_frame(evidence, entry.header)
+    return _one_or(passed(7, f"{records} records in {batches} batches"), findings)
+
+
+def _check_frame(evidence: Evidence, header: Header) -> list[Step]:
+    """Return what contradicts one batch's header in the archive; nothing when its records are the accepted ones."""
+    where = f"#{header.seq}"
+    stated = evidence.fingerprints(header)
+    try:
+        payload = read_frame(evidence.frame(header), int(header.fields["raw-bytes"]))
+    except LogError as err:
+        code = "FILE_MISSING" if err.code == "not_found" else "FILE_CORRUPT"
+        return [failed(7, code, where, err.message)]
+    try:
+        hashes = hash_records(payload, header.fields["kind"])
+    except LogError as err:
+        return [failed(7, "FILE_ALTERED", where, err.message)]
+    found = [value[:FINGERPRINT_BYTES] for value in hashes]
+    digest = hashlib.sha256(payload).hexdigest()
+    expected = int(header.fields["records"])
+    intact = build_root(hashes) == header.events_root and len(hashes) == expected
+    if intact and digest == header.fields["raw-sha256"]:
+        if stated == b"".join(found):
+            return []
+        return [failed(7, "FINGERPRINTS_ALTERED", where, "the records are intact, the index of their hashes is not")]
+    known = [stated[at : at + FINGERPRINT_BYTES] for at in range(0, len(stated), FINGERPRINT_BYTES)]
+    if len(known) != expected or known == found:
+        return [failed(7, "FILE_ALTERED", where, f"{len(hashes)} records found, {expected} accepted")]
+    return _name_records(where, known, found)
+
+
+def _name_records(where: str, known: Sequence[bytes], found: Sequence[bytes]) -> list[Step]:
+    """Return one finding that names the records that differ, by the index of their hashes."""
+    counts = f"{len(found)} records found, {len(known)} accepted"
+    differing = [number for number, (old, new) in enumerate(zip(known, found, strict=False)) if old != new]
+    first = differing[0] if differing else min(len(known), len(found))
+    place = f"{where} record {first}"
+    if len(found) < len(known):
+        return [failed(7, "EVENT_DELETED", place, f"{counts}; the first difference is at record {first}")]
+    if len(found) > len(known):
+        return [failed(7, "EVENT_INSERTED", place, f"{counts}; the first difference is at record {first}")]
+    listed = ", ".join(str(number) for number in differing[:20])
+    if Counter(known) == Counter(found):
+        return [failed(7, "EVENT_REORDERED", place, f"{counts}; records {listed} changed places")]
+    return [failed(7, "EVENT_ALTERED", place, f"{counts}; records {listed} are not the accepted ones")]
+
+
+def _check_objects(evidence: Evidence, entries: Sequence[LoggedHeader]) -> list[Step]:
+    """Return step 8: the objects in force in the period have the digests their leaves state."""
+    in_force: dict[str, LoggedHeader] = {}
+    for entry in entries[: evidence.first]:
+        if entry.header.kind in ("policy", "catalog"):
+            in_force[entry.header.kind] = entry
+    wanted = [*in_force.values(), *entries[evidence.first : evidence.last]]
+    findings, seen = [], set()
+    for entry in wanted:
+        key = OBJECT_FIELDS.get(entry.header.kind)
+        if key is None:
+            continue
+        digest = entry.header.fields[key]
+        if digest in seen:
+            continue
+        seen.add(digest)
+        findings += _check_object(evidence, digest, f"#{entry.header.seq}")
+    return _one_or(passed(8, f"{len(seen)} objects"), findings)
+
+
+def _check_object(evidence: Evidence, digest: str, where: str) -> list[Step]:
+    """Return what is wrong with one object; nothing when it is what its name says."""
+    try:
+        data = read_frame(evidence.object_frame(digest))
+    except LogError as err:
+        code = "OBJECT_MISSING" if err.code == "not_found" else "OBJECT_ALTERED"
+        return [failed(8, code, where, err.message)]
+    if hashlib.sha256(data).hexdigest() != digest:
+        return [failed(8, "OBJECT_ALTERED", where, f"object `{digest}` holds other bytes than its name says")]
+    return []
+
+
+def _check_database(evidence: ArchiveEvidence) -> list[Step]:
+    """Return step 9: leaf hashes, nodes and head of the database are those the headers give."""
+    findings: list[Step] = []
+    tree, nodes = CompactRange(), dict[tuple[int, int], bytes]()
+    for seq, header, stored in evidence.database.execute("SELECT seq, header, leaf_hash FROM leaf ORDER BY seq"):
+        leaf_hash = hash_leaf(header.encode())
+        if leaf_hash != stored:
+            findings.append(failed(9, "LEAF_ALTERED", f"#{seq}", "the stored leaf hash is not that of the entry"))
+        nodes.update({(node.level, node.position): node.hash for node in tree.append(leaf_hash)})
+    stored_nodes = evidence.database.execute("SELECT level, position, hash FROM node ORDER BY level, position")
+    findings += _compare_nodes(nodes, [Node(*row) for row in stored_nodes])
+    head = evidence.database.execute("SELECT size, frontier FROM head").fetchone()
+    if head is None or (head[0], head[1]) != (tree.size, b"".join(tree.frontier)):
+        message = f"head of size {head[0] if head else 'none'}, the entries give {tree.size}"
+        findings.append(failed(9, "HEAD_ALTERED", "", message))
+    return _one_or(passed(9, f"{tree.size} leaves, {len(nodes)} nodes and the head"), findings)
+
+
+def _compare_nodes(nodes: dict[tuple[int, int], bytes], stored: Sequence[Node]) -> Iterator[Step]:
+    """Give the stored nodes that are wrong or too many, and those that are missing."""
+    left = dict(nodes)
+    for node in stored:
+        if left.pop((node.level, node.position), None) != node.hash:
+            where = f"node {node.position} of level {node.level}"
+            yield failed(9, "NODE_ALTERED", where, "the stored hash is not that of its leaves")
+    for level, position in left:
+        yield failed(9, "NODE_MISSING", f"node {position} of level {level}", "is not stored")

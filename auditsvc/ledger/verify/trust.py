@@ -1,0 +1,38 @@
+"""What a verifier trusts beforehand: the log's name and key, and perhaps a checkpoint it saw earlier."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auditsvc.errors import LogError
+from auditsvc.ledger.verify.note import Checkpoint, VerifierKey, parse_vkey, verify_checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class LogTrust:
+    """The log's key (its name is the origin) and the largest checkpoint known from elsewhere, if any."""
+
+    key: VerifierKey
+    pinned: Checkpoint | None = None
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self.key.name
+
+
+def parse_log_trust(data: Mapping[str, Any]) -> LogTrust:
+    """Return the log's part of a trust file: ``origin``, ``log_vkey`` and optionally ``pinned_checkpoint`` (a note).
+
+    Raises:
+        LogError: ``input_invalid`` when a key is missing or the origin is not the key's name.
+        SigningError: ``key_unusable`` or ``signature_invalid`` for a broken key or a pinned note it did not sign.
+    """
+    vkey, origin = data.get("log_vkey"), data.get("origin")
+    if not isinstance(vkey, str) or not isinstance(origin, str):
+        raise LogError("input_invalid", "trust file: expected texts `origin` and `log_vkey`")
+    key = parse_vkey(vkey)
+    if key.name != origin:
+        raise LogError("input_invalid", f"trust file: origin `{origin}` is not the name of the log key, `{key.name}`")
+    pinned = data.get("pinned_checkpoint")
+    return LogTrust(key, verify_checkpoint(pinned, key) if isinstance(pinned, str) else None)
