@@ -1,0 +1,1 @@
+"""Indicators of the performance audit of projects: pure functions over aggregates and the catalogue."""
