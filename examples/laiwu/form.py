@@ -12,7 +12,7 @@ from typing import Any
 
 from examples.laiwu.rhythm import format_combined, format_local, to_epoch_ms
 
-_NESTED = ("source", "user", "consumer", "interface", "agreement", "subject", "auth", "http", "labels")
+_NESTED = ("source", "user", "consumer", "interface", "agreement", "subject", "auth", "http", "error", "labels")
 
 
 @dataclass(slots=True)
