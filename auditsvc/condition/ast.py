@@ -5,7 +5,8 @@ every pass ends with ``assert_never``, so a new node breaks each compiler until 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as member
 from enum import Enum
 from typing import TypeAlias
 
@@ -92,7 +93,7 @@ class Compare:
     values: tuple[Scalar, ...]
     quantifier: Quantifier = Quantifier.ANY
     nocase: bool = False
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = member(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Length:
     field: Field
     operator: Operator
     values: tuple[int, ...]
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = member(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Reference:
     other: Field
     quantifier: Quantifier = Quantifier.ANY
     nocase: bool = False
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = member(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Exists:
     """The field is present and not null; never unknown."""
 
     field: Field
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = member(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class IsNull:
     """The field is present and null; never unknown."""
 
     field: Field
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = member(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class InList:
     lists: tuple[str, ...]
     quantifier: Quantifier = Quantifier.ANY
     nocase: bool = False
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = member(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class InCalendar:
 
     field: Field
     calendars: tuple[str, ...]
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = member(default=NOWHERE, compare=False)
 
 
 Leaf: TypeAlias = Compare | Length | Reference | Exists | IsNull | InList | InCalendar

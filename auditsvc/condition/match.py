@@ -7,6 +7,9 @@ from typing import Any
 
 import re2
 
+_RE2: Any = re2
+"""The binding has no annotations."""
+
 MAPPED_FIRST = 0xFFFF_0000_0000
 """``::ffff:0:0`` as an integer: where IPv4 stands among the 16-byte addresses."""
 MAPPED_LAST = 0xFFFF_FFFF_FFFF
@@ -54,12 +57,12 @@ def parse_network(text: str) -> Network:
 @lru_cache(maxsize=4096)
 def compile_pattern(pattern: str) -> Any:
     """Return a compiled RE2 pattern; raise ``ValueError`` when it is not RE2 syntax."""
-    options = re2.Options()
+    options = _RE2.Options()
     options.log_errors = False
     options.never_nl = False
     try:
-        return re2.compile(pattern, options)
-    except re2.error as err:
+        return _RE2.compile(pattern, options)
+    except _RE2.error as err:
         reason = err.args[0] if err.args else "not RE2 syntax"
         raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from err
 
@@ -80,12 +83,12 @@ def build_glob(glob: str) -> str:
     parts, escaped = [], False
     for char in glob:
         if escaped:
-            parts.append(re2.escape(char))
+            parts.append(_RE2.escape(char))
             escaped = False
         elif char == "\\":
             escaped = True
         else:
-            parts.append({"*": "(?s:.*)", "?": "(?s:.)"}.get(char) or re2.escape(char))
+            parts.append({"*": "(?s:.*)", "?": "(?s:.)"}.get(char) or _RE2.escape(char))
     if escaped:
         raise ValueError("ends in an escape")
     return "".join(parts)

@@ -131,7 +131,9 @@ def _parse_key(key: str, place: Place) -> _Test:
     operators = [word for word in modifiers if word in _OPERATORS or word in _QUESTIONS or word == "ne"]
     quantifiers = [word for word in modifiers if word in _QUANTIFIERS]
     if len(operators) > 1 or len(quantifiers) > 1:
-        raise InputError("field_invalid", f"`{' and '.join(operators if len(operators) > 1 else quantifiers)}` exclude each other")
+        raise InputError(
+            "field_invalid", f"`{' and '.join(operators if len(operators) > 1 else quantifiers)}` exclude each other"
+        )
     test = _Test(
         known,
         operators[0] if operators else "eq",
@@ -152,7 +154,9 @@ def _check_test(test: _Test) -> None:
     if test.quantifier is not None and test.operator in {"exists", "null", "calendar"}:
         raise InputError("field_invalid", f"`{test.quantifier}` and `{test.operator}` exclude each other")
     if test.field.multi and test.operator == "ne" and test.quantifier != "len":
-        raise InputError("field_invalid", f"`ne` on the list field `{name}` can be read two ways; write `none` or `not`")
+        raise InputError(
+            "field_invalid", f"`ne` on the list field `{name}` can be read two ways; write `none` or `not`"
+        )
     if test.quantifier == "len":
         if test.operator not in {"eq", "ne", "lt", "lte", "gt", "gte"} or test.fieldref or test.nocase:
             raise InputError("field_invalid", "`len` goes with eq, ne, lt, lte, gt and gte only")
@@ -170,7 +174,9 @@ def _check_test(test: _Test) -> None:
         raise InputError("field_invalid", f"`in_list` needs text; `{name}` is {kind.value}")
     plain = operator in {*PATTERN_OPERATORS, Operator.EQ} or test.operator in {"ne", "in_list"}
     if test.nocase and (kind not in TEXT_KINDS or not plain or operator in {Operator.GLOB, Operator.RE}):
-        raise InputError("field_invalid", "`nocase` goes with eq, ne, contains, startswith, endswith and in_list on text")
+        raise InputError(
+            "field_invalid", "`nocase` goes with eq, ne, contains, startswith, endswith and in_list on text"
+        )
     if test.fieldref and test.operator != "ne" and operator not in {Operator.EQ, *ORDER_OPERATORS}:
         raise InputError("field_invalid", "`fieldref` goes with eq, ne, lt, lte, gt and gte only")
 
@@ -228,7 +234,10 @@ def _build_reference(test: _Test, value: Value, problems: list[Problem]) -> Node
     comparable = test.field.kind is other.kind or {test.field.kind, other.kind} <= textual - {Kind.IP}
     if not comparable or (other.multi and _OPERATORS.get(test.operator) in ORDER_OPERATORS):
         problems.append(
-            value.problem(CODE, f"`{test.field.name}` ({test.field.kind.value}) and `{other.name}` ({other.kind.value}) do not compare")
+            value.problem(
+                CODE,
+                f"`{test.field.name}` ({test.field.kind.value}) and `{other.name}` ({other.kind.value}) do not compare",
+            )
         )
     operator = _OPERATORS.get(test.operator, Operator.EQ)
     return test.wrap(Reference(test.field, operator, other, test.element_quantifier, test.nocase, test.place))

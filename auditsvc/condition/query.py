@@ -201,7 +201,9 @@ class _Parser:
             return Exists(known, place)
         compare = _OPERATORS.get(operator.text, Operator.EQ)
         if compare is not Operator.EQ and known.kind not in ORDERED_KINDS:
-            _refuse(operator.column, f"`{operator.text}` needs a number or a time; `{known.name}` is {known.kind.value}")
+            _refuse(
+                operator.column, f"`{operator.text}` needs a number or a time; `{known.name}` is {known.kind.value}"
+            )
         if operator.text == ":" and not quoted:
             if known.kind is Kind.IP and "/" in text:
                 compare = Operator.CIDR

@@ -1,0 +1,52 @@
+"""The runner of inline tests: each policy alone, whatever its status, on the events its author wrote down."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from auditsvc.condition.evaluate import Context
+from auditsvc.policy.decide import State, decide_policy
+from auditsvc.policy.model import Expectation, InlineTest, Policy, PolicySet
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What one inline test gave.
+
+    Attributes:
+        message: expected and got; empty when the test passed.
+    """
+
+    __test__ = False
+
+    policy_id: str
+    version: int
+    name: str
+    file: str
+    line: int
+    passed: bool
+    message: str
+
+
+def run_tests(policy_set: PolicySet) -> list[TestResult]:
+    """Return the result of every inline test, in order of policies."""
+    return [run_test(policy, test, policy_set.context) for policy in policy_set.policies for test in policy.tests]
+
+
+def run_test(policy: Policy, test: InlineTest, context: Context) -> TestResult:
+    """Return the result of one inline test; its own lists stand before those of the policy set."""
+    own = Context({**context.lists, **test.lists}, context.calendars)
+    decisions = [decide_policy(policy, event, own) for event in test.given]
+    states = Counter(decision.state for decision in decisions)
+    got = Expectation(states[State.VIOLATED], states[State.EXCEPTED], states[State.INDETERMINATE])
+    reasons = "; ".join(decision.reason for decision in decisions if decision.reason)
+    message = (
+        ""
+        if got == test.expect
+        else f"expected {_format(test.expect)}, got {_format(got)}" + (f" ({reasons})" if reasons else "")
+    )
+    return TestResult(policy.id, policy.version, test.name, policy.file, test.line, not message, message)
+
+
+def _format(counts: Expectation) -> str:
+    """Return counts as text."""
+    return f"{counts.violations} violations, {counts.excepted} excepted, {counts.indeterminate} indeterminate"

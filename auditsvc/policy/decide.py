@@ -1,0 +1,154 @@
+"""The reference judgement: one policy on one event, then the algebra of all of them.
+
+An event is a violation if any targeted ``forbid`` holds, any targeted ``require`` does not hold, or it is targeted by
+permit policies and satisfies none of them. Exceptions come after. Shadow policies are judged by the same rules among
+themselves and never change the verdict.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.describe import find_cause, format_node, format_seen
+from auditsvc.condition.evaluate import Context, Truth, evaluate
+from auditsvc.event.model import Event
+from auditsvc.policy.model import Effect, OnMissing, Policy, PolicySet, Status, Verdict, Violation
+
+
+class State(Enum):
+    """What one policy makes of one event."""
+
+    NOT_TARGETED = "not_targeted"
+    UNTARGETABLE = "untargetable"
+    SATISFIED = "satisfied"
+    VIOLATED = "violated"
+    EXCEPTED = "excepted"
+    INDETERMINATE = "indeterminate"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A policy's state for an event, with reason and exceptions where it is not satisfied."""
+
+    policy: Policy
+    state: State
+    exceptions: tuple[str, ...] = ()
+    reason: str = ""
+
+    def as_violation(self) -> Violation:
+        """Return the decision as a verdict lists it."""
+        policy = self.policy
+        return Violation(
+            policy.id,
+            policy.version,
+            policy.severity.value,
+            policy.status.value,
+            ",".join(self.exceptions) or None,
+            self.reason,
+        )
+
+
+def find_time(event: Event) -> int | None:
+    """Return the event's time, None when it has none of the right type."""
+    value = event.get("time")
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def decide_policy(policy: Policy, event: Event, context: Context) -> Decision:
+    """Return what one policy alone makes of an event; a permit policy as if it were the only one."""
+    target = evaluate(policy.target, event, context)
+    if target is Truth.FALSE:
+        return Decision(policy, State.NOT_TARGETED)
+    if target is Truth.UNKNOWN:
+        return Decision(policy, State.UNTARGETABLE)
+    body = evaluate(policy.body, event, context)
+    good = Truth.FALSE if policy.kind is Effect.FORBID else Truth.TRUE
+    if body is good or (body is Truth.UNKNOWN and policy.on_missing is OnMissing.PASS):
+        return Decision(policy, State.SATISFIED)
+    reason = describe_reason(policy, body, event, context)
+    if body is Truth.UNKNOWN and policy.on_missing is OnMissing.INDETERMINATE:
+        return Decision(policy, State.INDETERMINATE, reason=reason)
+    exceptions = find_exceptions(policy, event, context)
+    return Decision(policy, State.EXCEPTED if exceptions else State.VIOLATED, exceptions, reason)
+
+
+def find_exceptions(policy: Policy, event: Event, context: Context) -> tuple[str, ...]:
+    """Return the ids of the exceptions that excuse a violation by this event."""
+    time = find_time(event)
+    if time is None:
+        return ()
+    return tuple(
+        exception.id
+        for exception in policy.exceptions
+        if exception.from_ns <= time < exception.until_ns and evaluate(exception.match, event, context) is Truth.TRUE
+    )
+
+
+def describe_reason(policy: Policy, body: Truth, event: Event, context: Context) -> str:
+    """Return one line: what the policy asks, which part decided, and what the event has there."""
+    cause: Node = find_cause(policy.body, event, context)
+    answer = {Truth.TRUE: "holds", Truth.FALSE: "does not hold", Truth.UNKNOWN: "cannot be decided"}[body]
+    return f"{policy.kind.value} `{format_node(cause)}` {answer}: {format_seen(cause, event)}"
+
+
+def settle_permits(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Return what permit policies of one status, all targeted, say together: nothing when one is satisfied.
+
+    Else the event is indeterminate when one cannot be decided, and otherwise against every one of them.
+    """
+    if any(decision.state is State.SATISFIED for decision in decisions):
+        return ()
+    undecided = tuple(decision for decision in decisions if decision.state is State.INDETERMINATE)
+    return undecided or tuple(decisions)
+
+
+def build_verdict(decisions: Sequence[Decision], *, is_covered: bool, untargetable: int) -> Verdict:
+    """Return the verdict of decisions against an event, given in order of policy ids.
+
+    Args:
+        decisions: of policies that target the event, satisfied ones may be left out.
+        is_covered: an active policy targets the event.
+        untargetable: policies whose target is unknown.
+    """
+    against: list[Decision] = []
+    for status in (Status.ACTIVE, Status.SHADOW):
+        own = [decision for decision in decisions if decision.policy.status is status]
+        permits = [decision for decision in own if decision.policy.kind is Effect.PERMIT]
+        against += [decision for decision in own if decision.policy.kind is not Effect.PERMIT]
+        against += settle_permits(permits)
+    against.sort(key=lambda decision: decision.policy.id)
+    active = {decision.state for decision in against if decision.policy.status is Status.ACTIVE}
+    if State.VIOLATED in active:
+        verdict = "violated"
+    elif State.INDETERMINATE in active:
+        verdict = "indeterminate"
+    elif State.EXCEPTED in active:
+        verdict = "excepted"
+    else:
+        verdict = "permitted" if is_covered else "not_covered"
+    return Verdict(
+        verdict,
+        _select(against, State.VIOLATED),
+        _select(against, State.EXCEPTED),
+        _select(against, State.INDETERMINATE),
+        untargetable,
+    )
+
+
+def _select(decisions: Sequence[Decision], state: State) -> tuple[Violation, ...]:
+    """Return the decisions of one state as a verdict lists them."""
+    return tuple(decision.as_violation() for decision in decisions if decision.state is state)
+
+
+def judge_reference(policy_set: PolicySet, event: Event) -> Verdict:
+    """Return the verdict of a policy set on an event, policy by policy: slow, and the meaning of the fast index."""
+    time = find_time(event)
+    policies = policy_set.in_force(time) if time is not None else ()
+    decisions = [decide_policy(policy, event, policy_set.context) for policy in policies]
+    targeted = [decision for decision in decisions if decision.state not in {State.NOT_TARGETED, State.UNTARGETABLE}]
+    return build_verdict(
+        targeted,
+        is_covered=any(decision.policy.status is Status.ACTIVE for decision in targeted),
+        untargetable=sum(decision.state is State.UNTARGETABLE for decision in decisions),
+    )

@@ -1,0 +1,75 @@
+"""Inline tests of a policy, from its document: events in short field names, and what is expected of them."""
+
+from auditsvc.condition.ast import Operator
+from auditsvc.condition.values import parse_constant
+from auditsvc.document import Value, resolve_scalar
+from auditsvc.errors import InputError, Problem
+from auditsvc.event import model
+from auditsvc.event.fields import Field, find_field
+from auditsvc.event.time import parse_time_ns
+from auditsvc.policy.model import Expectation, InlineTest
+from auditsvc.policy.reader import CODE, Reader, parse_count
+
+
+def read_inline_test(value: Value, valid_from_ns: int, problems: list[Problem]) -> InlineTest:
+    """Return one test; an event without a time happens at ``now``, by default when the policy becomes valid."""
+    reader = Reader(value, "test", problems)
+    name = reader.read_text("name", required=True)
+    now = reader.read("now", parse_time_ns, valid_from_ns)
+    lists = {}
+    lists_value = reader.find("lists")
+    if lists_value is not None:
+        inner = Reader(lists_value, "`lists`", problems)
+        lists = {key: frozenset(inner.read_texts(key)) for key in inner.entries}
+    given = reader.read_items("given")
+    if not given:
+        reader.refuse(value, "test: `given` needs at least one event")
+    events = tuple(_read_event(item, now, problems) for item in given)
+    expect = _read_expectation(reader, len(events), problems)
+    reader.close()
+    return InlineTest(name, events, lists, expect, value.line)
+
+
+def _read_event(value: Value, now: int, problems: list[Problem]) -> model.Event:
+    """Return a flat event."""
+    if value.mapping is None:
+        problems.append(value.problem(CODE, f"test: expected an event, got a {value.kind}"))
+        return {}
+    event: model.Event = {"time": now}
+    for key, inner in value.mapping.items():
+        known = find_field(key)
+        if known is None:
+            problems.append(value.key_problem(key, CODE, f"test: unknown field `{key}`"))
+            continue
+        try:
+            event[key] = _read_value(known, inner)
+        except InputError as err:
+            problems.append(inner.problem(CODE, f"test: `{key}`: {err.message}"))
+    return event
+
+
+def _read_value(known: Field, value: Value) -> model.Value:
+    """Return a field's value; plain ``null`` is null."""
+    if value.scalar is not None and resolve_scalar(value.scalar, quoted=value.quoted) is None:
+        return None
+    if known.multi:
+        if value.sequence is None:
+            raise InputError("field_invalid", "expected a list")
+        return [str(parse_constant(known, Operator.EQ, item.scalar or "", quoted=True)) for item in value.sequence]
+    if value.scalar is None:
+        raise InputError("field_invalid", f"expected a value, got a {value.kind}")
+    return parse_constant(known, Operator.EQ, value.scalar, quoted=value.quoted)
+
+
+def _read_expectation(reader: Reader, events: int, problems: list[Problem]) -> Expectation:
+    """Return what is expected: ``none``, ``indeterminate`` (of every event) or counts."""
+    value = reader.find("expect")
+    if value is None:
+        reader.refuse(reader.value, "test: `expect` is missing")
+        return Expectation(0, 0, 0)
+    if value.scalar in {"none", "indeterminate"}:
+        return Expectation(0, 0, events if value.scalar == "indeterminate" else 0)
+    inner = Reader(value, "`expect`", problems)
+    counts = [inner.read(key, parse_count, 0) for key in ("violations", "excepted", "indeterminate")]
+    inner.close()
+    return Expectation(*counts)

@@ -1,0 +1,268 @@
+"""A policy set from a bundle of YAML documents; every problem of every file is reported at once.
+
+A document is a mapping with one key that says what it is: ``policy``, ``list``, ``calendar`` or ``legal``.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+from auditsvc.condition.ast import ALWAYS, InCalendar, InList, Node, iter_leaves
+from auditsvc.condition.calendar import Calendar
+from auditsvc.condition.evaluate import Context
+from auditsvc.condition.parse import collect_condition
+from auditsvc.document import Bundle, Value
+from auditsvc.errors import DocumentError, Problem
+from auditsvc.event.fields import find_field
+from auditsvc.policy.inline import read_inline_test
+from auditsvc.policy.model import (
+    DEFAULT_ON_MISSING,
+    AlertRule,
+    Effect,
+    LegalAct,
+    LegalBasis,
+    OnMissing,
+    Policy,
+    PolicyException,
+    PolicySet,
+    Severity,
+    Status,
+    Text,
+)
+from auditsvc.policy.reader import CODE, Reader, parse_duration, parse_instant_in, parse_version, parse_zone
+from auditsvc.policy.resource import read_calendar, read_legal, read_list
+
+KINDS = ("policy", "list", "calendar", "legal")
+DEFAULT_ZONE = "Asia/Shanghai"
+DEFAULT_SUPPRESS_S = 3600
+MAX_EXCEPTION_NS = 366 * 86_400 * 1_000_000_000
+"""Longest exception: a year; a longer one is a change of the policy."""
+T = TypeVar("T")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+
+
+def load_policy_set(bundle: Bundle) -> PolicySet:
+    """Return the policy set that a bundle states.
+
+    Raises:
+        DocumentError: ``document_invalid`` for broken YAML, else ``policy_invalid`` with every problem of the bundle.
+    """
+    problems: list[Problem] = []
+    found: dict[str, list[Value]] = {kind: [] for kind in KINDS}
+    for document in bundle.documents():
+        keys = list(document.mapping or ())
+        if len(keys) != 1 or keys[0] not in KINDS or document.mapping is None:
+            problems.append(document.problem(CODE, f"expected a mapping with one key of {', '.join(KINDS)}"))
+            continue
+        found[keys[0]].append(document.mapping[keys[0]])
+    lists = _unique("list", [(value, *read_list(value, problems)) for value in found["list"]], problems)
+    calendars: dict[str, Calendar] = {}
+    for value in found["calendar"]:
+        calendar = read_calendar(value, problems)
+        calendars.update(_unique("calendar", [(value, calendar.name, calendar)], problems, calendars))
+    legal: dict[str, LegalAct] = {}
+    for value in found["legal"]:
+        act = read_legal(value, problems)
+        legal.update(_unique("legal act", [(value, act.id, act)], problems, legal))
+    context = Context(lists, calendars)
+    policies = [
+        _PolicyReader(value, context, legal, bundle.files[value.file], problems).read() for value in found["policy"]
+    ]
+    _check_versions(policies, problems)
+    if problems:
+        raise DocumentError(CODE, sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column)))
+    policies.sort(key=lambda policy: (policy.id, policy.version))
+    return PolicySet(tuple(policies), context, legal, bundle.digest)
+
+
+def _unique(
+    what: str, items: Sequence[tuple[Value, str, T]], problems: list[Problem], known: dict[str, T] | None = None
+) -> dict[str, T]:
+    """Return the items by id, an id that stands twice being a problem."""
+    result: dict[str, T] = {}
+    for value, name, item in items:
+        if name in result or name in (known or {}):
+            problems.append(value.problem(CODE, f"{what} `{name}` stands twice"))
+        result[name] = item
+    return result
+
+
+def _check_versions(policies: Sequence[Policy], problems: list[Problem]) -> None:
+    """Report a version of a policy that stands twice."""
+    seen: dict[tuple[str, int], Policy] = {}
+    for policy in policies:
+        first = seen.setdefault((policy.id, policy.version), policy)
+        if first is not policy:
+            text = f"version {policy.version} of `{policy.id}` stands twice, first in {first.file}:{first.line}"
+            problems.append(Problem(policy.file, policy.line, 1, CODE, text))
+
+
+class _PolicyReader:
+    """Reads one policy document."""
+
+    def __init__(
+        self, value: Value, context: Context, legal: dict[str, LegalAct], text: str, problems: list[Problem]
+    ) -> None:
+        self.value = value
+        self.context = context
+        self.legal = legal
+        self.text = text
+        self.problems = problems
+        self.reader = Reader(value, "policy", problems)
+        self.zone = self.reader.read("zone", parse_zone, DEFAULT_ZONE)
+
+    def read(self) -> Policy:
+        """Return the policy; where something is wrong, a stand-in that is never used."""
+        reader = self.reader
+        policy_id = reader.read("id", _parse_id, "?", required=True)
+        title = reader.read_bilingual("title", required=True)
+        kind, body = self.read_body()
+        valid_from, valid_until = self.read_valid()
+        status = reader.read_enum("status", Status, Status.DRAFT, required=True)
+        severity = reader.read_enum("severity", Severity, Severity.LOW, required=True)
+        policy = Policy(
+            id=policy_id,
+            version=reader.read("version", parse_version, 1, required=True),
+            title=title,
+            description=reader.read_bilingual("description", default=title),
+            status=status,
+            severity=severity,
+            owner=reader.read_text("owner", required=True),
+            approved_by=reader.read_texts("approved_by"),
+            legal_basis=self.read_legal_basis(status),
+            valid_from_ns=valid_from,
+            valid_until_ns=valid_until,
+            target=self.read_condition(reader, "target"),
+            kind=kind,
+            body=body,
+            exceptions=self.read_exceptions(),
+            alert=self.read_alert(title),
+            on_missing=reader.read_enum("on_missing", OnMissing, DEFAULT_ON_MISSING[kind]),
+            tests=tuple(read_inline_test(item, valid_from, self.problems) for item in reader.read_items("tests")),
+            source_text=self.text,
+            file=self.value.file,
+            line=self.value.line,
+        )
+        reader.close()
+        return policy
+
+    def read_body(self) -> tuple[Effect, Node]:
+        """Return the effect and its condition, of which there must be exactly one."""
+        limit = self.reader.find("limit")
+        if limit is not None:
+            text = "`limit` policies are not judged by this version; it judges permit, forbid and require"
+            self.problems.append(self.value.key_problem("limit", CODE, text))
+        present = [effect for effect in Effect if self.reader.find(effect.value) is not None]
+        if len(present) != 1:
+            if limit is None:
+                self.reader.refuse(self.value, "policy: expected exactly one of permit, forbid and require")
+            return Effect.REQUIRE, ALWAYS
+        return present[0], self.read_condition(self.reader, present[0].value)
+
+    def read_condition(self, reader: Reader, key: str) -> Node:
+        """Return the condition of a key, one that always holds when it is absent; names in it must exist."""
+        value = reader.find(key)
+        if value is None:
+            return ALWAYS
+        node = collect_condition(value, self.problems)
+        for leaf in iter_leaves(node):
+            known: Sequence[str] = ()
+            names: Sequence[str] = ()
+            if isinstance(leaf, InList):
+                names, known = leaf.lists, list(self.context.lists)
+            elif isinstance(leaf, InCalendar):
+                names, known = leaf.calendars, list(self.context.calendars)
+            for name in names:
+                if name not in known:
+                    what = "list" if isinstance(leaf, InList) else "calendar"
+                    place = leaf.place
+                    text = f"there is no {what} `{name}` in this policy set"
+                    self.problems.append(Problem(value.file, place.line, place.column, CODE, text))
+        return node
+
+    def read_valid(self) -> tuple[int, int | None]:
+        """Return the instants between which the version judges."""
+        value = self.reader.find("valid")
+        if value is None:
+            self.reader.refuse(self.value, "policy: `valid` is missing; it says from when the version judges")
+            return 0, None
+        inner = Reader(value, "`valid`", self.problems)
+        first = inner.read("from", self.parse_instant, 0, required=True)
+        last = inner.read("until", self.parse_instant, None) if "until" in inner.entries else None
+        inner.asked.add("until")
+        inner.close()
+        if last is not None and last <= first:
+            inner.refuse(value, "`valid`: `until` is not after `from`")
+        return first, last
+
+    def parse_instant(self, text: str) -> int:
+        """Return an instant; a date alone begins at midnight in the policy's zone."""
+        return parse_instant_in(text, self.zone)
+
+    def read_legal_basis(self, status: Status) -> tuple[LegalBasis, ...]:
+        """Return the articles the policy rests on, each of an act in the policy set."""
+        items = self.reader.read_items("legal_basis")
+        if not items and status is Status.ACTIVE:
+            self.reader.refuse(self.value, "policy: an active policy needs at least one `legal_basis`")
+        basis = []
+        for item in items:
+            inner = Reader(item, "`legal_basis`", self.problems)
+            name, article = inner.read_text("act", required=True), inner.read_text("article", required=True)
+            inner.close()
+            act = self.legal.get(name)
+            if act is None:
+                inner.refuse(item, f"`legal_basis`: there is no legal act `{name}` in this policy set")
+            elif article not in act.articles:
+                inner.refuse(item, f"`legal_basis`: `{name}` has no article `{article}` in this policy set")
+            else:
+                basis.append(LegalBasis(act, article))
+        return tuple(basis)
+
+    def read_exceptions(self) -> tuple[PolicyException, ...]:
+        """Return the exceptions; every one ends, is approved and says why."""
+        exceptions: list[PolicyException] = []
+        for item in self.reader.read_items("exceptions"):
+            inner = Reader(item, "exception", self.problems)
+            if inner.find("match") is None:
+                inner.refuse(item, "exception: `match` is missing")
+            exception = PolicyException(
+                inner.read("id", _parse_id, "?", required=True),
+                self.read_condition(inner, "match"),
+                inner.read("from", self.parse_instant, 0, required=True),
+                inner.read("until", self.parse_instant, 1, required=True),
+                inner.read_text("approved_by", required=True),
+                inner.read_text("basis", required=True),
+                inner.read_text("reason", required=True),
+            )
+            inner.close()
+            if not 0 < exception.until_ns - exception.from_ns <= MAX_EXCEPTION_NS:
+                inner.refuse(item, "exception: `from` is before `until`, by at most 366 days")
+            if any(exception.id == other.id for other in exceptions):
+                inner.refuse(item, f"exception: `{exception.id}` stands twice")
+            exceptions.append(exception)
+        return tuple(exceptions)
+
+    def read_alert(self, fallback: Text) -> AlertRule:
+        """Return how findings are grouped; by default by user, one alert an hour, under the policy's title."""
+        value = self.reader.find("alert")
+        if value is None:
+            return AlertRule(("user.id",), DEFAULT_SUPPRESS_S, fallback)
+        inner = Reader(value, "`alert`", self.problems)
+        by = inner.read_texts("by")
+        for name in by:
+            if find_field(name) is None:
+                inner.refuse(value, f"`alert`: unknown field `{name}`")
+        rule = AlertRule(
+            by or ("user.id",),
+            inner.read("suppress", parse_duration, DEFAULT_SUPPRESS_S),
+            inner.read_bilingual("title", default=fallback),
+        )
+        inner.close()
+        return rule
+
+
+def _parse_id(text: str) -> str:
+    """Return an identifier; raise ``ValueError`` for anything else."""
+    if not _ID.match(text):
+        raise ValueError(f"expected letters, digits, `_`, `.` and `-`, at most 64, got `{text[:64]}`")
+    return text
