@@ -1,0 +1,115 @@
+"""What ties a report to the log: range, checkpoint, policy set, catalogue, and what each source delivered."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auditsvc.errors import LogError
+from auditsvc.ledger.verify.header import Header, parse_header
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCount:
+    """What one source delivered in a range of the log, from the headers alone."""
+
+    source: str
+    batches: int
+    records: int
+    raw_bytes: int
+    first_source_seq: int
+    last_source_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The leaf that put a policy set or catalogue in force, and the SHA-256 of its bundle in hex."""
+
+    seq: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRange:
+    """Everything the headers of leaves ``[0, size)`` say that a report states again.
+
+    Attributes:
+        leaves: kind to number of leaves.
+        sources: by source id, in order.
+        policy, catalog: the last of each in the range; None before the first.
+    """
+
+    size: int
+    leaves: Mapping[str, int]
+    sources: tuple[SourceCount, ...]
+    policy: InForce | None
+    catalog: InForce | None
+
+
+def count_log(headers: Iterable[str], size: int) -> LogRange:
+    """Return what the headers of leaves ``[0, size)`` say; further headers are not read.
+
+    Report and verifier both come here, so a difference between them is a difference between their headers.
+
+    Raises:
+        LogError: ``header_invalid`` when a header is not of its form, or there are fewer than ``size``.
+    """
+    leaves: dict[str, int] = {}
+    sources: dict[str, SourceCount] = {}
+    latest: dict[str, InForce] = {}
+    read = 0
+    for text in headers:
+        if read == size:
+            break
+        header = parse_header(text)
+        read += 1
+        leaves[header.kind] = leaves.get(header.kind, 0) + 1
+        if header.kind == "batch":
+            _add_batch(sources, header)
+        elif header.kind in ("policy", "catalog"):
+            latest[header.kind] = InForce(header.seq, header.fields["sha256"])
+    if read < size:
+        raise LogError("header_invalid", f"log: expected {size} headers, got {read}")
+    ordered = tuple(sources[name] for name in sorted(sources))
+    return LogRange(size, dict(sorted(leaves.items())), ordered, latest.get("policy"), latest.get("catalog"))
+
+
+def _add_batch(sources: dict[str, SourceCount], header: Header) -> None:
+    """Count one batch to its source."""
+    fields = header.fields
+    name, source_seq = fields["source"], int(fields["source-seq"])
+    known = sources.get(name)
+    sources[name] = SourceCount(
+        source=name,
+        batches=1 + (known.batches if known else 0),
+        records=int(fields["records"]) + (known.records if known else 0),
+        raw_bytes=int(fields["raw-bytes"]) + (known.raw_bytes if known else 0),
+        first_source_seq=known.first_source_seq if known else source_seq,
+        last_source_seq=source_seq,
+    )
+
+
+def describe_log(log: LogRange) -> dict[str, Any]:
+    """Return the part of a report's JSON that a verifier counts again from the headers."""
+
+    def in_force(value: InForce | None) -> dict[str, Any] | None:
+        return None if value is None else {"seq": value.seq, "sha256": value.sha256}
+
+    return {
+        "first_seq": 0,
+        "size": log.size,
+        "leaves": dict(log.leaves),
+        "records": sum(source.records for source in log.sources),
+        "policy_set": in_force(log.policy),
+        "catalog": in_force(log.catalog),
+        "sources": [
+            {
+                "id": source.source,
+                "batches": source.batches,
+                "records": source.records,
+                "raw_bytes": source.raw_bytes,
+                "first_source_seq": source.first_source_seq,
+                "last_source_seq": source.last_source_seq,
+            }
+            for source in log.sources
+        ],
+    }

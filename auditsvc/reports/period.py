@@ -1,0 +1,41 @@
+"""A report's period: local days, and the instants they begin and end at."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from auditsvc.errors import InputError
+from auditsvc.event.time import count_ns
+from auditsvc.reports.indicators.model import Period
+
+MAX_DAYS = 366
+"""Longest period of one report: audits are yearly at most."""
+
+
+def build_period(first: date, last: date) -> Period:
+    """Return the period of the local days ``first`` to ``last``, both included.
+
+    Raises:
+        InputError: ``input_invalid`` when it ends before it begins or is longer than :data:`MAX_DAYS`.
+    """
+    if last < first:
+        raise InputError("input_invalid", f"period: the last day `{last}` is before the first `{first}`")
+    period = Period(first, last)
+    if period.days > MAX_DAYS:
+        raise InputError("input_invalid", f"period: {period.days} days; a report covers at most {MAX_DAYS}")
+    return period
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """Return the instant a local day begins, in UTC."""
+    return datetime.combine(day, time(0), zone).astimezone(UTC)
+
+
+def bounds(period: Period, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the instants ``[start, end)`` of a period."""
+    return start_of_day(period.first, zone), start_of_day(period.last + timedelta(days=1), zone)
+
+
+def bounds_ns(period: Period, zone: ZoneInfo) -> tuple[int, int]:
+    """Return the nanoseconds ``[first, last)`` of a period."""
+    start, end = bounds(period, zone)
+    return count_ns(start), count_ns(end)
