@@ -1,0 +1,1 @@
+"""Alerts: what a person is told of findings, and what the person does about it."""

@@ -1,0 +1,133 @@
+"""Alerts as values: what groups findings, in which states it can be, and what may follow what."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from auditsvc.ids import EventUid, FindingKey
+
+
+class AlertState(Enum):
+    """Where an alert is in its life."""
+
+    NEW = "new"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
+class CloseReason(Enum):
+    """Why an alert was closed; the closed set of answers a person chooses from."""
+
+    TRUE_VIOLATION = "true_violation"
+    AUTHORISED = "authorised"
+    FALSE_POLICY = "false_policy"
+    FALSE_DATA = "false_data"
+    DUPLICATE = "duplicate"
+    TEST = "test"
+
+
+CLOSE_REASON_TITLES: Mapping[CloseReason, tuple[str, str]] = {
+    CloseReason.TRUE_VIOLATION: ("确属违规", "true violation"),
+    CloseReason.AUTHORISED: ("已获授权、手续缺失", "authorised, paper missing"),
+    CloseReason.FALSE_POLICY: ("误报：策略问题", "false positive: policy"),
+    CloseReason.FALSE_DATA: ("误报：数据问题", "false positive: data"),
+    CloseReason.DUPLICATE: ("重复告警", "duplicate"),
+    CloseReason.TEST: ("测试", "test"),
+}
+"""Titles of the reasons, Chinese then English."""
+
+MAX_NOTE = 4000
+"""Longest note in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertTemplate:
+    """What the policy says of its alerts: quiet time after an alert of one group, and the titles."""
+
+    suppress_s: int
+    title_zh: str
+    title_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of an alert's life; ``leaf_seq`` is the ledger leaf that says so."""
+
+    at: datetime
+    actor: str
+    from_state: AlertState | None
+    to_state: AlertState
+    reason: str | None
+    note: str
+    leaf_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One finding of an alert and where its event stands in the ledger."""
+
+    key: FindingKey
+    uid: EventUid
+    time: int
+    seq: int
+    record: int
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as a person sees it.
+
+    Attributes:
+        group: values of the policy's ``alert.by`` fields that its findings share; a missing field is absent.
+        anchor_ns: event time of the finding that opened it; findings less than the policy's quiet time away join it.
+        first_ns, last_ns: earliest and latest event time of its findings, both inclusive.
+        count: its findings, exact.
+        opened_at: when the engine opened it; ``acknowledged_at`` and ``closed_at`` are None until then.
+    """
+
+    id: str
+    policy_id: str
+    policy_version: str
+    severity: str
+    state: AlertState
+    title_zh: str
+    title_en: str
+    group: Mapping[str, str]
+    anchor_ns: int
+    first_ns: int
+    last_ns: int
+    count: int
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    closed_at: datetime | None
+    closed_by: str | None
+    close_reason: CloseReason | None
+    close_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPage:
+    """Some alerts, newest opened first; ``after`` is where the next page starts, None on the last one."""
+
+    alerts: tuple[Alert, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Which alerts; an empty tuple or None does not limit.
+
+    Attributes:
+        opened_from, opened_until: opened in ``[opened_from, opened_until)``.
+        consumer: only alerts whose group names this organisation.
+    """
+
+    states: tuple[AlertState, ...] = ()
+    severities: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    opened_from: datetime | None = None
+    opened_until: datetime | None = None
+    consumer: str | None = None
