@@ -159,5 +159,5 @@ def _explain(text: str) -> str:
     if text.count('"') % 2:
         return "the line is cut short: a quotation mark is not closed"
     if "[" not in text:
-        return "expected `host ident user [time] \"request\" status bytes`, found no time in brackets"
+        return 'expected `host ident user [time] "request" status bytes`, found no time in brackets'
     return 'expected `host ident user [day/month/year:time offset] "request" status bytes "referer" "agent"`'

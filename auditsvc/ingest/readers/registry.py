@@ -149,4 +149,3 @@ def split_lines(payload: bytes) -> Iterator[bytes]:
             end = len(payload)
         yield payload[start:end]
         start = end + 1
-

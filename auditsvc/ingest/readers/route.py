@@ -53,8 +53,8 @@ class Router:
     @property
     def interfaces(self) -> frozenset[str]:
         """Every interface the rules can give."""
-        found = {rule.interface for rule in self._rules}
-        return frozenset(found | {self._default_interface} - {None})  # type: ignore[arg-type]
+        defaults = () if self._default_interface is None else (self._default_interface,)
+        return frozenset(rule.interface for rule in self._rules).union(defaults)
 
     def apply(self, event: Event) -> None:
         """Set ``interface.id`` and ``action`` from ``http.method`` and ``url.path`` where the event has none.

@@ -58,8 +58,8 @@ class XRoadReader:
     @property
     def interfaces(self) -> frozenset[str]:
         """Every interface the rules can give."""
-        found = {interface for _, interface, _ in self._rules}
-        return frozenset(found | ({self._default_interface} if self._default_interface else set()))
+        defaults = () if self._default_interface is None else (self._default_interface,)
+        return frozenset(interface for _, interface, _ in self._rules).union(defaults)
 
     def is_whole(self, body: bytes) -> bool:
         """Whether the body is one JSON document over several lines."""
