@@ -1,0 +1,100 @@
+"""A ledger in a temporary folder, and deliveries for it."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from auditsvc.clock import FixedClock
+from auditsvc.database import begin_write, migrate, open_engine
+from auditsvc.document import build_bundle
+from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.checkpoint import Checkpointer
+from auditsvc.ledger.committer import Committer, Delivery, Receipt
+from auditsvc.ledger.service import activate_bundle, record_act
+from auditsvc.ledger.verify import LogTrust
+from auditsvc.settings import Settings
+
+START = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
+
+
+def build_delivery(
+    number: int, *, records: int = 5, source: str = "gateway", key: str | None = None, kind: str = "lines"
+) -> Delivery:
+    """Return a delivery whose bytes depend on ``number``."""
+    body = b"".join(b'{"id":"e%d-%d","rows":%d}\n' % (number, item, item) for item in range(records))
+    return Delivery(source, kind, body, records, key, hashlib.sha256(body).digest(), records, 0)
+
+
+@dataclass
+class Ledger:
+    """Everything a ledger test needs."""
+
+    settings: Settings
+    engine: Engine
+    archive: Archive
+    clock: FixedClock
+
+    @property
+    def trust(self) -> LogTrust:
+        """What a verifier trusts of this log."""
+        return LogTrust(Checkpointer(self.engine, self.settings, self.clock).signer.verifier_key)
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.settings.data_dir / "auditsvc.db"
+
+    @contextmanager
+    def committer(self) -> Iterator[Committer]:
+        """Give a running committer."""
+        committer = Committer(self.engine, self.archive, self.clock, self.settings)
+        try:
+            yield committer
+        finally:
+            committer.close()
+
+    def submit(self, *deliveries: Delivery) -> list[Receipt]:
+        """Commit deliveries one after the other, each in its own group."""
+        with self.committer() as committer:
+            return [committer.submit(item) for item in deliveries]
+
+    def sign(self) -> None:
+        """Sign a checkpoint."""
+        Checkpointer(self.engine, self.settings, self.clock).sign_now()
+
+
+def open_ledger(folder: Path) -> Ledger:
+    """Return the ledger in ``folder``, made when missing."""
+    settings = Settings(data_dir=folder, origin="audit.example/log")
+    engine = open_engine(settings.database)
+    migrate(engine)
+    return Ledger(settings, engine, Archive(settings.archive_path), FixedClock(START))
+
+
+def fill_ledger(ledger: Ledger) -> None:
+    """Put a policy set, acts, and batches of two sources in the log, with a checkpoint in the middle and at the end."""
+    bundle = build_bundle({"policies/a.yaml": "id: a\n"})
+    with begin_write(ledger.engine) as connection:
+        activate_bundle(
+            connection, ledger.archive, ledger.clock, ledger.settings.origin, kind="policy", bundle=bundle, actor="chen"
+        )
+    ledger.submit(build_delivery(1), build_delivery(2, source="portal"), build_delivery(3))
+    ledger.sign()
+    with begin_write(ledger.engine) as connection:
+        record_act(
+            connection,
+            ledger.archive,
+            ledger.clock,
+            ledger.settings.origin,
+            actor="li",
+            act="alert-close",
+            subject="alert-7",
+            detail={"reason": "误报"},
+        )
+    ledger.submit(build_delivery(4), build_delivery(5, records=1, source="portal", kind="blob"), build_delivery(6))
+    ledger.sign()
