@@ -106,7 +106,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
     opened: Services = app.extensions[EXTENSION]
     db.init_app(app)
     install_gate(app, opened.accounts, opened.tokens)
-    csrf = CSRFProtect(app)
+    protect: Any = CSRFProtect  # the library has no types
+    csrf = protect(app)
     install_health(app)
     install_api(app, csrf)
     console.install(app)

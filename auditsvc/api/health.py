@@ -118,6 +118,12 @@ def install_health(app: Flask) -> None:
     app.register_blueprint(blueprint)
 
 
+def find_checks() -> tuple[Check, ...]:
+    """Return every check of the application that answers the present request."""
+    readiness: Readiness = current_app.extensions[_READINESS]
+    return readiness.check()
+
+
 @blueprint.get("/live")
 @public
 def show_live() -> Response:
@@ -129,8 +135,7 @@ def show_live() -> Response:
 @public
 def show_ready() -> tuple[Response, int]:
     """Answer whether the service can keep its promises now; 503 with every reason when not."""
-    readiness: Readiness = current_app.extensions[_READINESS]
-    checks = readiness.check()
+    checks = find_checks()
     failed = {check.name: check.reason for check in checks if check.reason is not None}
     body = jsonify(
         status="not ready" if failed else "ready",

@@ -7,15 +7,18 @@ ignored would make a search look complete that is not. A page's cursor is opaque
 import base64
 import binascii
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-import flask_smorest
 from flask import current_app, request
+from flask_smorest import blueprint
 from marshmallow import RAISE, Schema, fields, validate
 from webargs.flaskparser import FlaskParser
 
 from auditsvc.errors import InputError
+
+View = TypeVar("View", bound=Callable[..., Any])
+Route = TypeVar("Route", bound=Any)
 
 PREFIX = "/api/v1"
 MAX_PAGE = 1000
@@ -43,7 +46,7 @@ class StrictParser(FlaskParser):
         return super().load_json(req, schema)
 
 
-class Resource(flask_smorest.Blueprint):  # type: ignore[misc]
+class Resource(blueprint.Blueprint):
     """A blueprint below ``/api/v1`` whose routes take declared arguments only."""
 
     ARGUMENTS_PARSER = StrictParser()
@@ -52,6 +55,29 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]
         """Make the blueprint ``api.<name>`` for paths that the routes give in full after ``/api/v1``."""
         super().__init__(f"api-{name}", __name__, url_prefix=PREFIX, description=description)
         self.before_request(check_query_names)
+
+    def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
+        """Return a decorator that hands the arguments in ``location``, read by ``schema``, to the view."""
+        decorator: Callable[[View], View] = super().arguments(schema, location=location, **options)
+        return decorator
+
+    def response(self, status_code: int, schema: type[Schema] | None = None, **options: Any) -> Callable[[View], View]:
+        """Return a decorator that answers what the view returns, written by ``schema``."""
+        decorator: Callable[[View], View] = super().response(status_code, schema, **options)
+        return decorator
+
+    def route(self, rule: str, **options: Any) -> Callable[[Route], Route]:
+        """Return a decorator that registers a view for ``rule`` below ``/api/v1``."""
+        register: Any = super().route
+        decorator: Callable[[Route], Route] = register(rule, **options)
+        return decorator
+
+    @staticmethod
+    def doc(**options: Any) -> Callable[[View], View]:
+        """Return a decorator that adds ``options`` to the view's part of the OpenAPI document."""
+        add: Any = blueprint.Blueprint.doc  # the library has no types
+        decorator: Callable[[View], View] = add(**options)
+        return decorator
 
 
 def check_query_names() -> None:

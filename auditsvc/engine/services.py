@@ -6,8 +6,9 @@ requests.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 from sqlalchemy import Engine as DatabaseEngine
@@ -15,14 +16,16 @@ from sqlalchemy import Engine as DatabaseEngine
 from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.service import Accounts
 from auditsvc.clock import Clock
+from auditsvc.database import begin_write
 from auditsvc.engine.worker import EngineWorker
+from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.checkpoint import Checkpointer
+from auditsvc.ledger.service import record_act
 from auditsvc.settings import Settings
+from auditsvc.store.model import EventStore
 
 if TYPE_CHECKING:
     from auditsvc.engine.loop import Engine
-    from auditsvc.ledger.archive import Archive
-    from auditsvc.ledger.checkpoint import Checkpointer
-    from auditsvc.store.model import EventStore
 
 EXTENSION = "auditsvc"
 """The services' key in ``app.extensions``."""
@@ -61,3 +64,23 @@ def get_services() -> Services:
     """Return the services of the application that answers the present request."""
     services: Services = current_app.extensions[EXTENSION]
     return services
+
+
+def record_reading(actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:
+    """Put in the ledger that ``actor`` searched or fetched something; reading is an act like any other.
+
+    Raises:
+        StorageError: ``storage_unavailable``; then the reader gets nothing.
+    """
+    services = get_services()
+    with begin_write(services.engine_db) as connection:
+        record_act(
+            connection,
+            services.archive,
+            services.clock,
+            services.settings.origin,
+            actor=actor,
+            act=act,
+            subject=subject,
+            detail=detail,
+        )

@@ -1,0 +1,69 @@
+"""Reads administrative acts back from the log, newest first."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from sqlalchemy import Connection
+
+from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.header import parse_header
+from auditsvc.ledger.log import Leaf
+from auditsvc.ledger.service import find_latest
+
+MAX_LOOKED_AT = 5_000
+"""Acts looked at for one page; a page may be short when most of them are not the reader's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing a person, a shell or the installation did."""
+
+    seq: int
+    accepted: str
+    actor: str
+    act: str
+    subject: str
+    detail: dict[str, Any]
+
+
+def list_acts(
+    connection: Connection, archive: Archive, *, before: int | None, limit: int, keep: Callable[[str], bool]
+) -> tuple[list[Act], int | None]:
+    """Return acts of the actors that ``keep`` names, newest first, and where the next page starts.
+
+    Args:
+        connection: to the log.
+        archive: holds the details.
+        before: leaf index; only acts before it.
+        limit: most acts returned.
+        keep: whether acts of this actor are the reader's to see.
+    """
+    acts: list[Act] = []
+    for _ in range(MAX_LOOKED_AT):
+        leaf = find_latest(connection, "admin", before)
+        if leaf is None:
+            return acts, None
+        before = leaf.seq
+        fields = parse_header(leaf.header).fields
+        if keep(unquote(fields["actor"])):
+            acts.append(_build_act(archive, leaf))
+            if len(acts) == limit:
+                break
+    return acts, before
+
+
+def _build_act(archive: Archive, leaf: Leaf) -> Act:
+    """Return the act of a leaf with its detail."""
+    fields = parse_header(leaf.header).fields
+    detail: dict[str, Any] = json.loads(archive.get_object(bytes.fromhex(fields["detail-sha256"])))
+    return Act(
+        leaf.seq,
+        fields["accepted"],
+        unquote(fields["actor"]),
+        unquote(fields["act"]),
+        unquote(fields["subject"]),
+        detail,
+    )

@@ -1,0 +1,273 @@
+"""Searching events and showing one with its proof; every search and every look is an act in the ledger."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask.views import MethodView
+from marshmallow import Schema, fields, validate
+
+from auditsvc.api.ledger import ProofSchema, build_inclusion
+from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.auth.gate import current_person
+from auditsvc.auth.model import Person
+from auditsvc.auth.roles import require
+from auditsvc.condition.ast import All, AnyOf, Node, build_equals
+from auditsvc.condition.evaluate import EMPTY_CONTEXT, Truth, evaluate
+from auditsvc.condition.parse import parse_query
+from auditsvc.condition.query import MAX_QUERY
+from auditsvc.engine.inforce import find_policy_set
+from auditsvc.engine.services import get_services, record_reading
+from auditsvc.errors import AuthError, InputError
+from auditsvc.event.fields import Kind, find_field
+from auditsvc.event.model import Event, Value
+from auditsvc.event.time import count_ns, format_time_ns
+from auditsvc.ids import EventUid
+from auditsvc.store.model import Cursor, Order, StoredEvent, TimeBucket, TimeUnit
+
+resource = Resource("events", description="Accesses, normalised and judged")
+
+DEFAULT_SPAN = timedelta(days=30)
+"""What a search without a start covers."""
+MAX_SPAN = timedelta(days=3660)
+_SECOND = timedelta(seconds=1)
+
+
+class SpanQuery(Schema):
+    """Which events: a query over a span of event time."""
+
+    query = fields.String(
+        load_default="",
+        validate=validate.Length(0, MAX_QUERY),
+        metadata={"description": "search text, e.g. `user.id:u17 rows>100 -outcome:success`; docs/policy-language.md"},
+    )
+    first = fields.AwareDateTime(
+        data_key="from", load_default=None, metadata={"description": "first instant; default 30 days before `to`"}
+    )
+    last = fields.AwareDateTime(
+        data_key="to", load_default=None, metadata={"description": "instant after the last; default now"}
+    )
+
+
+class EventQuery(SpanQuery, PageQuery):
+    """A page of a search."""
+
+    order = fields.Enum(Order, by_value=True, load_default=Order.NEWEST)
+
+
+class HistogramQuery(SpanQuery):
+    """A histogram of a search."""
+
+    unit = fields.Enum(TimeUnit, by_value=True, load_default=TimeUnit.DAY)
+
+
+class EventSchema(Schema):
+    """An event: short field names of docs/event-fields.md, times as RFC 3339; an absent field is missing."""
+
+    uid = fields.String(required=True, metadata={"description": "32 hex digits"})
+    event = fields.Dict(keys=fields.String(), required=True)
+
+
+class EventDetailSchema(EventSchema):
+    """An event with the other rows of the same access."""
+
+    rows = fields.List(fields.Nested(EventSchema), required=True, metadata={"description": "stored under the same uid"})
+    partners = fields.List(
+        fields.Nested(EventSchema), required=True, metadata={"description": "sides of the same call"}
+    )
+
+
+class BucketSchema(Schema):
+    """One bar of a histogram."""
+
+    start = fields.String(required=True)
+    count = fields.Integer(required=True)
+
+
+class HistogramSchema(Schema):
+    """Numbers of events by time; empty buckets are left out."""
+
+    total = fields.Integer(required=True)
+    items = fields.List(fields.Nested(BucketSchema), required=True)
+
+
+class EventProofSchema(Schema):
+    """Where an event stands in the ledger: the batch's leaf, its proof, and the raw record."""
+
+    leaf = fields.Integer(required=True)
+    record = fields.Integer(required=True, metadata={"description": "0-based record of the batch"})
+    item = fields.Integer(required=True)
+    leaf_sha256 = fields.String(required=True, metadata={"description": "hash of the raw record, hex"})
+    proof = fields.Nested(ProofSchema, required=True)
+
+
+@resource.route("/events")
+class Events(MethodView):
+    """All events."""
+
+    @resource.arguments(EventQuery, location="query")
+    @resource.response(200, page_schema(EventSchema))
+    @require("event.read", "event.read_own")
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Search events; a department reader finds those of the own department."""
+        services = get_services()
+        node, first_ns, last_ns, context = _read_span(query)
+        record_reading(current_person().name, "event_search", "events", _describe(query, first_ns, last_ns))
+        page = services.store.search(
+            node,
+            first_ns,
+            last_ns,
+            limit=query["limit"],
+            after=_parse_place(query["cursor"]),
+            order=query["order"],
+            context=context,
+        )
+        after = page.after
+        return {
+            "items": [show_event(found) for found in page.events],
+            "next": format_cursor([after.time, after.seq, after.record, after.item] if after else None),
+        }
+
+
+@resource.route("/events/histogram")
+class Histogram(MethodView):
+    """Numbers by time."""
+
+    @resource.arguments(HistogramQuery, location="query")
+    @resource.response(200, HistogramSchema)
+    @require("event.read", "event.read_own")
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Count the events of a search by time."""
+        services = get_services()
+        node, first_ns, last_ns, context = _read_span(query)
+        record_reading(current_person().name, "event_search", "events", _describe(query, first_ns, last_ns))
+        bucket = TimeBucket(query["unit"], services.settings.zone)
+        bars = services.store.histogram(bucket, node, first_ns, last_ns, context=context)
+        return {
+            "total": sum(count for _, count in bars),
+            "items": [{"start": format_time_ns(start), "count": count} for start, count in bars],
+        }
+
+
+@resource.route("/events/<string:uid>")
+class OneEvent(MethodView):
+    """One event."""
+
+    @resource.response(200, EventDetailSchema)
+    @require("event.read", "event.read_own")
+    def get(self, uid: str) -> dict[str, Any]:
+        """Show one event with its duplicates and the other side of the call."""
+        found = _get_event(uid)
+        store = get_services().store
+        record_reading(current_person().name, "event_read", uid, {})
+        partners = store.list_partners(found.access_key) if found.access_key else []
+        return {
+            **show_event(found),
+            "rows": [show_event(row) for row in store.list_rows(found.uid) if _may_see(row.event)],
+            "partners": [show_event(row) for row in partners if row.uid != found.uid and _may_see(row.event)],
+        }
+
+
+@resource.route("/events/<string:uid>/proof")
+class EventProof(MethodView):
+    """The proof of one event."""
+
+    @resource.response(200, EventProofSchema)
+    @require("event.read", "event.read_own")
+    def get(self, uid: str) -> dict[str, Any]:
+        """Show where the event stands in the ledger, with the inclusion proof of its batch."""
+        event = _get_event(uid).event
+        seq = _whole(event.get("seq"))
+        return {
+            "leaf": seq,
+            "record": _whole(event.get("record")),
+            "item": _whole(event.get("item")),
+            "leaf_sha256": str(event.get("leaf_hash") or ""),
+            "proof": build_inclusion(seq, None),
+        }
+
+
+def show_event(found: StoredEvent) -> dict[str, Any]:
+    """Return an event as JSON shows it."""
+    return {"uid": found.uid.hex(), "event": {name: _show_value(name, value) for name, value in found.event.items()}}
+
+
+def _show_value(name: str, value: Value) -> Value:
+    """Return a value with times as text."""
+    known = find_field(name)
+    if known is not None and known.kind is Kind.TIME and isinstance(value, int):
+        return format_time_ns(value)
+    return value
+
+
+def _read_span(query: dict[str, Any]) -> tuple[Node | None, int, int, Any]:
+    """Return condition, first and last instant and the lists and calendars in force."""
+    services = get_services()
+    last = query["last"] or services.clock.now() + _SECOND
+    first = query["first"] or max(last - DEFAULT_SPAN, datetime(1970, 1, 1, tzinfo=UTC))
+    if not timedelta(0) < last - first <= MAX_SPAN:
+        raise InputError("field_invalid", f"query: `from` must be before `to`, at most {MAX_SPAN.days} days")
+    text = query["query"].strip()
+    nodes = [parse_query(text, zone=services.settings.time_zone)] if text else []
+    own = _own_condition(current_person())
+    nodes += [own] if own else []
+    policy_set = find_policy_set(services)
+    return (
+        All(tuple(nodes)) if nodes else None,
+        count_ns(first),
+        count_ns(last),
+        policy_set.context if policy_set else None,
+    )
+
+
+def _own_condition(person: Person) -> Node | None:
+    """Return what limits a department reader to the own department; None for those who read everything."""
+    if person.has("event.read"):
+        return None
+    if not person.department:
+        raise AuthError("forbidden", "this account has no department to read for", roles=[], permissions=["event.read"])
+    return AnyOf((build_equals("provider.org", person.department), build_equals("consumer.org", person.department)))
+
+
+def _may_see(event: Event) -> bool:
+    """Tell whether the caller may see this event."""
+    own = _own_condition(current_person())
+    return own is None or evaluate(own, event, EMPTY_CONTEXT) is Truth.TRUE
+
+
+def _get_event(uid: str) -> StoredEvent:
+    """Return the event; one of another department is as absent as one that does not exist."""
+    missing = InputError("not_found", f"there is no event `{uid[:64]}`")
+    try:
+        raw = bytes.fromhex(uid)
+    except ValueError as err:
+        raise missing from err
+    if len(raw) != 16:
+        raise missing
+    found = get_services().store.get_event(EventUid(raw))
+    if not _may_see(found.event):
+        raise missing
+    return found
+
+
+def _parse_place(text: str | None) -> Cursor | None:
+    """Return where the page before ended."""
+    value = parse_cursor(text)
+    if value is None:
+        return None
+    if (
+        not isinstance(value, list)
+        or len(value) != 4
+        or not all(type(part) is int and abs(part) < 2**62 for part in value)
+    ):
+        raise InputError("field_invalid", "cursor: not one of this list")
+    return Cursor(*value)
+
+
+def _describe(query: dict[str, Any], first_ns: int, last_ns: int) -> dict[str, str]:
+    """Return what was searched, as the ledger keeps it."""
+    return {"query": query["query"], "from": format_time_ns(first_ns), "to": format_time_ns(last_ns)}
+
+
+def _whole(value: Value) -> int:
+    """Return a place's number."""
+    return value if isinstance(value, int) else 0
