@@ -1,0 +1,166 @@
+"""Alerts: the list by state, severity and policy, and one alert with its events, its policy as of then and its acts."""
+
+from collections.abc import Mapping
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_login import current_user
+
+from auditsvc.alerts.model import CLOSE_REASON_TITLES, Alert, AlertFilter, AlertState, CloseReason
+from auditsvc.alerts.service import Journal, acknowledge, close, count_alerts, list_alerts
+from auditsvc.auth.roles import require
+from auditsvc.console.alert_detail import EVENTS_PER_PAGE, build_detail
+from auditsvc.console.blueprint import blueprint
+from auditsvc.console.event_search import name_code
+from auditsvc.console.overview import SEVERITIES
+from auditsvc.console.text import current_language
+from auditsvc.database import read_session, write_session
+from auditsvc.engine.inforce import find_catalog
+from auditsvc.engine.services import get_services
+from auditsvc.errors import InputError
+
+_PAGE = 50
+_VIEWS: Mapping[str, tuple[AlertState, ...]] = {
+    "open": (AlertState.NEW, AlertState.ACKNOWLEDGED),
+    "new": (AlertState.NEW,),
+    "acknowledged": (AlertState.ACKNOWLEDGED,),
+    "closed": (AlertState.CLOSED,),
+    "all": (),
+}
+"""Value of ``state`` in the address to the states it stands for."""
+
+
+@blueprint.get("/alerts", endpoint="list_alerts")
+@require("alert.read")
+def show_alerts() -> ResponseReturnValue:
+    """Show alerts, newest opened first; what is chosen stands in the address."""
+    services = get_services()
+    view = request.args.get("state", "open")
+    severity = request.args.get("severity", "")
+    policy = request.args.get("policy", "").strip()
+    chosen = _read_filter(view, severity, policy)
+    with read_session(services.engine_db) as session:
+        page = list_alerts(session, chosen, limit=_PAGE, after=request.args.get("after") or None)
+        counts = count_alerts(session, AlertFilter(policies=chosen.policies))
+    catalog = find_catalog(services)
+    language = current_language()
+    return render_template(
+        "console/alerts.html",
+        page=page,
+        view=view,
+        views=_count_views(counts, severity),
+        severity=severity,
+        severities=SEVERITIES,
+        policy=policy,
+        title=title_of,
+        name=lambda field, code: name_code(field, code, catalog, language),
+        link=lambda **changes: url_for("console.list_alerts", **_drop_defaults(view, severity, policy, changes)),
+    )
+
+
+@blueprint.get("/alerts/<alert_id>")
+@require("alert.read")
+def show_alert(alert_id: str) -> ResponseReturnValue:
+    """Show one alert."""
+    services = get_services()
+    page = request.args.get("page", 1, type=int)
+    detail = build_detail(services, alert_id, max(page, 1))
+    return render_template(
+        "console/alert.html",
+        detail=detail,
+        alert=detail.alert,
+        title=title_of(detail.alert),
+        reasons=list_reasons(),
+        page=max(page, 1),
+        per_page=EVENTS_PER_PAGE,
+    )
+
+
+@blueprint.post("/alerts/<alert_id>/acknowledge")
+@require("alert.work")
+def acknowledge_alert(alert_id: str) -> ResponseReturnValue:
+    """Take an alert on."""
+    services = get_services()
+    with write_session(services.engine_db) as session:
+        acknowledge(session, _journal(), alert_id, actor=current_user.name, note=request.form.get("note", "").strip())
+    flash(gettext("Acknowledged. The act is in the ledger."))
+    return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
+
+
+@blueprint.post("/alerts/<alert_id>/close")
+@require("alert.work")
+def close_alert(alert_id: str) -> ResponseReturnValue:
+    """Close an alert with a reason."""
+    services = get_services()
+    reason = _read_reason(request.form.get("reason", ""))
+    with write_session(services.engine_db) as session:
+        note = request.form.get("note", "").strip()
+        close(session, _journal(), alert_id, actor=current_user.name, reason=reason, note=note)
+    flash(gettext("Closed. The act and its reason are in the ledger."))
+    return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
+
+
+def title_of(alert: Alert) -> str:
+    """Return an alert's title in the page's language."""
+    return alert.title_zh if current_language() == "zh" else alert.title_en
+
+
+def list_reasons() -> dict[str, str]:
+    """Return the reasons for closing with their titles in the page's language."""
+    place = 0 if current_language() == "zh" else 1
+    return {reason.value: titles[place] for reason, titles in CLOSE_REASON_TITLES.items()}
+
+
+def _journal() -> Journal:
+    """Return what a transition is recorded with."""
+    services = get_services()
+    return Journal(services.archive, services.clock, services.settings.origin)
+
+
+def _read_filter(view: str, severity: str, policy: str) -> AlertFilter:
+    """Return the filter of an address.
+
+    Raises:
+        InputError: ``input_invalid`` for a state or a severity that does not exist.
+    """
+    if view not in _VIEWS:
+        raise InputError("input_invalid", f"state: expected one of {', '.join(_VIEWS)}, got `{view[:32]}`")
+    if severity and severity not in SEVERITIES:
+        raise InputError("input_invalid", f"severity: expected one of {', '.join(SEVERITIES)}, got `{severity[:32]}`")
+    return AlertFilter(
+        states=_VIEWS[view],
+        severities=(severity,) if severity else (),
+        policies=(policy,) if policy else (),
+    )
+
+
+def _read_reason(text: str) -> CloseReason:
+    """Return the reason a form gave.
+
+    Raises:
+        InputError: ``input_invalid`` for none.
+    """
+    try:
+        return CloseReason(text)
+    except ValueError as err:
+        known = ", ".join(reason.value for reason in CloseReason)
+        raise InputError("input_invalid", f"reason: expected one of {known}, got `{text[:32]}`") from err
+
+
+def _count_views(counts: Mapping[tuple[str, AlertState], int], severity: str) -> dict[str, int]:
+    """Return the number of alerts in each view, of one severity when one is chosen."""
+    return {
+        view: sum(
+            count
+            for (one, state), count in counts.items()
+            if (not states or state in states) and (not severity or one == severity)
+        )
+        for view, states in _VIEWS.items()
+    }
+
+
+def _drop_defaults(view: str, severity: str, policy: str, changes: Mapping[str, str]) -> dict[str, str]:
+    """Return the arguments of an address with ``changes``, without those that say nothing."""
+    arguments = {"state": view, "severity": severity, "policy": policy, **changes}
+    return {key: value for key, value in arguments.items() if value and (key, value) != ("state", "open")}

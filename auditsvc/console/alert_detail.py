@@ -1,0 +1,96 @@
+"""One alert as its page shows it: facts, policy text as of then, events with reasons, time line."""
+
+from dataclasses import dataclass
+
+from auditsvc.alerts.model import Alert, Transition
+from auditsvc.alerts.service import get_alert, list_evidence, list_transitions
+from auditsvc.console.event_search import Hit, build_hit, name_code
+from auditsvc.console.text import current_language
+from auditsvc.database import read_session
+from auditsvc.engine.inforce import find_catalog, find_policy_set
+from auditsvc.engine.services import Services
+from auditsvc.event.fields import find_field
+from auditsvc.policy.model import Policy
+
+EVENTS_PER_PAGE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class GroupValue:
+    """One field its findings share: name, meaning, value and the name the catalogue gives to it."""
+
+    field: str
+    meaning: str
+    value: str
+    known_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One event of the alert with the reason its finding gives."""
+
+    hit: Hit
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Everything the page shows.
+
+    Attributes:
+        policy: the version that was violated, from the policy set then in force; None when it cannot be read.
+    """
+
+    alert: Alert
+    group: tuple[GroupValue, ...]
+    policy: Policy | None
+    causes: tuple[Cause, ...]
+    transitions: tuple[Transition, ...]
+    has_more: bool
+
+
+def build_detail(services: Services, alert_id: str, page: int) -> Detail:
+    """Return the detail of an alert with the ``page``-th page of its events, counted from 1.
+
+    Raises:
+        StorageError: ``not_found``.
+    """
+    offset = (page - 1) * EVENTS_PER_PAGE
+    with read_session(services.engine_db) as session:
+        alert = get_alert(session, alert_id)
+        evidence = list_evidence(session, alert_id, limit=EVENTS_PER_PAGE, offset=offset)
+        transitions = list_transitions(session, alert_id)
+    catalog = find_catalog(services)
+    findings = services.store.get_findings([item.key for item in evidence])
+    reasons = {finding.key: finding.reason for finding in findings}
+    causes = tuple(
+        Cause(build_hit(item.uid, services.store.get_event(item.uid).event, catalog), reasons.get(item.key, ""))
+        for item in evidence
+    )
+    language = current_language()
+    return Detail(
+        alert=alert,
+        group=tuple(
+            GroupValue(field, _mean(field), value, name_code(field, value, catalog, language))
+            for field, value in alert.group.items()
+        ),
+        policy=_find_policy(services, alert, evidence[0].seq if evidence else None),
+        causes=causes,
+        transitions=tuple(transitions),
+        has_more=alert.count > offset + len(evidence),
+    )
+
+
+def _find_policy(services: Services, alert: Alert, seq: int | None) -> Policy | None:
+    """Return the policy as it was when the alert's events were recorded."""
+    policy_set = find_policy_set(services, seq)
+    version = int(alert.policy_version) if alert.policy_version.isdecimal() else None
+    return None if policy_set is None else policy_set.find_policy(alert.policy_id, version)
+
+
+def _mean(field: str) -> str:
+    """Return a field's meaning in the page's language."""
+    known = find_field(field)
+    if known is None:
+        return field
+    return known.meaning_zh if current_language() == "zh" else known.meaning

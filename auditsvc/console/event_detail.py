@@ -1,0 +1,123 @@
+"""One event as its page shows it: fields with their meaning in groups, the judgement explained, other rows of the call."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from auditsvc.catalog.model import Catalog
+from auditsvc.condition.describe import Step, format_value
+from auditsvc.console.event_search import Hit, build_hit, name_code
+from auditsvc.console.text import current_language
+from auditsvc.engine.inforce import find_policy_set
+from auditsvc.engine.services import Services
+from auditsvc.event.fields import FIELDS, LABEL_PREFIX, Field, Kind, Level, get_field
+from auditsvc.event.model import QUALITY_FLAGS, Event, Value
+from auditsvc.policy.decide import State
+from auditsvc.policy.explain import PolicyStep, explain
+from auditsvc.store.model import StoredEvent
+
+_SHOWN_STATES = (State.VIOLATED, State.EXCEPTED, State.INDETERMINATE, State.SATISFIED, State.UNTARGETABLE)
+"""States of policies that say something about the event, the gravest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One field of the event: its name, its meaning, its value as text, the name its code has, its instant if a time."""
+
+    name: str
+    meaning: str
+    value: str
+    known_as: str = ""
+    time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one policy says of the event, with the lines of its conditions."""
+
+    step: PolicyStep
+    title: str
+    lines: tuple[tuple[int, Step], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Everything the page shows but the proof.
+
+    Attributes:
+        groups: level of origin to the facts of that level.
+        judgements: policies that say something, computed again from the policy set then in force.
+        related: other stored rows of the same call or the same id.
+    """
+
+    event: Event
+    groups: dict[str, tuple[Fact, ...]]
+    quality: tuple[tuple[str, str], ...]
+    judgements: tuple[Judgement, ...]
+    related: tuple[Hit, ...]
+
+
+def build_detail(services: Services, stored: StoredEvent, catalog: Catalog | None) -> Detail:
+    """Return the detail of a stored event; ``catalog`` is the one in force when it was recorded."""
+    event = stored.event
+    flags = event.get("quality")
+    return Detail(
+        event=event,
+        groups=_group_facts(event, catalog),
+        quality=tuple((flag, QUALITY_FLAGS.get(flag, "")) for flag in (flags if isinstance(flags, list) else [])),
+        judgements=_explain(services, event),
+        related=_find_related(services, stored, catalog),
+    )
+
+
+def _group_facts(event: Event, catalog: Catalog | None) -> dict[str, tuple[Fact, ...]]:
+    """Return the facts that are present, by origin: delivered, joined, derived."""
+    labels = [get_field(name) for name in sorted(event) if name.startswith(LABEL_PREFIX)]
+    groups: dict[str, list[Fact]] = {"delivered": [], "joined": [], "derived": []}
+    for known in [*FIELDS, *labels]:
+        if event.get(known.name) is not None and known.name != "quality":
+            groups[_origin(known)].append(_build_fact(known, event[known.name], catalog))
+    return {name: tuple(facts) for name, facts in groups.items()}
+
+
+def _origin(known: Field) -> str:
+    """Return which group a field belongs to."""
+    return {Level.JOINED: "joined", Level.DERIVED: "derived"}.get(known.level, "delivered")
+
+
+def _build_fact(known: Field, value: Value, catalog: Catalog | None) -> Fact:
+    """Return a field for the page."""
+    language = current_language()
+    meaning = known.meaning_zh if language == "zh" else known.meaning
+    if known.kind is Kind.TIME and isinstance(value, int):
+        return Fact(known.name, meaning, "", time=value)
+    codes = value if isinstance(value, list) else [str(value)]
+    names = [name_code(known.name, code, catalog, language) for code in codes]
+    known_as = "" if names == codes else ", ".join(names)
+    return Fact(
+        known.name, meaning, ", ".join(codes) if isinstance(value, list) else format_value(known, value), known_as
+    )
+
+
+def _explain(services: Services, event: Event) -> tuple[Judgement, ...]:
+    """Return what the policies then in force say of the event, the gravest first."""
+    policy_set = find_policy_set(services, int(str(event["seq"])))
+    if policy_set is None:
+        return ()
+    steps = [step for step in explain(policy_set, event).policies if step.state in _SHOWN_STATES]
+    steps.sort(key=lambda step: (_SHOWN_STATES.index(step.state), step.policy.id))
+    return tuple(
+        Judgement(step, step.policy.title.get(current_language()), tuple(_flatten(step.body, 0))) for step in steps
+    )
+
+
+def _flatten(step: Step, depth: int) -> list[tuple[int, Step]]:
+    """Return a condition's nodes as lines with their depth."""
+    return [(depth, step), *(line for inner in step.steps for line in _flatten(inner, depth + 1))]
+
+
+def _find_related(services: Services, stored: StoredEvent, catalog: Catalog | None) -> tuple[Hit, ...]:
+    """Return the other half of the call, and other rows under the same id."""
+    rows: list[Any] = [row for row in services.store.list_rows(stored.uid) if row.event != stored.event]
+    if stored.access_key is not None:
+        rows += [row for row in services.store.list_partners(stored.access_key) if row.uid != stored.uid]
+    return tuple(build_hit(row.uid, row.event, catalog) for row in rows)

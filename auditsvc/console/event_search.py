@@ -1,0 +1,160 @@
+"""What the event search shows: one page of events with names, how many there are, their course and their facets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auditsvc.catalog.model import Catalog
+from auditsvc.condition.ast import Node
+from auditsvc.condition.parse import parse_query
+from auditsvc.console.period import Period, list_buckets
+from auditsvc.console.text import current_language
+from auditsvc.engine.services import Services
+from auditsvc.errors import InputError
+from auditsvc.event.model import Event
+from auditsvc.store.model import Cursor, Group, Order
+
+PAGE_SIZE = 50
+FACETS = ("verdict", "violations", "action", "outcome", "consumer.org", "interface.id")
+"""Fields whose most frequent values stand beside the results."""
+_FACET_VALUES = 6
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@/")
+_CURSOR_PARTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One row of the results."""
+
+    uid: str
+    event: Event
+    consumer: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a facet: what is shown, what is added to the query, how many events have it."""
+
+    value: str
+    label: str
+    term: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything a search found.
+
+    Attributes:
+        total: rows on all pages.
+        course: first and last instant and number of rows of every bucket of the period.
+        facets: field name to its most frequent values.
+        after: cursor of the next page as text, empty on the last.
+    """
+
+    hits: tuple[Hit, ...]
+    total: int
+    course: tuple[tuple[int, int, int], ...]
+    facets: Mapping[str, tuple[FacetValue, ...]]
+    after: str
+
+
+def read_query(text: str, zone: str) -> Node | None:
+    """Return the condition of the search box, None for an empty one.
+
+    Raises:
+        InputError: ``query_invalid`` with the column in its context.
+    """
+    return parse_query(text, zone=zone) if text.strip() else None
+
+
+def search(
+    services: Services, catalog: Catalog | None, node: Node | None, period: Period, *, after: str, order: Order
+) -> Results:
+    """Return the page of events after the cursor ``after``, with the figures of the whole search."""
+    store, first_ns, last_ns = services.store, period.first_ns, period.last_ns
+    page = store.search(node, first_ns, last_ns, limit=PAGE_SIZE, after=parse_cursor(after), order=order)
+    total = store.count(node, first_ns, last_ns)
+    counts = dict(store.histogram(period.bucket, node, first_ns, last_ns))
+    return Results(
+        hits=tuple(build_hit(stored.uid, stored.event, catalog) for stored in page.events),
+        total=total,
+        course=tuple((first, last, counts.get(first, 0)) for first, last in list_buckets(period)),
+        facets={
+            name: _build_facet(name, store.facets(name, node, first_ns, last_ns, limit=_FACET_VALUES), catalog)
+            for name in FACETS
+        },
+        after=format_cursor(page.after),
+    )
+
+
+def build_hit(uid: bytes, event: Event, catalog: Catalog | None) -> Hit:
+    """Return the row of an event, with the names the catalogue gives to its codes."""
+    language = current_language()
+    consumer, interface = event.get("consumer.org"), event.get("interface.id")
+    return Hit(
+        uid.hex(),
+        event,
+        name_code("consumer.org", str(consumer), catalog, language) if consumer else "",
+        name_code("interface.id", str(interface), catalog, language) if interface else "",
+    )
+
+
+def name_code(field: str, code: str, catalog: Catalog | None, language: str) -> str:
+    """Return the name of an organisation's or interface's code, the code itself where there is none."""
+    if catalog is None:
+        return code
+    known: Any = None
+    if field in {"consumer.org", "provider.org", "agreement.consumer"}:
+        known = catalog.orgs.get(code)
+    elif field == "interface.id":
+        known = catalog.interfaces.get(code)
+    elif field == "resource.code":
+        known = catalog.resources.get(code)
+    return str(known.name.get(language)) if known is not None else code
+
+
+def quote_term(field: str, value: str) -> str:
+    """Return the query term that finds exactly this value."""
+    if value and set(value) <= _PLAIN:
+        return f"{field}:{value}"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{field}:"{escaped}"'
+
+
+def format_cursor(cursor: Cursor | None) -> str:
+    """Return a cursor as one word of an address, empty for none."""
+    return "" if cursor is None else f"{cursor.time}.{cursor.seq}.{cursor.record}.{cursor.item}"
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """Return the cursor of an address.
+
+    Raises:
+        InputError: ``input_invalid`` for a word that is no cursor.
+    """
+    if not text:
+        return None
+    parts = text.split(".")
+    if len(parts) != _CURSOR_PARTS or not all(part.isdecimal() and len(part) <= 19 for part in parts):
+        raise InputError("input_invalid", "after: not a place this service gave out")
+    time, seq, record, item = (int(part) for part in parts)
+    return Cursor(time, seq, record, item)
+
+
+def _build_facet(field: str, counts: list[tuple[Any, int]], catalog: Catalog | None) -> tuple[FacetValue, ...]:
+    """Return the values of a facet that can be searched for."""
+    known = [(str(key), count) for key, count in counts if not isinstance(key, Group)]
+    largest = max((count for _, count in known), default=1)
+    return tuple(
+        FacetValue(
+            value,
+            name_code(field, value, catalog, current_language()),
+            quote_term(field, value),
+            count,
+            count / largest,
+        )
+        for value, count in known
+    )

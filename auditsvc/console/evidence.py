@@ -1,0 +1,171 @@
+"""One event's way back to the signed log: raw record → events root of its batch → leaf → checkpoint, each step checked.
+
+Order: read the frame of the batch, hash its records, compare with the hash the index holds, lead the record's hash to
+the header's events root, the header to its leaf hash, the leaf to the checkpoint's root. A step that could not be
+done is "not done", never "pass".
+"""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from auditsvc.engine.services import Services
+from auditsvc.errors import LogError
+from auditsvc.event.model import Event
+from auditsvc.ledger.header import parse_header
+from auditsvc.ledger.log import Leaf
+from auditsvc.ledger.note import Checkpoint
+from auditsvc.ledger.proof import checkpoint_at_least, inclusion_proof
+from auditsvc.ledger.service import get_leaf
+from auditsvc.ledger.tree import build_inclusion_path
+from auditsvc.ledger.verify.tree import build_root, hash_leaf, hash_records, verify_inclusion
+
+PASS, FAIL, NOT_DONE = "pass", "fail", "not done"
+FORMAT = "auditsvc-event-proof/v1"
+_SHOWN_BYTES = 16_384
+"""Most bytes of a raw record a page shows; the whole is in the archive."""
+_LINE_END = b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step: its name (see the page's words), what came out, and the values that were compared."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What proves one event.
+
+    Attributes:
+        raw: the record as delivered, its beginning when it is long, as text.
+        is_cut: ``raw`` is not the whole.
+        record_hash: leaf hash of the record under the batch's events root.
+        record_path: from the record to the events root.
+        leaf_path: from the leaf to the checkpoint's root.
+        checkpoint: the first one that covers the leaf; None when none does yet.
+    """
+
+    leaf: Leaf
+    raw: str
+    is_cut: bool
+    record: int
+    records: int
+    record_hash: bytes
+    record_path: tuple[bytes, ...]
+    leaf_path: tuple[bytes, ...]
+    checkpoint: Checkpoint | None
+    checks: tuple[Check, ...]
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether every step was done and passed."""
+        return all(check.state == PASS for check in self.checks)
+
+
+def collect_evidence(services: Services, event: Event) -> Evidence:
+    """Return the proof of a stored event, computed now from archive and log.
+
+    Raises:
+        LogError: the log or the archive does not hold what the index says.
+    """
+    seq, record = int(str(event["seq"])), int(str(event["record"]))
+    with services.engine_db.connect() as connection:
+        leaf = get_leaf(connection, seq)
+        checkpoint = checkpoint_at_least(connection, seq + 1)
+        leaf_path = inclusion_proof(connection, seq, checkpoint.size) if checkpoint else []
+    header = parse_header(leaf.header)
+    payload = services.archive.read_payload(leaf.segment, leaf.offset, leaf.length)
+    hashes = hash_records(payload, header.fields["kind"])
+    if record >= len(hashes):
+        raise LogError("not_found", f"batch {seq}: record {record} of {len(hashes)} does not exist")
+    raw = _cut_record(payload, header.fields["kind"], record)
+    record_path = _build_record_path(hashes, record)
+    checks = [
+        _compare("record_hash", hashes[record].hex(), str(event.get("leaf_hash", ""))),
+        _attempt("record_path", lambda: verify_inclusion(
+            hashes[record], record, len(hashes), record_path, header.events_root)),
+        _compare("leaf_hash", hash_leaf(leaf.header.encode("ascii")).hex(), leaf.leaf_hash.hex()),
+        _check_leaf(leaf, leaf_path, checkpoint),
+    ]  # fmt: skip
+    return Evidence(
+        leaf=leaf,
+        raw=raw[:_SHOWN_BYTES].decode("utf-8", "replace"),
+        is_cut=len(raw) > _SHOWN_BYTES,
+        record=record,
+        records=len(hashes),
+        record_hash=hashes[record],
+        record_path=tuple(record_path),
+        leaf_path=tuple(leaf_path),
+        checkpoint=checkpoint,
+        checks=tuple(checks),
+    )
+
+
+def build_proof_document(evidence: Evidence) -> dict[str, Any]:
+    """Return the proof for other programs: everything needed to check it again, hashes in base64."""
+    return {
+        "format": FORMAT,
+        "record": {
+            "index": evidence.record,
+            "records": evidence.records,
+            "leaf_hash": _encode(evidence.record_hash),
+            "path": [_encode(one) for one in evidence.record_path],
+        },
+        "leaf": {
+            "index": evidence.leaf.seq,
+            "header": evidence.leaf.header,
+            "path": [_encode(one) for one in evidence.leaf_path],
+        },
+        "checkpoint": evidence.checkpoint.note if evidence.checkpoint else None,
+    }
+
+
+def _cut_record(payload: bytes, kind: str, record: int) -> bytes:
+    """Return the bytes of one record of a payload."""
+    return payload if kind == "blob" else payload.split(_LINE_END)[record]
+
+
+def _build_record_path(hashes: Sequence[bytes], record: int) -> list[bytes]:
+    """Return the path from a record to the root over all records of its batch."""
+
+    def get_node(name: tuple[int, int]) -> bytes:
+        level, position = name
+        return build_root(hashes[position << level : (position + 1) << level])
+
+    return build_inclusion_path(record, len(hashes), get_node)
+
+
+def _check_leaf(leaf: Leaf, path: Sequence[bytes], checkpoint: Checkpoint | None) -> Check:
+    """Return the last step: the leaf is under the root of a signed checkpoint."""
+    if checkpoint is None:
+        return Check("leaf_path", NOT_DONE)
+    return _attempt(
+        "leaf_path",
+        lambda: verify_inclusion(leaf.leaf_hash, leaf.seq, checkpoint.size, path, checkpoint.root_hash),
+    )
+
+
+def _compare(name: str, calculated: str, expected: str) -> Check:
+    """Return whether two values are equal, both named when they are not."""
+    if calculated == expected:
+        return Check(name, PASS, calculated)
+    return Check(name, FAIL, f"expected {expected or 'a hash'}, calculated {calculated}")
+
+
+def _attempt(name: str, verify: Callable[[], None]) -> Check:
+    """Return whether ``verify`` accepts."""
+    try:
+        verify()
+    except LogError as err:
+        return Check(name, FAIL, err.message)
+    return Check(name, PASS)
+
+
+def _encode(value: bytes) -> str:
+    """Return base64 text."""
+    return base64.b64encode(value).decode("ascii")

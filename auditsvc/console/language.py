@@ -1,0 +1,72 @@
+"""Which language and which colours a person sees, and the two switches that change them without leaving the page."""
+
+from urllib.parse import urlsplit
+
+from flask import Response, redirect, request, session
+from flask_login import current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from auditsvc.auth.roles import public
+from auditsvc.console.blueprint import blueprint
+from auditsvc.engine.services import get_services
+
+LANGUAGES = {"zh": "中文", "en": "English"}
+"""Language to its own name."""
+HTML_LANGUAGES = {"zh": "zh-CN", "en": "en"}
+"""Language to the ``lang`` attribute; ``zh-CN`` makes browsers choose Chinese glyphs for shared Han characters."""
+THEMES = ("system", "light", "dark")
+THEME_COOKIE = "theme"
+_YEAR_S = 365 * 24 * 3600
+_LANGUAGE = "language"
+
+
+def select_language() -> str:
+    """Return the language of this request: chosen, else the account's, else the browser's, else the configured one."""
+    chosen = session.get(_LANGUAGE) or getattr(current_user, "language", None)
+    if chosen in LANGUAGES:
+        return str(chosen)
+    best = request.accept_languages.best_match(["zh", "zh-CN", "zh-Hans", "en"])
+    return best[:2] if best else get_services().settings.default_language
+
+
+def selected_theme() -> str:
+    """Return ``light``, ``dark`` or ``system``."""
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return theme if theme in THEMES else "system"
+
+
+def local_target(target: str | None, default: str = "/") -> str:
+    """Return ``target`` if it is a path of this site, else ``default``; a link from outside must not lead away."""
+    if not target or not target.startswith("/") or "\\" in target or not target.isprintable():
+        return default
+    parts = urlsplit(target)
+    return default if parts.scheme or parts.netloc or target.startswith("//") else target
+
+
+@blueprint.post("/language")
+@public
+def switch_language() -> BaseResponse:
+    """Change the language and go back to the page the switch stood on."""
+    language = request.form.get("language", "")
+    if language in LANGUAGES:
+        session[_LANGUAGE] = language
+        if current_user.is_authenticated:
+            get_services().accounts.set_language(current_user, language)
+    return redirect(local_target(request.form.get("next")), 303)
+
+
+@blueprint.post("/theme")
+@public
+def switch_theme() -> BaseResponse:
+    """Change the colours and go back to the page the switch stood on."""
+    response: BaseResponse = redirect(local_target(request.form.get("next")), 303)
+    theme = request.form.get("theme", "")
+    if theme in THEMES and isinstance(response, Response):
+        response.set_cookie(
+            THEME_COOKIE,
+            theme,
+            max_age=_YEAR_S,
+            samesite="Lax",
+            secure=get_services().settings.secure_cookies,
+        )
+    return response

@@ -1,0 +1,111 @@
+"""Signing in and out, the forced change of a one-time password, and the end of a session nobody uses."""
+
+from flask import flash, g, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_login import current_user, login_user, logout_user
+
+from auditsvc.auth.model import Person
+from auditsvc.auth.roles import public, require
+from auditsvc.console.blueprint import blueprint
+from auditsvc.console.failure import describe
+from auditsvc.console.language import local_target
+from auditsvc.engine.services import get_services
+from auditsvc.errors import AuditError, AuthError, InputError
+
+SEEN = "seen"
+"""Session key: when the person last did something, whole seconds since 1970."""
+POLL_HEADER = "X-Poll"
+"""Sent by a page that refreshes itself; such a request does not count as doing something."""
+_KEPT = ("language",)
+_NS = 1_000_000_000
+
+
+@blueprint.before_request
+def end_idle_session() -> None:
+    """Sign out a person who did nothing for longer than the settings allow.
+
+    Raises:
+        AuthError: ``unauthenticated``, so that the sign-in page follows.
+    """
+    if not current_user.is_authenticated:
+        return
+    services = get_services()
+    now_s = services.clock.now_ns() // _NS
+    limit_s = services.settings.session_minutes * 60
+    g.idle_limit_s = limit_s
+    if now_s - int(session.get(SEEN, now_s)) > limit_s:
+        logout_user()
+        session.clear()
+        raise AuthError("unauthenticated", f"signed out after {services.settings.session_minutes} idle minutes")
+    if POLL_HEADER not in request.headers:
+        session[SEEN] = now_s
+
+
+@blueprint.route("/sign-in", methods=["GET", "POST"])
+@public
+def sign_in() -> ResponseReturnValue:
+    """Show the sign-in page, or take a name and a password."""
+    target = local_target(request.values.get("next"))
+    if request.method == "GET":
+        if current_user.is_authenticated:
+            return redirect(target, 303)
+        return render_template("console/sign_in.html", target=target, name="")
+    name = request.form.get("name", "")
+    try:
+        person = get_services().accounts.sign_in(name, request.form.get("password", ""))
+    except AuthError as err:
+        return render_template("console/sign_in.html", target=target, name=name, failure=describe(err)), err.http_status
+    _begin_session(person)
+    return redirect(url_for("console.password", next=target) if person.must_change_password else target, 303)
+
+
+@blueprint.post("/sign-out")
+@require("self.manage")
+def sign_out() -> ResponseReturnValue:
+    """End the session."""
+    get_services().accounts.sign_out(current_user)
+    logout_user()
+    _forget_session()
+    flash(gettext("You are signed out."))
+    return redirect(url_for("console.sign_in"), 303)
+
+
+@blueprint.get("/still-here")
+@require("self.manage")
+def stay() -> ResponseReturnValue:
+    """Answer a person who wants to stay signed in; the request itself counts as doing something."""
+    return "", 204
+
+
+@blueprint.route("/password", methods=["GET", "POST"])
+@require("self.manage")
+def password() -> ResponseReturnValue:
+    """Show the form for a new password, or take one."""
+    target = local_target(request.values.get("next"))
+    if request.method == "GET":
+        return render_template("console/password.html", target=target)
+    new = request.form.get("new", "")
+    try:
+        if new != request.form.get("again", ""):
+            raise InputError("input_invalid", gettext("The two new passwords differ; type the same one twice."))
+        person = get_services().accounts.change_password(current_user, old=request.form.get("old", ""), new=new)
+    except AuditError as err:
+        return render_template("console/password.html", target=target, failure=describe(err)), err.http_status
+    _begin_session(person)
+    flash(gettext("Your new password is set. Other sessions of your account have ended."))
+    return redirect(target, 303)
+
+
+def _begin_session(person: Person) -> None:
+    """Start a fresh session, so that one planted before the sign-in is worth nothing."""
+    _forget_session()
+    login_user(person)
+    session[SEEN] = get_services().clock.now_ns() // _NS
+
+
+def _forget_session() -> None:
+    """Drop everything of the session but the language."""
+    kept = {key: session[key] for key in _KEPT if key in session}
+    session.clear()
+    session.update(kept)

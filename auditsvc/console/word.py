@@ -1,0 +1,71 @@
+"""Words of closed sets as people read them: severities, verdicts, actions, outcomes, states, quality flags."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import lazy_gettext
+
+WORDS: Mapping[str, Mapping[str, Any]] = {
+    "severity": {
+        "critical": lazy_gettext("Critical"),
+        "high": lazy_gettext("High"),
+        "medium": lazy_gettext("Medium"),
+        "low": lazy_gettext("Low"),
+    },
+    "alert_state": {
+        "new": lazy_gettext("New"),
+        "acknowledged": lazy_gettext("Acknowledged"),
+        "closed": lazy_gettext("Closed"),
+    },
+    "verdict": {
+        "permitted": lazy_gettext("Permitted"),
+        "violated": lazy_gettext("Violated"),
+        "excepted": lazy_gettext("Excepted"),
+        "indeterminate": lazy_gettext("Indeterminate"),
+        "not_covered": lazy_gettext("Not covered"),
+    },
+    "outcome": {
+        "success": lazy_gettext("Success"),
+        "failure": lazy_gettext("Failure"),
+        "denied": lazy_gettext("Denied"),
+        "unknown": lazy_gettext("Unknown"),
+    },
+    "action": {
+        "query": lazy_gettext("query"),
+        "verify": lazy_gettext("verification"),
+        "list": lazy_gettext("listing"),
+        "download": lazy_gettext("download"),
+        "push": lazy_gettext("push"),
+        "subscribe": lazy_gettext("subscription"),
+        "exchange": lazy_gettext("exchange"),
+        "create": lazy_gettext("creation"),
+        "update": lazy_gettext("update"),
+        "delete": lazy_gettext("deletion"),
+        "login": lazy_gettext("login"),
+        "grant": lazy_gettext("granting"),
+        "heartbeat": lazy_gettext("heartbeat"),
+    },
+    "truth": {
+        "true": lazy_gettext("true"),
+        "false": lazy_gettext("false"),
+        "unknown": lazy_gettext("unknown"),
+    },
+    "step": {
+        "pass": lazy_gettext("Passed"),
+        "fail": lazy_gettext("Failed"),
+        "not done": lazy_gettext("Not done"),
+    },
+    "report_kind": {
+        "compliance": lazy_gettext("Compliance report"),
+        "project": lazy_gettext("Project report"),
+    },
+}
+"""Set name to its values' words; a value without a word is shown as it is."""
+
+
+def show_word(value: Any, kind: str) -> str:
+    """Return the word for ``value`` of the set ``kind``; None is a dash."""
+    if value is None:
+        return "—"
+    plain = getattr(value, "value", value)
+    return str(WORDS[kind].get(plain, plain))
