@@ -1,6 +1,7 @@
 """Accesses that violate shipped policies, each made from a lawful one by changing exactly what its policy is about.
 
-Every builder names the policies its accesses violate; no other policy may find anything in them.
+Every builder names the policies its accesses violate; no other policy may find anything in them, and none anything in
+the near misses.
 """
 
 from collections.abc import Callable, Iterator
@@ -173,7 +174,26 @@ def subject_not_named(town: Town) -> Iterator[Access]:
         yield from plant(town, interface, event, "GDS-010")
 
 
+def near_misses(town: Town) -> Iterator[Access]:
+    """Accesses that look like violations and are none: refused, just at the limit, on a worked Saturday, at home."""
+    event, _ = draw_lawful(town, "geo-pipeline")
+    yield from plant(town, "geo-pipeline", event, ms=to_ms(10, 9, 40))
+    event, agreement = draw_lawful(town, "credit-rating")
+    yield from plant(town, "credit-rating", event | {"rows": agreement.max_rows})
+    event, _ = draw_lawful(town, "pop-query")
+    del event["purpose"]
+    yield from plant(town, "pop-query", event | {"outcome": "denied", "http.status": 403})
+    refused = {"outcome": "denied", "http.status": 403, "rows": 0}
+    for name, change in (("莱芜市地方税务局", {}), ("莱芜市财政局", refused)):
+        flow = Flow("tax-lead", 0, "office", (("query", 1),))
+        event = build_event(town, flow, town.find_org(name), None, "query")
+        yield from plant(town, "tax-lead", event | change)
+    event = build_event(town, _FLOWS["geo-map"], town.find_org("莱芜市规划局"), None, "query")
+    yield from plant(town, "geo-map", event | {"network": "internet", "source.ip": town.draw_internet_address()})
+
+
 PLANTS: tuple[Plant, ...] = (
+    near_misses,
     personal_without_purpose,
     graded_download_at_night,
     unshared_resource_read,
