@@ -66,7 +66,7 @@ def _parse_number(known: Field, text: str, quoted: bool) -> int | float:
     kinds = (int,) if known.kind is Kind.INTEGER else (int, float)
     if not isinstance(value, kinds) or isinstance(value, bool) or abs(value) > MAX_INTEGER:
         raise _wrong("an integer" if known.kind is Kind.INTEGER else "a number", f'"{text}"' if quoted else text)
-    return value
+    return value if known.kind is Kind.INTEGER else float(value)
 
 
 def _parse_boolean(text: str, quoted: bool) -> bool:
