@@ -145,6 +145,8 @@ class DuckStore:
             _insert(cursor, "quarantine", *findings.build_quarantine_table(chunk.quarantine))
         if chunk.batches:
             _insert(cursor, "batch", *findings.build_batch_table(chunk.batches))
+        if chunk.indeterminate:
+            _insert(cursor, "indeterminate", *findings.build_indeterminate_table(chunk.indeterminate))
         place = chunk.position.next
         cursor.execute(
             'UPDATE position SET "seq" = ?, "record" = ?, "catalog_seq" = ?, "policy_seq" = ?',
@@ -164,10 +166,10 @@ class DuckStore:
         with self._open_cursor() as cursor:
             return search.find_halves(cursor, keys, first_ns, last_ns)
 
-    def find_finding_keys(self, keys: Collection[FindingKey]) -> set[FindingKey]:
-        """Return those of ``keys`` that are stored."""
+    def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
+        """Return, for those of ``keys`` that are stored, the event each finding is on."""
         with self._open_cursor() as cursor:
-            return findings.find_finding_keys(cursor, keys)
+            return findings.find_finding_uids(cursor, keys)
 
     # --- search
 
@@ -272,6 +274,11 @@ class DuckStore:
         """Give the findings of the places ``[first, last)`` in ledger order."""
         with self._open_cursor() as cursor:
             yield from findings.iter_findings(cursor, first, last)
+
+    def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
+        """Return numbers of undecided events in the interval by policy id."""
+        with self._open_cursor() as cursor:
+            return findings.count_indeterminate(cursor, first_ns, last_ns)
 
     def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
         """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""

@@ -22,12 +22,16 @@ from auditsvc.store.model import (
     FindingKind,
     FindingQuery,
     Group,
+    IndeterminateCount,
     Place,
     QuarantineRecord,
     TimeBucket,
 )
 
 _TEXT, _INT = DataType.utf8(), DataType.int64()
+_PLAIN_TEXTS = {
+    "source", "code", "message", "raw", "policy_id", "policy_version", "status", "source_id", "interface",
+}  # fmt: skip
 _UUIDS = ("key", "uid", "access_key")
 _NUMBERS = ("time", "seq", "record", "item")
 _TEXTS = (
@@ -44,7 +48,9 @@ _LEDGER_ORDER = 'ORDER BY "seq", "record", "item", "policy_id", "kind"'
 _QUARANTINE = ("seq", "record", "item", "source", "code", "message", "raw", "accepted")
 _BATCH = (
     "seq", "first_record", "source", "accepted", "records", "events", "duplicates", "conflicts", "paired", "quarantined",
+    "untargetable",
 )  # fmt: skip
+_INDETERMINATE = ("seq", "time", "policy_id", "policy_version", "status", "source_id", "interface", "number")
 _FETCH_ROWS = 5_000
 
 
@@ -151,13 +157,13 @@ def iter_findings(cursor: DuckDBPyConnection, first: Place, last: Place) -> Iter
         yield from (read_finding(row) for row in rows)
 
 
-def find_finding_keys(cursor: DuckDBPyConnection, keys: Collection[FindingKey]) -> set[FindingKey]:
-    """Return those of ``keys`` that are stored."""
+def find_finding_uids(cursor: DuckDBPyConnection, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
+    """Return, for those of ``keys`` that are stored, the event each finding is on."""
     if not keys:
-        return set()
+        return {}
     cursor.register("wanted", build_table([build_uuids("id", list(keys))]))
-    rows = cursor.execute('SELECT "key" FROM finding WHERE "key" IN (SELECT id FROM wanted)').fetchall()
-    return {FindingKey(row[0].bytes) for row in rows}
+    rows = cursor.execute('SELECT "key", uid FROM finding WHERE "key" IN (SELECT id FROM wanted)').fetchall()
+    return {FindingKey(key.bytes): EventUid(uid.bytes) for key, uid in rows}
 
 
 def build_quarantine_table(records: Sequence[QuarantineRecord]) -> tuple[list[str], Any]:
@@ -175,8 +181,19 @@ def _build_plain(names: tuple[str, ...], rows: Sequence[object]) -> tuple[list[s
     columns = []
     for name in names:
         values = [getattr(row, name) for row in rows]
-        columns.append(build_column(name, _TEXT if isinstance(values[0], str) else _INT, values))
+        columns.append(build_column(name, _TEXT if name in _PLAIN_TEXTS else _INT, values))
     return list(names), build_table(columns)
+
+
+def build_indeterminate_table(counts: Sequence[IndeterminateCount]) -> tuple[list[str], Any]:
+    """Return column names and the Arrow table of some counts of undecided events."""
+    return _build_plain(_INDETERMINATE, counts)
+
+
+def count_indeterminate(cursor: DuckDBPyConnection, first_ns: int, last_ns: int) -> dict[str, int]:
+    """Return numbers of undecided events in the interval by policy id."""
+    text = 'SELECT policy_id, sum(number) FROM indeterminate WHERE "time" >= ? AND "time" < ? GROUP BY 1 ORDER BY 1'
+    return {policy_id: int(number) for policy_id, number in cursor.execute(text, [first_ns, last_ns]).fetchall()}
 
 
 def count_quarantine(cursor: DuckDBPyConnection, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
@@ -206,7 +223,7 @@ def sum_batches(cursor: DuckDBPyConnection, first_ns: int, last_ns: int) -> list
     rows = cursor.execute(
         """
         SELECT max(seq), 0, source, max(accepted), sum(records), sum(events), sum(duplicates), sum(conflicts),
-               sum(paired), sum(quarantined)
+               sum(paired), sum(quarantined), sum(untargetable)
         FROM batch WHERE accepted >= ? AND accepted < ? GROUP BY source ORDER BY source
         """,
         [first_ns, last_ns],

@@ -74,11 +74,10 @@ class NewEvent:
 
 
 class FindingKind(Enum):
-    """What a policy says of an access."""
+    """What a policy says against an access. Unknown answers are counted (:class:`IndeterminateCount`), not kept singly."""
 
     VIOLATION = "violation"
     EXCEPTED = "excepted"
-    INDETERMINATE = "indeterminate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +129,20 @@ class QuarantineRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class IndeterminateCount:
+    """How many events of one part of a batch a policy could not decide, by quarter of an hour of event time."""
+
+    seq: int
+    time: int
+    policy_id: str
+    policy_version: str
+    status: str
+    source_id: str
+    interface: str | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class BatchStat:
     """What became of one batch, or of the part of it that lies in one chunk."""
 
@@ -143,6 +156,7 @@ class BatchStat:
     conflicts: int
     paired: int
     quarantined: int
+    untargetable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +169,7 @@ class Chunk:
     findings: Sequence[Finding] = ()
     quarantine: Sequence[QuarantineRecord] = ()
     batches: Sequence[BatchStat] = ()
+    indeterminate: Sequence[IndeterminateCount] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +191,9 @@ class Half:
     side: str
     time: int
     partner: EventUid | None
+    seq: int
+    record: int
+    item: int
 
 
 class Order(Enum):
@@ -324,8 +342,8 @@ class EventStore(Protocol):
     def find_halves(self, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
         """Return the stored sides of calls with these access keys and times in ``[first_ns, last_ns)``, in ledger order."""
 
-    def find_finding_keys(self, keys: Collection[FindingKey]) -> set[FindingKey]:
-        """Return those of ``keys`` that are stored."""
+    def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
+        """Return, for those of ``keys`` that are stored, the event each finding is on."""
 
     def search(
         self,
@@ -389,6 +407,12 @@ class EventStore(Protocol):
 
     def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
         """Give the findings of the places ``[first, last)`` in ledger order."""
+
+    def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
+        """Return numbers of events in the interval that each active or shadow policy could not decide, by policy id.
+
+        The interval must begin and end on quarters of an hour.
+        """
 
     def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
         """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""

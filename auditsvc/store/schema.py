@@ -30,7 +30,13 @@ TABLES = (
     """
     CREATE TABLE batch (
         "seq" BIGINT, "first_record" BIGINT, "source" VARCHAR, "accepted" BIGINT, "records" BIGINT, "events" BIGINT,
-        "duplicates" BIGINT, "conflicts" BIGINT, "paired" BIGINT, "quarantined" BIGINT
+        "duplicates" BIGINT, "conflicts" BIGINT, "paired" BIGINT, "quarantined" BIGINT, "untargetable" BIGINT
+    )
+    """,
+    """
+    CREATE TABLE indeterminate (
+        "seq" BIGINT, "time" BIGINT, "policy_id" VARCHAR, "policy_version" VARCHAR, "status" VARCHAR,
+        "source_id" VARCHAR, "interface" VARCHAR, "number" BIGINT
     )
     """,
     """

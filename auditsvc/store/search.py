@@ -71,15 +71,15 @@ def find_uids(cursor: DuckDBPyConnection, uids: Collection[EventUid]) -> dict[Ev
 def find_halves(cursor: DuckDBPyConnection, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
     """Return stored sides of calls, in ledger order; duplicates are not sides."""
     text = """
-        SELECT access_key, uid, side, "time", partner FROM event
+        SELECT access_key, uid, side, "time", partner, "seq", "record", "item" FROM event
         WHERE access_key IN (SELECT id FROM wanted) AND "time" >= ? AND "time" < ? AND side IS NOT NULL
           AND NOT coalesce(list_contains(quality, 'duplicate'), false)
         ORDER BY "seq", "record", "item"
     """
     rows = _semi_join(cursor, text, keys, [first_ns, last_ns])
     return [
-        Half(key.bytes, EventUid(uid.bytes), side, time, None if partner is None else EventUid(partner.bytes))
-        for key, uid, side, time, partner in rows
+        Half(key.bytes, EventUid(uid.bytes), side, time, None if partner is None else EventUid(partner.bytes), *place)
+        for key, uid, side, time, partner, *place in rows
     ]
 
 
