@@ -34,7 +34,8 @@ MAX_LISTED_ERRORS = 1000
 """Errors listed in a problem document."""
 ON_ERROR = ("reject", "quarantine")
 JSON_TYPES = frozenset({"application/json", "application/x-ndjson", "application/ndjson", "application/jsonl"})
-LINE_TYPES = JSON_TYPES - {"application/json"}
+LINE_TYPES = JSON_TYPES - {"application/json"} | {"text/plain"}
+"""Content types that say: every line is a record, whatever it looks like."""
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}\Z")

@@ -9,10 +9,11 @@ from sqlalchemy import Engine
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
 from auditsvc.clock import Clock
-from auditsvc.errors import AuditError, InputError
+from auditsvc.errors import AuditError, InputError, StorageError
 from auditsvc.event.time import NS
 from auditsvc.ingest.readers.registry import BatchReader
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.log import Leaf
 from auditsvc.ledger.service import find_latest, load_bundle_of
 
 MAX_AGE_NS = 2 * NS
@@ -68,11 +69,22 @@ class CatalogView:
             with self._engine.connect() as connection:
                 leaf = find_latest(connection, "catalog")
             if leaf is not None and leaf.seq != self._state.seq:
-                self._state = _build_state(leaf.seq, load_catalog(load_bundle_of(self._archive, leaf)))
-                _log.info("catalog_loaded", extra={"seq": leaf.seq, "sources": len(self._state.readers)})
+                self._state = self._load(leaf)
             self._read_ns = now
         finally:
             self._lock.release()
+
+    def _load(self, leaf: Leaf) -> _State:
+        """Return the state under the catalogue of ``leaf``; one that cannot be read is the operator's fault, not the sender's."""
+        try:
+            state = _build_state(leaf.seq, load_catalog(load_bundle_of(self._archive, leaf)))
+        except AuditError as err:
+            _log.error("catalog_unusable", extra={"seq": leaf.seq, "reason": err.message})
+            raise StorageError(
+                "storage_unavailable", "the catalogue in force cannot be read; send again later"
+            ) from err
+        _log.info("catalog_loaded", extra={"seq": leaf.seq, "sources": len(state.readers)})
+        return state
 
 
 def _build_state(seq: int, catalog: Catalog) -> _State:
