@@ -6,7 +6,7 @@ import flask_smorest
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, render_template_string, url_for
 
 from auditsvc import __version__
-from auditsvc.api import accounts, catalog, events, ledger, policies, quarantine, sources, status, tokens
+from auditsvc.api import accounts, alerts, catalog, events, ledger, policies, quarantine, sources, status, tokens
 from auditsvc.api.problems import MEDIA_TYPE, ProblemSchema
 from auditsvc.api.resource import Resource
 from auditsvc.auth.roles import public
@@ -17,6 +17,7 @@ RESOURCES: tuple[Resource, ...] = (
     status.resource,
     events.resource,
     quarantine.resource,
+    alerts.resource,
     policies.resource,
     catalog.resource,
     sources.resource,

@@ -53,17 +53,20 @@ class Resource(blueprint.Blueprint):
 
     def __init__(self, name: str, *, description: str) -> None:
         """Make the blueprint ``api.<name>`` for paths that the routes give in full after ``/api/v1``."""
-        super().__init__(f"api-{name}", __name__, url_prefix=PREFIX, description=description)
+        make: Any = super().__init__  # the library has no types, here and below
+        make(f"api-{name}", __name__, url_prefix=PREFIX, description=description)
         self.before_request(check_query_names)
 
     def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
         """Return a decorator that hands the arguments in ``location``, read by ``schema``, to the view."""
-        decorator: Callable[[View], View] = super().arguments(schema, location=location, **options)
+        declare: Any = super().arguments
+        decorator: Callable[[View], View] = declare(schema, location=location, **options)
         return decorator
 
     def response(self, status_code: int, schema: type[Schema] | None = None, **options: Any) -> Callable[[View], View]:
         """Return a decorator that answers what the view returns, written by ``schema``."""
-        decorator: Callable[[View], View] = super().response(status_code, schema, **options)
+        declare: Any = super().response
+        decorator: Callable[[View], View] = declare(status_code, schema, **options)
         return decorator
 
     def route(self, rule: str, **options: Any) -> Callable[[Route], Route]:
@@ -75,7 +78,7 @@ class Resource(blueprint.Blueprint):
     @staticmethod
     def doc(**options: Any) -> Callable[[View], View]:
         """Return a decorator that adds ``options`` to the view's part of the OpenAPI document."""
-        add: Any = blueprint.Blueprint.doc  # the library has no types
+        add: Any = blueprint.Blueprint.doc
         decorator: Callable[[View], View] = add(**options)
         return decorator
 

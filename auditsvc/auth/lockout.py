@@ -4,6 +4,7 @@ Names that no account has are counted the same way, so that a lock tells nothing
 without a lock that nobody added to for :data:`FORGET` are dropped with the next failure.
 """
 
+import math
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete
@@ -28,7 +29,7 @@ def check_open(session: Session, name: str, now: datetime) -> None:
     """
     row = session.get(SignInFailureRow, name)
     if row is not None and row.locked_until is not None and now < row.locked_until:
-        wait_s = int((row.locked_until - now).total_seconds()) + 1
+        wait_s = math.ceil((row.locked_until - now).total_seconds())
         raise AuthError(
             "locked_out", f"too many failed sign-ins; try again in {-(-wait_s // 60)} minutes", retry_after_s=wait_s
         )
