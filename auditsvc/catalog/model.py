@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from auditsvc.event.model import Value
 
-ORG_LEVELS = ("province", "city", "district", "town", "enterprise", "public")
+ORG_LEVELS = ("province", "city", "district", "town", "enterprise")
 READERS = ("native", "combined", "mapped", "xroad")
 UPDATE_CYCLES = ("real_time", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular")
 TARGET_OPERATORS = ("gte", "lte", "eq")

@@ -219,10 +219,14 @@ def fail(event: dict[str, Any], status: int) -> None:
 def deliver(
     town: Town, interface: Interface, ms: int, event: dict[str, Any], policies: tuple[str, ...] = ()
 ) -> Sequence[Access]:
-    """Return the records of one access: one, or on the bus one of each side, the provider's a little later and shorter."""
+    """Return the records of one access: one, or on the bus one of each side, the provider's a little later and shorter.
+
+    Security servers cannot mark tests, so none is marked there.
+    """
     if len(interface.sources) == 1:
         return (Access(ms, interface.sources[0], event, policies),)
     took = max(int(event["duration_ms"]), 8)
+    event.pop("labels.traffic", None)
     shared = {
         **event,
         "correlation": town.next_call(),
