@@ -1,17 +1,23 @@
-"""Log sources as the catalogue in force names them."""
+"""Log sources as the catalogue in force names them, and the API keys they deliver with."""
 
+from datetime import timedelta
 from typing import Any
 
 from flask.views import MethodView
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
+from sqlalchemy import Connection
 
 from auditsvc.api.policies import TextSchema
 from auditsvc.api.resource import Resource
+from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Source
+from auditsvc.database import begin_write
 from auditsvc.engine.inforce import find_catalog
 from auditsvc.engine.services import get_services
 from auditsvc.errors import InputError
+from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
+from auditsvc.ledger.service import record_act
 
 resource = Resource("sources", description="Who sends logs, and how they are read")
 
@@ -31,6 +37,42 @@ class SourceListSchema(Schema):
     """Every source."""
 
     items = fields.List(fields.Nested(SourceSchema), required=True)
+
+
+class KeySchema(Schema):
+    """An API key, without its secret."""
+
+    key_id = fields.String(required=True)
+    source = fields.String(required=True)
+    label = fields.String(required=True)
+    created = fields.AwareDateTime(required=True)
+    expires = fields.AwareDateTime(required=True, allow_none=True)
+    revoked = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class KeyListSchema(Schema):
+    """The keys of a source."""
+
+    items = fields.List(fields.Nested(KeySchema), required=True)
+
+
+class NewKeySchema(Schema):
+    """A fresh key; `secret` is the whole key to send, shown this once."""
+
+    key = fields.Nested(KeySchema, required=True)
+    secret = fields.String(required=True)
+
+
+class KeyCreationSchema(Schema):
+    """What a new key needs."""
+
+    label = fields.String(load_default="", validate=validate.Length(0, 255))
+    days = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(1, 3660),
+        metadata={"description": "days until it expires; null: until revoked"},
+    )
 
 
 @resource.route("/sources")
@@ -53,8 +95,70 @@ class OneSource(MethodView):
     @require("source.read")
     def get(self, source: str) -> Source:
         """Show one source."""
-        catalog = find_catalog(get_services())
-        found = catalog.find_source(source) if catalog else None
-        if found is None:
-            raise InputError("not_found", f"there is no source `{source[:64]}`")
-        return found
+        return _get_source(source)
+
+
+@resource.route("/sources/<string:source>/keys")
+class SourceKeys(MethodView):
+    """The API keys of a source."""
+
+    @resource.response(200, KeyListSchema)
+    @require("source.manage")
+    def get(self, source: str) -> dict[str, Any]:
+        """List the keys of a source, revoked ones included."""
+        _get_source(source)
+        with get_services().engine_db.connect() as connection:
+            return {"items": list_keys(connection, source)}
+
+    @resource.arguments(KeyCreationSchema)
+    @resource.response(201, NewKeySchema)
+    @require("source.manage")
+    def post(self, body: dict[str, Any], source: str) -> dict[str, Any]:
+        """Make a key for a source."""
+        _get_source(source)
+        services = get_services()
+        lifetime = None if body["days"] is None else timedelta(days=body["days"])
+        with begin_write(services.engine_db) as connection:
+            key_id, secret = create_key(connection, services.clock, source, label=body["label"], lifetime=lifetime)
+            key = get_key(connection, key_id)
+            _record(connection, "source_key_created", key)
+        return {"key": key, "secret": secret}
+
+
+@resource.route("/source-keys/<string:key_id>")
+class SourceKey(MethodView):
+    """One API key."""
+
+    @resource.response(200, KeySchema)
+    @require("source.manage")
+    def delete(self, key_id: str) -> ApiKey:
+        """Revoke a key; deliveries with it are refused within seconds."""
+        services = get_services()
+        with begin_write(services.engine_db) as connection:
+            key = revoke_key(connection, services.clock, key_id)
+            _record(connection, "source_key_revoked", key)
+        return key
+
+
+def _get_source(source: str) -> Source:
+    """Return the source; raise ``not_found`` for one the catalogue does not name."""
+    catalog = find_catalog(get_services())
+    found = catalog.find_source(source) if catalog else None
+    if found is None:
+        raise InputError("not_found", f"there is no source `{source[:64]}`")
+    return found
+
+
+def _record(connection: Connection, act: str, key: ApiKey) -> None:
+    """Put what was done with a key in the ledger, in the same transaction."""
+    services = get_services()
+    record_act(
+        connection,
+        services.archive,
+        services.clock,
+        services.settings.origin,
+        actor=current_person().name,
+        act=act,
+        subject=str(key.source),
+        detail={"key_id": key.key_id, "label": key.label, "expires": key.expires},
+    )

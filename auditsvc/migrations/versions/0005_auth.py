@@ -72,9 +72,7 @@ def upgrade() -> None:
         sa.Column("granted_by_id", sa.String(36)),
         sa.Column("granted", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("account_id", "role", name="pk_role_assignment"),
-        sa.ForeignKeyConstraint(
-            ["account_id", "duty"], ["account.id", "account.duty"], name="fk_role_assignment_duty"
-        ),
+        sa.ForeignKeyConstraint(["account_id", "duty"], ["account.id", "account.duty"], name="fk_role_assignment_duty"),
         sa.ForeignKeyConstraint(["granted_by_id"], ["account.id"], name="fk_role_assignment_granted_by_id_account"),
         sa.CheckConstraint(fits, name=op.f("ck_role_assignment_role_fits_duty")),
         sa.CheckConstraint(
