@@ -59,6 +59,14 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "compliance": lazy_gettext("Compliance report"),
         "project": lazy_gettext("Project report"),
     },
+    "report_file": {
+        "report.json": lazy_gettext("every figure, for programs"),
+        "report.jws": lazy_gettext("the same, signed (ES256)"),
+        "report.zh.pdf": lazy_gettext("the report in Chinese, signed"),
+        "report.en.pdf": lazy_gettext("the report in English, signed"),
+        "report.bundle.tar": lazy_gettext("the part of the log it rests on, with proofs"),
+        "trust.json": lazy_gettext("the keys to check against; get it by another way too"),
+    },
 }
 """Set name to its values' words; a value without a word is shown as it is."""
 

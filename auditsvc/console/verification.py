@@ -1,0 +1,65 @@
+"""Verification of a dropped report: the same steps as ``auditsvc verify``, against the trust anchors of this service.
+
+Nothing of what was dropped is kept. The files lie in a temporary folder while they are checked.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import FileStorage
+from werkzeug.utils import secure_filename
+
+from auditsvc.auth.roles import require
+from auditsvc.console.blueprint import blueprint
+from auditsvc.console.failure import Failure, describe
+from auditsvc.engine.services import get_services
+from auditsvc.errors import AuditError, InputError
+from auditsvc.reports.service import load_trust
+from auditsvc.reports.verify import verify_files
+
+MAX_FILES = 16
+"""A report has six files."""
+
+
+@blueprint.route("/verify", methods=["GET", "POST"])
+@require("report.verify")
+def verify() -> ResponseReturnValue:
+    """Show the area to drop files on, or the checklist of what was dropped."""
+    verification: Any = None
+    failure: Failure | None = None
+    names: list[str] = []
+    if request.method == "POST":
+        uploads = [file for file in request.files.getlist("files") if file.filename]
+        names = [str(file.filename) for file in uploads]
+        try:
+            verification = _verify_uploads(uploads)
+        except AuditError as err:
+            failure = describe(err)
+    body = render_template("console/verify.html", verification=verification, failure=failure, names=names)
+    return (body, 422) if failure else body
+
+
+def _verify_uploads(uploads: list[FileStorage]) -> Any:
+    """Return the checklist of the uploaded files.
+
+    Raises:
+        InputError: ``input_invalid`` for no file or too many.
+    """
+    if not 0 < len(uploads) <= MAX_FILES:
+        raise InputError("input_invalid", f"expected 1 to {MAX_FILES} files, got {len(uploads)}")
+    services = get_services()
+    with TemporaryDirectory(prefix="auditsvc-verify-") as folder:
+        paths = [_save(upload, Path(folder), number) for number, upload in enumerate(uploads)]
+        return verify_files(paths, load_trust(services.settings, services.clock))
+
+
+def _save(upload: FileStorage, folder: Path, number: int) -> Path:
+    """Store one upload under a harmless form of its own name; the name tells the verifier what it is."""
+    place = folder / str(number)
+    place.mkdir()
+    path = place / (secure_filename(upload.filename or "") or "file")
+    upload.save(path)
+    return path
