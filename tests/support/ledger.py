@@ -1,6 +1,8 @@
 """A ledger in a temporary folder, and deliveries for it."""
 
 import hashlib
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from auditsvc.document import build_bundle
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.ledger.committer import Committer, Delivery, Receipt
-from auditsvc.ledger.service import activate_bundle, record_act
+from auditsvc.ledger.service import activate_bundle, get_leaf, record_act
 from auditsvc.ledger.verify import LogTrust
 from auditsvc.settings import Settings
 
@@ -76,6 +78,24 @@ def open_ledger(folder: Path) -> Ledger:
     return Ledger(settings, engine, Archive(settings.archive_path), FixedClock(START))
 
 
+def copy_ledger(ledger: Ledger, folder: Path) -> Ledger:
+    """Return a copy of a ledger, to be spoiled."""
+    ledger.engine.dispose()
+    shutil.copytree(ledger.settings.data_dir, folder)
+    return open_ledger(folder)
+
+
+def replace_frame(ledger: Ledger, seq: int, frame: bytes) -> None:
+    """Put other bytes where a batch's frame lies: appended to its segment, the database told where."""
+    with ledger.engine.connect() as connection:
+        segment = get_leaf(connection, seq).segment
+    path = ledger.archive.segments / segment
+    offset = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(frame)
+    edit_database(ledger, f'UPDATE batch SET "offset" = {offset}, length = {len(frame)} WHERE seq = {seq}')  # noqa: S608
+
+
 def fill_ledger(ledger: Ledger) -> None:
     """Put a policy set, acts, and batches of two sources in the log, with a checkpoint in the middle and at the end."""
     bundle = build_bundle({"policies/a.yaml": "id: a\n"})
@@ -98,3 +118,16 @@ def fill_ledger(ledger: Ledger) -> None:
         )
     ledger.submit(build_delivery(4), build_delivery(5, records=1, source="portal", kind="blob"), build_delivery(6))
     ledger.sign()
+
+
+def edit_database(ledger: Ledger, *statements: str) -> None:
+    """Change the database behind the program's back."""
+    ledger.engine.dispose()
+    connection = sqlite3.connect(ledger.database)
+    for table in ("leaf", "node"):
+        for act in ("update", "delete"):
+            connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{act}")
+    for statement in statements:
+        assert connection.execute(statement).rowcount > 0, statement
+    connection.commit()
+    connection.close()

@@ -20,6 +20,8 @@ from auditsvc.ledger.verify.step import Step, failed, not_done, passed
 from auditsvc.ledger.verify.tree import CompactRange, Node, build_root, hash_leaf, hash_records
 from auditsvc.ledger.verify.trust import LogTrust
 
+INSERTED_BYTES = 1024 * 1024
+"""A frame may be this much (and as much again) longer than accepted and is still read, so that an insertion is named."""
 MAX_FINDINGS = 100
 """Contradictions listed for one step; a rewritten log contradicts everywhere."""
 
@@ -55,6 +57,8 @@ def verify_archive(database: Path, archive: Path, checkpoints: Path, trust: LogT
     """
     with ArchiveEvidence(database, archive, checkpoints) as evidence:
         steps = check_evidence(evidence, trust)
+        if any(step.number == 2 and step.state != "pass" for step in steps):
+            return [*steps, *_skip(9, 9, "the entries of the log cannot be read")]
         return [*steps, *_check_database(evidence)]
 
 
@@ -227,7 +231,7 @@ def _check_frame(evidence: Evidence, header: Header) -> list[Step]:
     where = f"#{header.seq}"
     stated = evidence.fingerprints(header)
     try:
-        payload = read_frame(evidence.frame(header), int(header.fields["raw-bytes"]))
+        payload = read_frame(evidence.frame(header), int(header.fields["raw-bytes"]) * 2 + INSERTED_BYTES)
     except LogError as err:
         code = "FILE_MISSING" if err.code == "not_found" else "FILE_CORRUPT"
         return [failed(7, code, where, err.message)]
