@@ -7,9 +7,10 @@ Rules:
 - Nothing is loaded from outside: extensions are not installed or loaded, files other than the store's are not opened.
 """
 
+import fcntl
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ _ROW_HASH = "md5_number(CAST(r AS VARCHAR)) AS h"
 class DuckStore:
     """An :class:`~auditsvc.store.model.EventStore` in one DuckDB file."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
-        """Open or make the store at ``path``.
+    def __init__(self, path: Path, settings: Settings, *, owns_file: bool = True) -> None:
+        """Open or make the store at ``path``; without ``owns_file`` the caller holds :func:`own_file` already.
 
         Raises:
             StorageError: ``storage_unavailable`` when another process owns the file, it cannot be opened, or it was
@@ -71,25 +72,37 @@ class DuckStore:
         """
         self.path = path
         self._write_lock = threading.Lock()
-        self._connection = _connect(path, settings)
         self._cursor_lock = threading.Lock()
+        self._resources = ExitStack()
+        with ExitStack() as opening:
+            if owns_file:
+                opening.enter_context(own_file(path))
+            self._connection = opening.enter_context(closing(_connect(path, settings)))
+            self._null_fields = self._prepare()
+            self._resources = opening.pop_all()
+
+    def _prepare(self) -> frozenset[str]:
+        """Make the tables of a new store, refuse one of another version; return the fields seen as null."""
         version = find_version(self._connection)
         if version is None:
             create_tables(self._connection)
         elif version != VERSION:
-            self._connection.close()
             raise StorageError(
                 "storage_unavailable",
-                f"event store `{path}`: expected version {VERSION}, got {version}; run `auditsvc reindex`",
+                f"event store `{self.path}`: expected version {VERSION}, got {version}; run `auditsvc reindex`",
             )
-        self._null_fields = frozenset(
-            name for (name,) in self._connection.execute("SELECT name FROM null_field").fetchall()
-        )
+        rows = self._connection.execute("SELECT name FROM null_field").fetchall()
+        return frozenset(name for (name,) in rows)
 
     def close(self) -> None:
         """Release the file; further calls are refused."""
         with self._write_lock, self._cursor_lock:
-            self._connection.close()
+            self._resources.close()
+
+    def checkpoint(self) -> None:
+        """Bring all changes into the file itself, so that it can be moved once it is closed."""
+        with self._write_lock, self._open_cursor() as cursor:
+            cursor.execute("CHECKPOINT")
 
     @contextmanager
     def _open_cursor(self) -> Iterator[DuckDBPyConnection]:
@@ -304,9 +317,26 @@ class DuckStore:
         return StoreDigest(parts[0][0], parts[1][0], parts[2][0], "-".join(text for _, text in parts))
 
 
+@contextmanager
+def own_file(path: Path) -> Iterator[None]:
+    """Be the one owner of the store at ``path``, through a lock on ``<path>.lock`` that ends with the process.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when another process is.
+    """
+    lock = path.with_name(path.name + ".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            message = f"event store `{path}`: another process owns it; stop the service (`auditsvc serve`) first"
+            raise StorageError("storage_unavailable", message) from err
+        yield
+
+
 def _connect(path: Path, settings: Settings) -> DuckDBPyConnection:
     """Open the file; a lock held by another process is told as what it is."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     config: dict[str, Any] = {
         "checkpoint_threshold": CHECKPOINT_THRESHOLD,
         "memory_limit": settings.duckdb_memory_limit,
@@ -318,9 +348,7 @@ def _connect(path: Path, settings: Settings) -> DuckDBPyConnection:
     try:
         return duckdb.connect(str(path), config=config)
     except duckdb.Error as err:
-        text = _first_line(err)
-        reason = "another process has it open; one process owns it" if "lock" in text.lower() else text
-        raise StorageError("storage_unavailable", f"event store `{path}`: {reason}") from err
+        raise StorageError("storage_unavailable", f"event store `{path}`: {_first_line(err)}") from err
 
 
 def _first_line(err: duckdb.Error) -> str:

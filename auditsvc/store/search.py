@@ -69,11 +69,11 @@ def find_uids(cursor: DuckDBPyConnection, uids: Collection[EventUid]) -> dict[Ev
 
 
 def find_halves(cursor: DuckDBPyConnection, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
-    """Return stored sides of calls, in ledger order; duplicates are not sides."""
+    """Return stored sides of calls, in ledger order; duplicates and conflicting events are not sides."""
     text = """
         SELECT access_key, uid, side, "time", partner, "seq", "record", "item" FROM event
         WHERE access_key IN (SELECT id FROM wanted) AND "time" >= ? AND "time" < ? AND side IS NOT NULL
-          AND NOT coalesce(list_contains(quality, 'duplicate'), false)
+          AND NOT coalesce(list_has_any(quality, ['duplicate', 'id_conflict']), false)
         ORDER BY "seq", "record", "item"
     """
     rows = _semi_join(cursor, text, keys, [first_ns, last_ns])
