@@ -223,6 +223,7 @@ def _describe_deliveries(scope: Scope) -> list[dict[str, Any]]:
             "duplicates": stat.duplicates,
             "conflicts": stat.conflicts,
             "paired": stat.paired,
+            "untargetable": stat.untargetable,
         }
         for stat in sorted(scope.store.batch_stats(*scope.bounds_ns), key=lambda stat: stat.source)
     ]
