@@ -134,7 +134,8 @@ def create_ingest_app() -> Callable[..., Any]:
     settings = Settings.from_mapping(os.environ)
     configure_logs(settings.log_level)
     stop_with_parent()
-    application: Callable[..., Any] = build_ingest_app(settings)
+    application = build_ingest_app(settings)
+    at_exit(application.close)
     return application
 
 

@@ -121,7 +121,7 @@ class SourceKeys(MethodView):
         with begin_write(services.engine_db) as connection:
             key_id, secret = create_key(connection, services.clock, source, label=body["label"], lifetime=lifetime)
             key = get_key(connection, key_id)
-            _record(connection, "source_key_created", key)
+            _record(connection, "source_key_create", key)
         return {"key": key, "secret": secret}
 
 
@@ -136,7 +136,7 @@ class SourceKey(MethodView):
         services = get_services()
         with begin_write(services.engine_db) as connection:
             key = revoke_key(connection, services.clock, key_id)
-            _record(connection, "source_key_revoked", key)
+            _record(connection, "source_key_revoke", key)
         return key
 
 
@@ -159,6 +159,6 @@ def _record(connection: Connection, act: str, key: ApiKey) -> None:
         services.settings.origin,
         actor=current_person().name,
         act=act,
-        subject=str(key.source),
-        detail={"key_id": key.key_id, "label": key.label, "expires": key.expires},
+        subject=key.key_id,
+        detail={"source": str(key.source), "label": key.label, "expires": key.expires},
     )

@@ -24,6 +24,7 @@ class StatusSchema(Schema):
     signed_size = fields.Integer(required=True, metadata={"description": "leaves under the latest checkpoint"})
     judged_size = fields.Integer(required=True, metadata={"description": "leaves the engine has followed"})
     lag = fields.Integer(required=True, metadata={"description": "leaves accepted but not judged yet"})
+    lag_records = fields.Integer(required=True, metadata={"description": "records accepted but not judged yet"})
     records = fields.Integer(required=True)
     events = fields.Integer(required=True)
     duplicates = fields.Integer(required=True)
@@ -55,6 +56,7 @@ class Status(MethodView):
             "signed_size": checkpoint.size if checkpoint else 0,
             "judged_size": judged,
             "lag": max(head.size - judged, 0),
+            "lag_records": services.event_engine.status().records_behind if services.event_engine else 0,
             **{
                 name: sum(getattr(stat, name) for stat in stats)
                 for name in ("records", "events", "duplicates", "quarantined")

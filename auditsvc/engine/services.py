@@ -4,11 +4,9 @@ A route asks :func:`get_services` and hands what it needs to one service functio
 requests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import Engine as DatabaseEngine
@@ -17,15 +15,13 @@ from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.service import Accounts
 from auditsvc.clock import Clock
 from auditsvc.database import begin_write
+from auditsvc.engine.loop import Engine
 from auditsvc.engine.worker import EngineWorker
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.ledger.service import record_act
 from auditsvc.settings import Settings
 from auditsvc.store.model import EventStore
-
-if TYPE_CHECKING:
-    from auditsvc.engine.loop import Engine
 
 EXTENSION = "auditsvc"
 """The services' key in ``app.extensions``."""
