@@ -7,6 +7,7 @@ decision is new to that person.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -39,3 +40,11 @@ def find_nearest(alerts: Iterable[OpenAlert], time: int, suppress_s: int) -> Ope
     reach = suppress_s * NS
     near = [alert for alert in alerts if abs(alert.anchor_ns - time) < reach]
     return min(near, key=lambda alert: (abs(alert.anchor_ns - time), alert.anchor_ns), default=None)
+
+
+def fill_title(title: str, group: Mapping[str, str]) -> str:
+    """Return a title with each ``{field}`` replaced by the group's value, and by a dash where it has none."""
+    return _PLACEHOLDER.sub(lambda match: group.get(match[1], "–"), title)
+
+
+_PLACEHOLDER = re.compile(r"\{([a-z0-9_.]+)\}")

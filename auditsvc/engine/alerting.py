@@ -6,6 +6,7 @@ from itertools import islice
 
 from sqlalchemy import Engine as DatabaseEngine
 
+from auditsvc.alerts.group import fill_title
 from auditsvc.alerts.model import AlertTemplate
 from auditsvc.alerts.service import Journal, apply_findings, get_position, set_position
 from auditsvc.database import read_session, write_session
@@ -76,4 +77,5 @@ class AlertStage:
             self._looked_up = (finding.seq, leaf.seq)
         policies = self._versions.get_policies(self._looked_up[1])
         rule = policies.get_alert_rule(finding.policy_id, int(finding.policy_version))
-        return AlertTemplate(rule.suppress_s, rule.title.zh, rule.title.en)
+        titles = [fill_title(text, finding.group) for text in (rule.title.zh, rule.title.en)]
+        return AlertTemplate(rule.suppress_s, *titles)

@@ -274,11 +274,11 @@ class ChunkBuilder:
     def _name_findings(self) -> None:
         """Give the collected candidates their keys, in ledger order, and keep those that are new findings."""
         keys = [candidate.build_keys() for candidate in self._candidates]
-        taken = self._store.find_finding_uids({key for some in keys for key in some})
+        others = {key for candidate in self._candidates for key in candidate.build_partner_keys()}
+        taken = self._store.find_finding_uids(others.union(*keys))
         taken.update(self._recent.finding_uids)
         for candidate, own in zip(self._candidates, keys, strict=True):
-            holders = {taken[key] for key in own if key in taken}
-            if candidate.partner is not None and candidate.partner in holders:
+            if candidate.partner in {taken.get(key) for key in candidate.build_partner_keys()} - {None}:
                 continue
             key = next((key for key in own if key not in taken), None)
             if key is not None:
@@ -303,12 +303,21 @@ class _Candidate:
         name is taken by another access (a correlation id used twice), the event's own uid names it, then its content:
         no finding is lost to another one's name.
         """
-        policy_id, draft = self.item.policy_id, self.draft
-        name = policy_id if self.kind is FindingKind.VIOLATION else f"{policy_id}#{self.kind.value}"
+        draft = self.draft
         anchors = [draft.uid, draft.uid + bytes.fromhex(draft.digest)]
         if draft.access_key is not None:
             anchors.insert(0, draft.access_key)
-        return [build_finding_key(name, anchor) for anchor in anchors]
+        return [build_finding_key(self._name, anchor) for anchor in anchors]
+
+    def build_partner_keys(self) -> list[FindingKey]:
+        """Return the keys under which the call's other half may have the finding already; none without partner."""
+        anchors = (self.draft.access_key, self.partner) if self.partner is not None else ()
+        return [build_finding_key(self._name, anchor) for anchor in anchors if anchor is not None]
+
+    @property
+    def _name(self) -> str:
+        """The policy as it goes into the key; an exception is another finding than a violation."""
+        return self.item.policy_id if self.kind is FindingKind.VIOLATION else f"{self.item.policy_id}#{self.kind.value}"
 
     def build_finding(self, key: FindingKey) -> Finding:
         """Return the finding under ``key``."""
