@@ -102,11 +102,11 @@ def test_a_wrong_parameter_is_refused_with_its_name(service: Service, path: str,
 
 
 def test_a_search_is_an_act_in_the_log_and_the_security_administrator_sees_it(service: Service) -> None:
-    answer = service.call(AUDITOR, "GET", "/api/v1/events?query=action:read")
+    answer = service.call(AUDITOR, "GET", "/api/v1/events?query=action:query")
     assert answer.get_json() == {"items": [], "next": None}
     acts = service.call(SECURITY, "GET", "/api/v1/acts").get_json()["items"]
     searches = [act for act in acts if act["act"] == "event_search"]
-    assert [(act["actor"], act["detail"]["query"]) for act in searches] == [("auditor", "action:read")]
+    assert [(act["actor"], act["detail"]["query"]) for act in searches] == [("auditor", "action:query")]
     assert all(act["actor"] != "auditor" for act in service.call(AUDIT, "GET", "/api/v1/acts").get_json()["items"])
 
 

@@ -18,7 +18,8 @@ PUBLIC_ENDPOINTS = {
     "console.sign_in",
     "console.static",
     "console.send_favicon",
-    "console.language",
+    "console.switch_language",
+    "console.switch_theme",
 }
 """What everybody may call; a new entry here is a decision."""
 
