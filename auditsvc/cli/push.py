@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.errors import EXIT_FINDING, EXIT_OK, InputError
+from auditsvc.errors import InputError
 from auditsvc.ingest import push
 
 _LINE_EVERY_S = 2.0
@@ -76,7 +76,6 @@ def command(
             f"{file.name}: {done.records} records, {done.accepted} events, {done.quarantined} in quarantine, "
             f"{done.duplicates} sent before"
         )
-    click.get_current_context().exit(EXIT_FINDING if done.quarantined else EXIT_OK)
 
 
 @contextmanager

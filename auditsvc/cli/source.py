@@ -41,7 +41,7 @@ def list_sources(as_json: bool) -> None:
     catalog = _load_catalog(engine, settings)
     with engine.connect() as connection:
         keys = list_keys(connection)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": source.id,
             "title": {"zh": source.title.zh, "en": source.title.en},

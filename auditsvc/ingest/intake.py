@@ -58,16 +58,15 @@ class Room:
         try:
             yield reservation
         finally:
-            self._change(-reservation.size)
+            self.resize(reservation.size, 0)
 
-    def _change(self, size: int) -> None:
-        """Take or give back bytes; raise ``InputError`` (``overloaded``) when there is no room."""
-        if size == 0:
-            return
+    def resize(self, old: int, new: int) -> None:
+        """Change what one request holds; raise ``InputError`` (``overloaded``) when others leave no room for it."""
         with self._lock:
-            if size > 0 and self._held and self._held + size > self._limit:
+            others = self._held - old
+            if new > old and others and others + new > self._limit:
                 raise InputError("overloaded", "too many bytes are waiting to be stored; send the same again later")
-            self._held += size
+            self._held = others + new
 
 
 @dataclass(slots=True)
@@ -82,7 +81,7 @@ class Reservation:
         """Take ``size`` more bytes; raise ``InputError`` (``overloaded``)."""
         self.seen += size
         if self.seen > CHUNK_BYTES:
-            self.room._change(self.seen - self.size)
+            self.room.resize(self.size, self.seen)
             self.size = self.seen
 
 

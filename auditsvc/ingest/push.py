@@ -7,7 +7,6 @@ source; then batch by batch: send, wait for the receipt, keep the place. A batch
 
 import hashlib
 import json
-import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -274,4 +273,4 @@ def _save_state(path: Path, progress: Progress) -> None:
     """Replace the state file."""
     draft = path.with_name(f"{path.name}.part")
     draft.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-    os.replace(draft, path)
+    draft.replace(path)

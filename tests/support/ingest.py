@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,6 @@ class Worker:
     keys: dict[str, str]
     key_ids: dict[str, str]
     clock: Clock
-    opened: list[Any] = field(default_factory=list)
 
     def call(self, method: str, path: str, body: Any = b"", source: str | None = "native-1", **environ: Any) -> Reply:
         """Send a request; ``body`` is bytes or anything with ``read``; None removes an environment entry."""

@@ -25,7 +25,7 @@ _LINE = re.compile(
     + _QUOTED
     + " "
     + _QUOTED
-    + r")?(?: .*)?\Z",
+    + r')?(?: [^"\\]*(?:(?:\\.|"[^"\\]*(?:\\.[^"\\]*)*")[^"\\]*)*)?\Z',
     re.DOTALL | re.ASCII,
 )
 _REQUEST = re.compile(r"([A-Za-z][A-Za-z_-]{0,31}) (\S.*?)(?: HTTP/\d(?:\.\d)?)?\Z", re.DOTALL)

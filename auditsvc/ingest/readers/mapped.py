@@ -32,6 +32,8 @@ _SPEC_KEYS = frozenset({"path", "paths", "format", "map", "default", "scale", "s
 _EPOCHS = {"epoch_s": NS, "epoch_ms": NS // 1000, "epoch_us": 1000, "epoch_ns": 1}
 _OFFSET = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})\Z", re.ASCII)
 _BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
+_MAX_DIGITS = 24
+"""Decimal exponents beyond this are no measurement, and arithmetic with them overflows."""
 _ABSENT = frozenset({None, "", "-"})
 _TEXT_SPEC = Field("subject.id", Kind.KEYWORD, Level.SHOULD, "", "", "", multi=True)
 
@@ -232,7 +234,7 @@ def _as_decimal(raw: Any) -> Decimal:
         value = Decimal(_as_text(raw))
     except InvalidOperation as err:
         raise InputError("field_invalid", f"expected a number, got `{str(raw)[:64]}`") from err
-    if not value.is_finite() or abs(value) > 10**20:
+    if not value.is_finite() or not -_MAX_DIGITS < value.adjusted() < _MAX_DIGITS:
         raise InputError("field_invalid", f"number out of range: `{str(raw)[:64]}`")
     return value
 
