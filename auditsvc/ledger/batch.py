@@ -4,8 +4,9 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from auditsvc.clock import Clock
 from auditsvc.errors import InputError
@@ -20,6 +21,14 @@ from auditsvc.ledger.tree import build_root, hash_records
 
 FINGERPRINT_BYTES = 4
 """Leading bytes of each record's leaf hash kept beside the batch: not evidence, but it lets a verifier name the record."""
+
+
+_READ_SOURCES = select(source_head).where(source_head.c.source.in_(bindparam("sources", expanding=True)))
+_INSERT_BATCH = insert(batch)
+_INSERT_DELIVERY = insert(delivery)
+_SOURCE_VALUES: dict[str, Any] = {"source_seq": bindparam("place"), "header_sha256": bindparam("digest")}
+_INSERT_SOURCE = insert(source_head).values(source=bindparam("name"), **_SOURCE_VALUES)
+_UPDATE_SOURCE = update(source_head).where(source_head.c.source == bindparam("name")).values(**_SOURCE_VALUES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +126,8 @@ def append_batches(
 ) -> list[list[Receipt]]:
     """Append a leaf for each written batch, with its deliveries, and flush; return the receipts, batch by batch."""
     sources = {item.source for item, _ in written}
-    query = select(source_head).where(source_head.c.source.in_(sources))
-    known = {row.source: (row.source_seq, row.header_sha256) for row in connection.execute(query)}
+    rows = connection.execute(_READ_SOURCES, {"sources": sorted(sources)})
+    known = {row.source: (row.source_seq, row.header_sha256) for row in rows}
     latest = dict(known)
     batch_rows, delivery_rows, receipts = [], [], []
     for item, place in written:
@@ -143,15 +152,14 @@ def append_batches(
             for receipt, part in zip(given, item.deliveries, strict=True)
         ]
     appender.flush()
-    connection.execute(insert(batch), batch_rows)
-    connection.execute(insert(delivery), delivery_rows)
-    for source in sorted(sources):
-        source_seq, digest = latest[source]
-        values = {"source_seq": source_seq, "header_sha256": digest}
-        if source in known:
-            connection.execute(update(source_head).where(source_head.c.source == source).values(**values))
-        else:
-            connection.execute(insert(source_head).values(source=source, **values))
+    connection.execute(_INSERT_BATCH, batch_rows)
+    connection.execute(_INSERT_DELIVERY, delivery_rows)
+    for statement, chosen in ((_UPDATE_SOURCE, sources & known.keys()), (_INSERT_SOURCE, sources - known.keys())):
+        if chosen:
+            connection.execute(
+                statement,
+                [{"name": name, "place": latest[name][0], "digest": latest[name][1]} for name in sorted(chosen)],
+            )
     return receipts
 
 

@@ -17,6 +17,13 @@ from auditsvc.ledger.header import format_header
 from auditsvc.ledger.tables import HEAD_ID, head, leaf, node
 from auditsvc.ledger.tree import CompactRange, Node, hash_leaf, join_frontier, split_frontier
 
+# Statements are built once: building one costs as much as running it, and every group commit runs all of them.
+_READ_HEAD = select(head.c.size, head.c.frontier, head.c.last_accepted).where(head.c.id == HEAD_ID)
+_LOCK_HEAD = _READ_HEAD.with_for_update()
+_INSERT_LEAF = insert(leaf)
+_INSERT_NODE = insert(node)
+_MOVE_HEAD = update(head).where(head.c.id == HEAD_ID)
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -50,8 +57,7 @@ class Leaf:
 
 def read_head(connection: Connection, *, lock: bool = False) -> tuple[CompactRange, datetime | None]:
     """Return the head's frontier and last accepted time; with ``lock``, nobody else appends until the transaction ends."""
-    query = select(head.c.size, head.c.frontier, head.c.last_accepted).where(head.c.id == HEAD_ID)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = connection.execute(_LOCK_HEAD if lock else _READ_HEAD).one_or_none()
     if row is None:
         raise LogError("log_damaged", "log: the head is missing; restore the database from its backup")
     return CompactRange(row.size, split_frontier(row.frontier)), row.last_accepted
@@ -94,14 +100,13 @@ class Appender:
             {"seq": entry.seq, "kind": entry.kind, "header": entry.header, "leaf_hash": entry.leaf_hash}
             for entry in self._leaves
         ]
-        self._connection.execute(insert(leaf), rows)
+        self._connection.execute(_INSERT_LEAF, rows)
         if self._nodes:
             nodes = [{"level": item.level, "position": item.position, "hash": item.hash} for item in self._nodes]
-            self._connection.execute(insert(node), nodes)
+            self._connection.execute(_INSERT_NODE, nodes)
         frontier = join_frontier(self._range.frontier)
-        moved = update(head).where(head.c.id == HEAD_ID)
         values = {"size": self._range.size, "frontier": frontier, "last_accepted": self.accepted_at}
-        self._connection.execute(moved.values(**values))
+        self._connection.execute(_MOVE_HEAD, values)
         self._leaves, self._nodes = [], []
 
 

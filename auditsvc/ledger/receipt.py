@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, select, tuple_
+from sqlalchemy import BindParameter, Connection, RowMapping, Select, bindparam, select, tuple_
 
 from auditsvc.clock import parse_instant
 from auditsvc.ledger.header import parse_header
@@ -51,6 +51,16 @@ def _select_receipts() -> Select[Any]:
     return select(delivery, batch.c.batch_id, leaf.c.leaf_hash, leaf.c.header).select_from(joined)
 
 
+_WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
+_BY_BATCH = _select_receipts().where(batch.c.batch_id == bindparam("batch_id")).order_by(delivery.c.first_record)
+_BY_KEY = _select_receipts().where(tuple_(delivery.c.source, delivery.c.idempotency_key).in_(_WANTED))
+_BY_BODY = (
+    _select_receipts()
+    .where(tuple_(delivery.c.source, delivery.c.body_sha256).in_(_WANTED))
+    .order_by(delivery.c.seq.desc())
+)
+
+
 def _build_received(row: RowMapping) -> Received:
     """Return what is known of a received delivery."""
     receipt = Receipt(
@@ -69,8 +79,8 @@ def _build_received(row: RowMapping) -> Received:
 
 def find_receipt(connection: Connection, batch_id: str) -> tuple[Receipt, ...]:
     """Return the receipts of a batch, one for each of its deliveries in order; none for an unknown batch."""
-    query = _select_receipts().where(batch.c.batch_id == batch_id).order_by(delivery.c.first_record)
-    return tuple(_build_received(row).receipt for row in connection.execute(query).mappings())
+    rows = connection.execute(_BY_BATCH, {"batch_id": batch_id}).mappings()
+    return tuple(_build_received(row).receipt for row in rows)
 
 
 def find_by_key(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Received]:
@@ -78,8 +88,7 @@ def find_by_key(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict
     wanted = list(keys)
     if not wanted:
         return {}
-    query = _select_receipts().where(tuple_(delivery.c.source, delivery.c.idempotency_key).in_(wanted))
-    rows = connection.execute(query).mappings()
+    rows = connection.execute(_BY_KEY, {"wanted": wanted}).mappings()
     return {(row["source"], row["idempotency_key"]): _build_received(row) for row in rows}
 
 
@@ -90,9 +99,8 @@ def find_by_body(
     wanted = list(bodies)
     if not wanted:
         return {}
-    query = _select_receipts().where(tuple_(delivery.c.source, delivery.c.body_sha256).in_(wanted))
     found: dict[tuple[str, bytes], Received] = {}
-    for row in connection.execute(query.order_by(delivery.c.seq.desc())).mappings():
+    for row in connection.execute(_BY_BODY, {"wanted": wanted}).mappings():
         if parse_instant(parse_header(row["header"]).fields["accepted"]) >= since:
             found[row["source"], row["body_sha256"]] = _build_received(row)
     return found
