@@ -12,7 +12,9 @@ from auditsvc.condition.ast import All, build_equals
 from auditsvc.policy.model import PolicySet
 from auditsvc.reports.evidence import LogRange, describe_log
 from auditsvc.reports.gather import (
+    ACCESS,
     BUSINESS,
+    PROBE,
     VIOLATIONS,
     Scope,
     counts,
@@ -83,6 +85,7 @@ def build_compliance(scope: Scope, frame: Frame, policy_set: PolicySet, alerts: 
             "verdict": _judge_compliance(violations, indeterminate, coverage["percent"]),
             "events": sum(traffic.values()),
             "traffic": traffic,
+            "probes": sum(whole(row.values[0]) for row in scope.aggregate(PROBE)),
             "verdicts": verdicts,
             "rate": _build_rate(verdicts),
             "violations": violations,
@@ -92,7 +95,7 @@ def build_compliance(scope: Scope, frame: Frame, policy_set: PolicySet, alerts: 
         "articles": describe_articles(policies),
         "consumers": rank(_rank_rows(scope, "consumer.org"), "violations"),
         "interfaces": rank(_rank_rows(scope, "interface.id"), "violations"),
-        "days": describe_days(scope, None, {}),
+        "days": describe_days(scope, ACCESS, {}),
         "alerts": dict(alerts),
         "quarantine": describe_quarantine(scope),
         "quality": describe_quality(scope, None),
@@ -169,7 +172,7 @@ def _count_verdicts(scope: Scope) -> tuple[dict[str, int], dict[str, int]]:
     """Return counted events by verdict and by traffic class."""
     verdicts: dict[str, int] = {}
     traffic: dict[str, int] = {}
-    for row in scope.aggregate(None, "traffic", "verdict"):
+    for row in scope.aggregate(ACCESS, "traffic", "verdict"):
         kind, verdict = (text_of(part) for part in row.key)
         traffic[kind] = traffic.get(kind, 0) + whole(row.values[0])
         verdicts[verdict] = verdicts.get(verdict, 0) + whole(row.values[0])
@@ -203,7 +206,7 @@ def _judge_project(indicators: list[dict[str, Any]]) -> str:
 
 def _rank_rows(scope: Scope, name: str) -> list[dict[str, Any]]:
     """Return accesses and violations by consumer or interface."""
-    events = count_by(scope, None, name)
+    events = count_by(scope, ACCESS, name)
     violations = counts(scope.count_findings(VIOLATIONS, name))
     describe = name_org if name == "consumer.org" else name_interface
     return [

@@ -33,6 +33,9 @@ CONSUMER_FAULT = range(400, 500)
 """HTTP statuses of failures the caller caused; every other failure counts as the provider's."""
 
 BUSINESS = build_equals("traffic", "business")
+ACCESS = build_equals("traffic", "business", "test", "metadata", "internal")
+"""Everything but probes and heartbeats, which nobody reads data with."""
+PROBE = build_equals("traffic", "probe")
 SUCCESS = build_equals("outcome", "success")
 PROVIDER_FAULT = All(
     (
