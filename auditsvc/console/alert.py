@@ -10,6 +10,7 @@ from flask_login import current_user
 from auditsvc.alerts.model import CLOSE_REASON_TITLES, Alert, AlertFilter, AlertState, CloseReason
 from auditsvc.alerts.service import Journal, acknowledge, close, count_alerts, list_alerts
 from auditsvc.auth.roles import require
+from auditsvc.catalog.model import Catalog
 from auditsvc.console.alert_detail import EVENTS_PER_PAGE, build_detail
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.event_search import name_code
@@ -53,7 +54,7 @@ def show_alerts() -> ResponseReturnValue:
         severity=severity,
         severities=SEVERITIES,
         policy=policy,
-        title=title_of,
+        title=lambda alert: title_of(alert, catalog),
         name=lambda field, code: name_code(field, code, catalog, language),
         link=lambda **changes: url_for("console.list_alerts", **_drop_defaults(view, severity, policy, changes)),
     )
@@ -70,7 +71,7 @@ def show_alert(alert_id: str) -> ResponseReturnValue:
         "console/alert.html",
         detail=detail,
         alert=detail.alert,
-        title=title_of(detail.alert),
+        title=title_of(detail.alert, find_catalog(services)),
         reasons=list_reasons(),
         page=max(page, 1),
         per_page=EVENTS_PER_PAGE,
@@ -101,9 +102,13 @@ def close_alert(alert_id: str) -> ResponseReturnValue:
     return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
 
 
-def title_of(alert: Alert) -> str:
-    """Return an alert's title in the page's language."""
-    return alert.title_zh if current_language() == "zh" else alert.title_en
+def title_of(alert: Alert, catalog: Catalog | None) -> str:
+    """Return an alert's title in the page's language, with the names the catalogue gives to the codes in it."""
+    language = current_language()
+    title = alert.title_zh if language == "zh" else alert.title_en
+    for field, code in alert.group.items():
+        title = title.replace(code, name_code(field, code, catalog, language))
+    return title
 
 
 def list_reasons() -> dict[str, str]:

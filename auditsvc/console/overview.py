@@ -13,7 +13,7 @@ from auditsvc.engine.inforce import find_catalog, find_policy_set
 from auditsvc.engine.services import Services
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
 from auditsvc.ledger.proof import get_head, latest_checkpoint
-from auditsvc.policy.model import PolicySet
+from auditsvc.policy.model import PolicySet, Text
 from auditsvc.store.model import AggregateQuery, EventStore, FindingQuery, TimeBucket, TimeUnit
 
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -52,12 +52,12 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class PolicyCount:
-    """How often a policy was violated in the period."""
+    """How often a policy was violated in the period; ``title`` is None for a policy no longer in the set."""
 
     policy_id: str
+    title: Text | None
     severity: str
     count: int
-    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Overview:
 
 def build_overview(services: Services, period: Period) -> Overview:
     """Return the figures as of now; the course and the policies are those of ``period``."""
-    catalog = find_catalog(services)
+    catalog, policy_set = find_catalog(services), find_policy_set(services)
     open_alerts, new_alerts = _count_open_alerts(services)
     totals, signed = _read_ledger(services)
     return Overview(
@@ -120,11 +120,11 @@ def build_overview(services: Services, period: Period) -> Overview:
         open_alerts=open_alerts,
         new_alerts=new_alerts,
         course=_draw_course(services.store, period),
-        policies=_rank_policies(services.store, period),
+        policies=_rank_policies(services.store, policy_set, period),
         coverage=measure_coverage(services.store, catalog, period.last_ns),
         silent_sources=_list_silent_sources(services, catalog),
         catalog=catalog,
-        policy_set=find_policy_set(services),
+        policy_set=policy_set,
     )
 
 
@@ -200,13 +200,14 @@ def _draw_course(store: EventStore, period: Period) -> tuple[DayCount, ...]:
     )
 
 
-def _rank_policies(store: EventStore, period: Period) -> tuple[PolicyCount, ...]:
+def _rank_policies(store: EventStore, policy_set: PolicySet | None, period: Period) -> tuple[PolicyCount, ...]:
     """Return the policies violated most in the period."""
     query = FindingQuery(period.first_ns, period.last_ns, {"kind": ("violation",), "status": ("active",)})
     rows = store.count_findings(query, by=("policy_id", "severity"))
-    counted = sorted(((int(str(row.values[0])), *row.key) for row in rows), key=lambda item: -item[0])[:_TOP]
-    largest = counted[0][0] if counted else 1
-    return tuple(PolicyCount(str(policy), str(severity), count, count / largest) for count, policy, severity in counted)
+    counted = [(int(str(row.values[0])), str(row.key[0]), str(row.key[1])) for row in rows]
+    ranked = sorted(counted, key=lambda item: -item[0])[:_TOP]
+    known = {policy.id: policy.title for policy in policy_set.policies} if policy_set else {}
+    return tuple(PolicyCount(policy, known.get(policy), severity, count) for count, policy, severity in ranked)
 
 
 def _list_silent_sources(services: Services, catalog: Catalog | None) -> tuple[str, ...]:
