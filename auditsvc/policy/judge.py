@@ -3,10 +3,10 @@
 :func:`judge_reference` is the meaning; :class:`Judge` gives the same verdicts through an index.
 """
 
-from auditsvc.event.model import Event
 from auditsvc.policy.decide import judge_reference
 from auditsvc.policy.explain import Explanation, PolicyStep, explain
-from auditsvc.policy.model import PolicySet, Verdict, Violation
+from auditsvc.policy.index import Judge, compile_policy_set
+from auditsvc.policy.model import Verdict, Violation
 
 __all__ = [
     "Explanation",
@@ -18,20 +18,3 @@ __all__ = [
     "explain",
     "judge_reference",
 ]
-
-
-class Judge:
-    """Judges events by one policy set."""
-
-    def __init__(self, policy_set: PolicySet) -> None:
-        """Judge by ``policy_set``."""
-        self.policy_set = policy_set
-
-    def judge(self, event: Event) -> Verdict:
-        """Return the verdict of an event."""
-        return judge_reference(self.policy_set, event)
-
-
-def compile_policy_set(policy_set: PolicySet) -> Judge:
-    """Return a judge by ``policy_set``."""
-    return Judge(policy_set)

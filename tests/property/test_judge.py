@@ -1,0 +1,37 @@
+"""The index gives the reference's verdict for any policies and any events, well typed or not."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from auditsvc.event.model import Event
+from auditsvc.policy.judge import compile_policy_set, judge_reference
+from auditsvc.policy.model import PolicySet
+from tests.support.condition import NAMES, TIMES, events
+from tests.support.policy import CODES, policy_sets
+
+CODE_LISTS: st.SearchStrategy[Any] = st.one_of(
+    st.lists(st.sampled_from((*CODES, "R9")), max_size=3), st.none(), st.sampled_from(("R1", 1, True, 2.5))
+)
+WRONG: st.SearchStrategy[Any] = st.sampled_from((True, 1, 1.0, "1", ["a"], [1], {"a": 1}, None))
+
+
+@st.composite
+def accesses(draw: st.DrawFn) -> Event:
+    event = draw(events())
+    if draw(st.integers(0, 9)):
+        event["time"] = draw(st.sampled_from(TIMES))
+    if draw(st.integers(0, 5)):
+        event["resource.code"] = draw(CODE_LISTS)
+    if not draw(st.integers(0, 4)):
+        event[draw(st.sampled_from(NAMES))] = draw(WRONG)
+    return event
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(policy_set=policy_sets(), accessed=st.lists(accesses(), min_size=1, max_size=8))
+def test_the_index_judges_as_the_reference(policy_set: PolicySet, accessed: list[Event]) -> None:
+    judge = compile_policy_set(policy_set)
+    for event in [*accessed, *accessed]:
+        assert judge.judge(event) == judge_reference(policy_set, event)
