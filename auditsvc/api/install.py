@@ -6,7 +6,19 @@ import flask_smorest
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, render_template_string, url_for
 
 from auditsvc import __version__
-from auditsvc.api import accounts, alerts, catalog, events, ledger, policies, quarantine, sources, status, tokens
+from auditsvc.api import (
+    accounts,
+    alerts,
+    catalog,
+    events,
+    ledger,
+    policies,
+    quarantine,
+    reports,
+    sources,
+    status,
+    tokens,
+)
 from auditsvc.api.problems import MEDIA_TYPE, ProblemSchema
 from auditsvc.api.resource import Resource
 from auditsvc.auth.roles import public
@@ -18,6 +30,7 @@ RESOURCES: tuple[Resource, ...] = (
     events.resource,
     quarantine.resource,
     alerts.resource,
+    reports.resource,
     policies.resource,
     catalog.resource,
     sources.resource,

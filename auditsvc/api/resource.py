@@ -63,7 +63,9 @@ class Resource(blueprint.Blueprint):
         decorator: Callable[[View], View] = declare(schema, location=location, **options)
         return decorator
 
-    def response(self, status_code: int, schema: type[Schema] | None = None, **options: Any) -> Callable[[View], View]:
+    def response(
+        self, status_code: int, schema: type[Schema] | dict[str, Any] | None = None, **options: Any
+    ) -> Callable[[View], View]:
         """Return a decorator that answers what the view returns, written by ``schema``."""
         declare: Any = super().response
         decorator: Callable[[View], View] = declare(status_code, schema, **options)
