@@ -25,7 +25,7 @@ from auditsvc.errors import AuditError, LogError, SigningError, StorageError
 from auditsvc.ledger.archive import sync_folder
 from auditsvc.ledger.keys import load_signer
 from auditsvc.ledger.log import read_head
-from auditsvc.ledger.note import Checkpoint, Signer, format_checkpoint, sign_note, split_notes, verify_checkpoint
+from auditsvc.ledger.note import Checkpoint, Signer, format_checkpoint, read_last_note, sign_note, verify_checkpoint
 from auditsvc.ledger.proof import latest_checkpoint, load_range
 from auditsvc.ledger.tables import checkpoint, leaf
 from auditsvc.ledger.tree import CompactRange, hash_leaf
@@ -79,8 +79,13 @@ class Checkpointer:
             StorageError: ``storage_unavailable`` when the file or the database cannot be used.
         """
         try:
-            with _locked(self._path), begin_write(self._engine) as connection:
-                return self._sign(connection)
+            with _locked(self._path):
+                with self._engine.connect() as connection:
+                    signed, missing = self._sign(connection)
+                if missing is not None:
+                    with begin_write(self._engine) as connection:
+                        self._insert(connection, missing)
+                return signed
         except OSError as err:
             raise StorageError("storage_unavailable", f"checkpoint file: {err.strerror or err}") from err
         except SQLAlchemyError as err:
@@ -104,8 +109,11 @@ class Checkpointer:
                 _log.error("checkpoint_refused", extra={"code": err.code, "reason": err.message})
             self.refusal = err
 
-    def _sign(self, connection: Connection) -> Checkpoint | None:
-        """Do the steps of the module's text."""
+    def _sign(self, connection: Connection) -> tuple[Checkpoint | None, Checkpoint | None]:
+        """Do the steps of the module's text but the last; return what was signed, and what the database still lacks.
+
+        Appending goes on meanwhile: the head is read first, and nothing at or below it changes.
+        """
         last = self._read_last()
         known = latest_checkpoint(connection)
         if known is not None and (last is None or known.size > last.size):
@@ -115,48 +123,43 @@ class Checkpointer:
                 f"{f'ends at {last.size}' if last else 'has none'}; restore the file",
             )
         head, _ = read_head(connection)
-        grown = self._extend(connection, last)
+        grown = self._extend(connection, last, head.size)
         if (grown.size, grown.frontier) != (head.size, head.frontier):
             message = f"{grown.size} leaves hash to `{grown.root_hash().hex()}`, the head says {head.size} leaves, "
             raise LogError("log_damaged", f"{message}`{head.root_hash().hex()}`")
         if last is not None and last.size == head.size:
-            if known is None or known.size < last.size:
-                self._insert(connection, last)
-            return None
+            return None, last if known is None or known.size < last.size else None
         if head.size == 0:
-            return None
+            return None, None
         note = sign_note(format_checkpoint(self._origin, head.size, head.root_hash()), self._signer)
         _append(self._path, note)
         signed = Checkpoint(self._origin, head.size, head.root_hash(), note)
-        self._insert(connection, signed)
         _log.debug("checkpoint_signed", extra={"size": head.size})
-        return signed
+        return signed, signed
 
     def _read_last(self) -> Checkpoint | None:
-        """Return the last checkpoint of the file, its signature checked."""
-        if not self._path.exists():
-            return None
-        text = self._path.read_text(encoding="utf-8")
-        notes = split_notes(text)
-        whole = "".join(f"{note}\n" for note in notes)
-        if whole != text:
-            # The process died while it appended; nobody was given that checkpoint.
-            _log.warning("unfinished_checkpoint_dropped", extra={"characters": len(text) - len(whole)})
-            os.truncate(self._path, len(whole.encode()))
-        return verify_checkpoint(notes[-1], self._signer.verifier_key) if notes else None
+        """Return the last checkpoint of the file, its signature checked; drop an unfinished one behind it.
 
-    def _extend(self, connection: Connection, last: Checkpoint | None) -> CompactRange:
-        """Return the tree of the last checkpoint grown by all later headers, hashed anew."""
+        The process died while it appended that one, before anybody was given it.
+        """
+        note, end = read_last_note(self._path)
+        if self._path.exists() and end < self._path.stat().st_size:
+            _log.warning("unfinished_checkpoint_dropped", extra={"offset": end})
+            os.truncate(self._path, end)
+        return None if note is None else verify_checkpoint(note, self._signer.verifier_key)
+
+    def _extend(self, connection: Connection, last: Checkpoint | None, size: int) -> CompactRange:
+        """Return the tree of the last checkpoint grown by the later headers up to ``size``, hashed anew."""
         tree = CompactRange()
         if last is not None:
-            size = read_head(connection)[0].size
             if size < last.size:
                 raise LogError("log_damaged", f"the log has {size} leaves, the last checkpoint {last.size}")
             tree = load_range(connection, last.size)
             if tree.root_hash() != last.root_hash:
                 message = f"the first {last.size} leaves hash to `{tree.root_hash().hex()}`, signed was "
                 raise LogError("log_damaged", f"{message}`{last.root_hash.hex()}`")
-        query = select(leaf.c.seq, leaf.c.header, leaf.c.leaf_hash).where(leaf.c.seq >= tree.size).order_by(leaf.c.seq)
+        later = (leaf.c.seq >= tree.size) & (leaf.c.seq < size)
+        query = select(leaf.c.seq, leaf.c.header, leaf.c.leaf_hash).where(later).order_by(leaf.c.seq)
         for row in connection.execute(query):
             if row.seq != tree.size or hash_leaf(row.header.encode()) != row.leaf_hash:
                 raise LogError("log_damaged", f"leaf {tree.size} is missing or its header was changed")

@@ -65,6 +65,7 @@ class Committer:
 
         Raises:
             StorageError: ``storage_unavailable`` when no slot can be had.
+            LogError: ``log_damaged`` when the log is shorter than its last checkpoint.
         """
         self._engine = engine
         self._archive = archive
@@ -73,7 +74,11 @@ class Committer:
         self._horizon = timedelta(days=settings.duplicate_horizon_days)
         self._max_pending_bytes = settings.max_pending_bytes
         self._writer = SegmentWriter(archive, settings.worker_slot)
-        self.recovery = recover(engine, archive, clock, settings, self._writer)
+        try:
+            self.recovery = recover(engine, archive, clock, settings, self._writer)
+        except BaseException:
+            self._writer.close()
+            raise
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
         self._wake = threading.Condition(threading.Lock())

@@ -26,7 +26,8 @@ from auditsvc.errors import InputError, LogError
 from auditsvc.ledger.archive import Archive, compress_frame
 from auditsvc.ledger.batch import HashedDelivery, append_batches, hash_delivery, prepare_batch
 from auditsvc.ledger.delivery import Delivery, find_received
-from auditsvc.ledger.log import Appender
+from auditsvc.ledger.log import Appender, read_head
+from auditsvc.ledger.note import parse_checkpoint, read_last_note
 from auditsvc.ledger.segment import (
     FramePlace,
     IndexLine,
@@ -54,7 +55,6 @@ class OrphanFrame:
 
     place: FramePlace
     line: IndexLine | None
-    payload: bytes
     whole: bool
 
 
@@ -75,7 +75,12 @@ def recover(
     """Offer the orphan frames of ``writer``'s slot and of every free slot to the log again; return what became of each.
 
     Slots that another live worker holds are left to it.
+
+    Raises:
+        LogError: ``log_damaged`` when the log is shorter than its last checkpoint: whatever were appended to it would be
+            a second history.
     """
+    _check_not_rolled_back(engine, settings)
     outcomes: list[Outcome] = []
     for slot in sorted({slot_of(name) for name in list_segments(archive)}):
         held = None if slot == writer.slot else claim_slot(archive, slot)
@@ -95,6 +100,19 @@ def recover(
         place = f"{outcome.place.segment}@{outcome.place.offset}"
         _log.log(level, "orphan_frame", extra={"place": place, "state": outcome.state, "seq": outcome.seq})
     return tuple(outcomes)
+
+
+def _check_not_rolled_back(engine: Engine, settings: Settings) -> None:
+    """Raise when the database is older than the checkpoint file, as after restoring an old backup."""
+    note, _ = read_last_note(settings.checkpoint_path)
+    if note is None:
+        return
+    signed = parse_checkpoint(note).size
+    with engine.connect() as connection:
+        size = read_head(connection)[0].size
+    if size < signed:
+        message = f"the log has {size} leaves, a checkpoint was signed over {signed}; restore a newer backup"
+        raise LogError("log_damaged", message)
 
 
 def find_orphans(connection: Connection, archive: Archive, slot: int | None = None) -> Iterator[OrphanFrame]:
@@ -139,7 +157,7 @@ def _split_gap(archive: Archive, gap: FramePlace, index: dict[int, IndexLine]) -
                 whole = False
         if line is not None and (line.length != length or hashlib.sha256(payload).hexdigest() != line.raw_sha256):
             line = None
-        yield OrphanFrame(place, line, payload, whole)
+        yield OrphanFrame(place, line, whole)
         at += place.length
 
 
@@ -153,13 +171,13 @@ def _measure_frame(data: bytes) -> int:
     return len(data) - len(decoder.unused_data) if decoder.eof else 0
 
 
-def _list_deliveries(orphan: OrphanFrame, line: IndexLine) -> list[HashedDelivery]:
+def _list_deliveries(payload: bytes, line: IndexLine) -> list[HashedDelivery]:
     """Return the deliveries an orphan frame was written for; none when its index line does not fit its payload."""
     parts, at = [], 0
-    if sum(item.size_bytes for item in line.deliveries) != len(orphan.payload):
+    if sum(item.size_bytes for item in line.deliveries) != len(payload):
         return []
     for item in line.deliveries:
-        body = orphan.payload[at : at + item.size_bytes]
+        body = payload[at : at + item.size_bytes]
         at += item.size_bytes
         digest = bytes.fromhex(item.body_sha256)
         stated = Delivery(line.source, line.kind, body, item.records, item.key, digest, item.accepted, item.quarantined)
@@ -180,7 +198,9 @@ def _offer(
 ) -> Outcome:
     """Append what the log has not received of one orphan frame."""
     line = orphan.line
-    parts = _list_deliveries(orphan, line) if line is not None else []
+    place = orphan.place
+    payload = archive.read_payload(place.segment, place.offset, place.length) if line is not None else b""
+    parts = _list_deliveries(payload, line) if line is not None else []
     if line is None or not parts:
         return Outcome(orphan.place, "unattributed" if orphan.whole else "torn", "", 0)
     appender = Appender(connection, clock, origin)
@@ -190,7 +210,6 @@ def _offer(
         return Outcome(orphan.place, "superseded", line.source, len(parts))
     prepared = prepare_batch(clock, missing)
     if len(missing) == len(parts):
-        place = orphan.place
         _sync(archive, place.segment)
     else:
         (place,) = writer.append([(compress_frame(prepared.payload), prepared.build_index_line())])

@@ -7,11 +7,20 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from auditsvc.errors import SigningError
+from auditsvc.errors import LogError, SigningError
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.note import parse_vkey, split_notes, verify_checkpoint
+from auditsvc.ledger.note import (
+    Signer,
+    format_checkpoint,
+    parse_vkey,
+    read_last_note,
+    sign_note,
+    split_notes,
+    verify_checkpoint,
+)
 from auditsvc.ledger.service import checkpoint_at_least, get_head, latest_checkpoint
 from tests.support.ledger import Ledger, build_delivery, edit_database, fill_ledger, open_ledger
 
@@ -142,7 +151,14 @@ def test_a_database_restored_from_an_old_backup_and_appended_to_is_not_signed(tm
     with pytest.raises(SigningError, match="the log has 1 leaves, the last checkpoint 2"):
         checkpointer(ledger).sign_now()
     restored = open_ledger(tmp_path / "live")
+    with pytest.raises(LogError, match="restore a newer backup"):
+        restored.submit(build_delivery(30))
+    away = tmp_path / "away"
+    shutil.move(restored.settings.checkpoint_path, away)
+    for segment in restored.archive.segments.glob("*.idx"):
+        segment.unlink()  # what was lost is not offered again, so that the history really differs
     restored.submit(build_delivery(30), build_delivery(31), build_delivery(32))
+    shutil.move(away, restored.settings.checkpoint_path)
     with pytest.raises(SigningError, match="signed was") as caught:
         checkpointer(restored).sign_now()
     assert caught.value.code == "checkpoint_refused"
@@ -200,6 +216,17 @@ def test_an_unfinished_checkpoint_at_the_end_of_the_file_is_dropped(tmp_path: Pa
     text = ledger.settings.checkpoint_path.read_text()
     assert text.startswith(whole)
     assert len(split_notes(text)) == 3
+
+
+@pytest.mark.parametrize("unfinished", ["", "audit.example/log\n2000\nAAAA", "a\n1\nb\n\n— x"])
+def test_the_last_note_of_a_long_file_is_found_from_its_end(tmp_path: Path, unfinished: str) -> None:
+    path = tmp_path / "checkpoints.log"
+    signer = Signer("audit.example/log", Ed25519PrivateKey.generate())
+    notes = [sign_note(format_checkpoint(signer.name, size, bytes(32)), signer) for size in range(1, 700)]
+    whole = "".join(f"{note}\n" for note in notes)
+    path.write_text(whole + unfinished)
+    assert path.stat().st_size > 100_000
+    assert read_last_note(path) == (notes[-1], len(whole.encode()))
 
 
 def test_two_signers_take_turns(tmp_path: Path) -> None:
