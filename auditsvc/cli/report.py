@@ -1,0 +1,135 @@
+"""``auditsvc report``: make, list and fetch reports."""
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.clock import SystemClock, format_instant
+from auditsvc.database import read_session
+from auditsvc.errors import InputError
+from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.checkpoint import Checkpointer
+from auditsvc.reports.render import LANGUAGES
+from auditsvc.reports.service import (
+    KINDS,
+    Report,
+    create_report,
+    find_report_file,
+    get_report,
+    list_report_files,
+    list_reports,
+)
+from auditsvc.store.duckdb import DuckStore
+
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+@click.group()
+def command() -> None:
+    """Make, list and fetch reports."""
+
+
+@command.command()
+@click.option("--kind", type=click.Choice(KINDS), default="compliance", show_default=True)
+@click.option("--project", help="Project id, for a project report.")
+@click.option("--from", "first", type=_DAY, required=True, help="First local day.")
+@click.option("--to", "last", type=_DAY, required=True, help="Last local day, included.")
+@click.option("--language", "languages", type=click.Choice(LANGUAGES), multiple=True, help="Default: all.")
+@click.option("--actor", default="cli", show_default=True, help="Who asks for it, as the log will say.")
+@json_option
+def create(
+    kind: str,
+    project: str | None,
+    first: datetime,
+    last: datetime,
+    languages: tuple[str, ...],
+    actor: str,
+    as_json: bool,
+) -> None:
+    """Make, sign and log a report.
+
+    Opens the event store itself, so it works only while no core process runs; a running service makes reports through
+    its console and API.
+    """
+    settings, clock = load_settings(), SystemClock()
+    engine = open_database(settings)
+    store = DuckStore(settings.duckdb_path, settings)
+    try:
+        report = create_report(
+            engine,
+            Archive(settings.archive_path),
+            store,
+            settings,
+            clock,
+            kind=kind,
+            period=(first.date(), last.date()),
+            project_id=project,
+            languages=languages or LANGUAGES,
+            actor=actor,
+            sign_checkpoint=Checkpointer(engine, settings, clock).sign_now,
+        )
+    finally:
+        store.close()
+    files = [str(find_report_file(settings, report.id, file.name)) for file in list_report_files(settings, report.id)]
+    if as_json:
+        print_json({**_describe(report), "files": files})
+        return
+    click.echo(f"report {report.id}, verdict {report.verdict}, leaf {report.leaf_seq}")
+    for file in files:
+        click.echo(file)
+
+
+@command.command(name="list")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@json_option
+def list_(limit: int, as_json: bool) -> None:
+    """List reports, newest first."""
+    engine = open_database(load_settings())
+    with read_session(engine) as session:
+        page = list_reports(session, limit=limit)
+    if as_json:
+        print_json([_describe(report) for report in page.reports])
+        return
+    for report in page.reports:
+        subject = f" {report.project_id}" if report.project_id else ""
+        click.echo(f"{report.id}  {report.kind}{subject}  {report.first} – {report.last}  {report.verdict}")
+
+
+@command.command()
+@click.argument("report_id")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to copy to.")
+def fetch(report_id: str, out: Path) -> None:
+    """Copy a report's files into a folder."""
+    settings = load_settings()
+    engine = open_database(settings)
+    with read_session(engine) as session:
+        get_report(session, report_id)
+    out.mkdir(parents=True, exist_ok=True)
+    for file in list_report_files(settings, report_id):
+        target = out / file.name
+        if target.exists():
+            raise InputError("conflict", f"`{target}` is there already; choose another folder with `--out`")
+        shutil.copyfile(find_report_file(settings, report_id, file.name), target)
+        click.echo(str(target))
+
+
+def _describe(report: Report) -> dict[str, Any]:
+    """Return a report as JSON-serialisable data."""
+    return {
+        "id": report.id,
+        "kind": report.kind,
+        "project": report.project_id,
+        "first": report.first.isoformat(),
+        "last": report.last.isoformat(),
+        "languages": list(report.languages),
+        "verdict": report.verdict,
+        "created_at": format_instant(report.created_at),
+        "actor": report.actor,
+        "sha256": report.sha256.hex(),
+        "leaf_seq": report.leaf_seq,
+        "log_size": report.log_size,
+    }

@@ -1,0 +1,157 @@
+"""Checks of a signed PDF that go beyond "the signature is valid".
+
+A valid signature alone is not enough: an incremental update leaves it valid, bytes after the end and in the padding of
+/Contents are not covered by it, and anybody can sign with a certificate of the same name. So, in this order: the byte
+range covers the whole file but one hole; the hole holds exactly one CMS object in lower-case hex, padded with zeros
+only; there is one signature, it certifies "no changes"; its certificate is the pinned one; it is intact and valid.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import MDPPerm
+from pyhanko.sign.validation import (
+    EmbeddedPdfSignature,
+    SignatureCoverageLevel,
+    validate_pdf_signature,
+)
+from pyhanko.sign.validation.settings import KeyUsageConstraints
+from pyhanko_certvalidator import ValidationContext
+
+from auditsvc.errors import SigningError
+
+MAX_PDF_BYTES = 512 * 1024 * 1024
+"""Larger files are refused before they are parsed."""
+_SUBFILTER = "/ETSI.CAdES.detached"
+_HEX = re.compile(rb"[0-9a-f]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class PdfContent:
+    """What a verified PDF holds: names and bytes of its attachments."""
+
+    attachments: tuple[tuple[str, bytes], ...]
+
+
+def verify_pdf(data: bytes, cert_sha256: bytes) -> PdfContent:
+    """Return the attachments of a PDF signed as a whole by the pinned certificate.
+
+    Raises:
+        SigningError: ``signature_invalid``; the context's ``reason`` is a stable name of what does not hold.
+    """
+    if len(data) > MAX_PDF_BYTES:
+        raise _refuse("PDF_TOO_LARGE", f"larger than {MAX_PDF_BYTES} bytes")
+    try:
+        return _verify(data, cert_sha256)
+    except SigningError:
+        raise
+    except (
+        Exception
+    ) as err:  # hostile bytes make the parser raise nearly anything; whatever it is, the file does not hold
+        raise _refuse("PDF_BROKEN", f"cannot be read as a signed PDF ({type(err).__name__})") from err
+
+
+def _verify(data: bytes, cert_sha256: bytes) -> PdfContent:
+    """Do the steps of the module's text."""
+    reader = PdfFileReader(BytesIO(data), strict=True)
+    signatures = list(reader.embedded_signatures)
+    if not signatures:
+        raise _refuse("PDF_UNSIGNED", "has no signature")
+    if len(signatures) > 1:
+        raise _refuse("PDF_EXTRA_SIGNATURE", f"expected 1 signature, got {len(signatures)}")
+    signature = signatures[0]
+    _check_range(data, [int(part) for part in signature.byte_range])
+    _check_kind(signature)
+    cert = signature.signer_cert
+    found = hashlib.sha256(cert.dump()).digest()
+    if found != cert_sha256:
+        raise _refuse("PDF_CERT_UNKNOWN", f"signed by certificate `{found.hex()}`, expected `{cert_sha256.hex()}`")
+    _check_signature(signature, cert)
+    return PdfContent(tuple(_list_attachments(reader)))
+
+
+def _check_range(data: bytes, byte_range: list[int]) -> None:
+    """Raise unless the signature covers every byte but exactly its own hex string."""
+    if len(byte_range) != 4 or byte_range[0] != 0:
+        raise _refuse("PDF_RANGE", f"the signature covers the ranges {byte_range}, expected two from the start")
+    _, first_length, second_start, second_length = byte_range
+    if second_start + second_length != len(data):
+        raise _refuse("PDF_APPENDED", f"the signature ends at byte {second_start + second_length} of {len(data)}")
+    hole = data[first_length:second_start]
+    if not (0 < first_length < second_start) or hole[:1] != b"<" or hole[-1:] != b">":
+        raise _refuse("PDF_RANGE", "what the signature leaves out is not one hex string")
+    text = hole[1:-1]
+    if not _HEX.match(text) or len(text) % 2:
+        raise _refuse("PDF_CONTENTS", "the signature's hex string is not in lower-case hex")
+    contents = bytes.fromhex(text.decode("ascii"))
+    if any(contents[_measure_der(contents) :]):
+        raise _refuse("PDF_CONTENTS", "the padding behind the signature is not zero")
+
+
+def _measure_der(data: bytes) -> int:
+    """Return how many bytes the DER object at the start takes."""
+    if len(data) < 2 or data[0] != 0x30:
+        raise _refuse("PDF_CONTENTS", "the signature is not a DER sequence")
+    if data[1] < 0x80:
+        return 2 + data[1]
+    width = data[1] & 0x7F
+    if not 0 < width <= 4 or len(data) < 2 + width:
+        raise _refuse("PDF_CONTENTS", "the signature has no definite length")
+    length = 2 + width + int.from_bytes(data[2 : 2 + width], "big")
+    if length > len(data):
+        raise _refuse("PDF_CONTENTS", "the signature is cut short")
+    return length
+
+
+def _check_kind(signature: EmbeddedPdfSignature) -> None:
+    """Raise unless it is a PAdES signature that certifies "no changes"."""
+    subfilter = signature.sig_object.get("/SubFilter")
+    if subfilter != _SUBFILTER:
+        raise _refuse("PDF_KIND", f"expected a signature of kind {_SUBFILTER}, got `{str(subfilter)[:40]}`")
+    if signature.docmdp_level is not MDPPerm.NO_CHANGES:
+        raise _refuse("PDF_NOT_CERTIFIED", "the signature does not forbid every change")
+
+
+def _check_signature(signature: EmbeddedPdfSignature, cert: Any) -> None:
+    """Raise unless the signature is intact, valid, by a certificate for signing, and over the whole file.
+
+    The pinned certificate is the only trust root and is judged at the signed time: once it is pinned, its expiry says
+    nothing about an older signature.
+    """
+    moment = signature.self_reported_timestamp
+    if moment is None or not cert.not_valid_before <= moment <= cert.not_valid_after:
+        raise _refuse("PDF_TIME", "the signing time is missing or outside the certificate's validity")
+    context = ValidationContext(trust_roots=[cert], allow_fetching=False, moment=moment)
+    usage = KeyUsageConstraints(key_usage={"non_repudiation"})
+    status = validate_pdf_signature(signature, context, key_usage_settings=usage)
+    if not status.intact:
+        raise _refuse("PDF_ALTERED", "the bytes are not those that were signed")
+    if not status.valid:
+        raise _refuse("PDF_SIG_INVALID", "the signature does not hold")
+    if status.coverage is not SignatureCoverageLevel.ENTIRE_FILE:
+        raise _refuse("PDF_APPENDED", f"the signature covers {status.coverage}, expected ENTIRE_FILE")
+    if not (status.trusted and status.docmdp_ok and status.bottom_line):
+        raise _refuse("PDF_SIG_INVALID", f"the signature is not accepted: {status.summary()}")
+
+
+def _list_attachments(reader: PdfFileReader) -> list[tuple[str, bytes]]:
+    """Return names and bytes of the files the catalogue's name tree attaches, one level deep as we write it."""
+    names = reader.root["/Names"]["/EmbeddedFiles"]
+    if "/Kids" in names:
+        raise _refuse("PDF_ATTACHMENT", "attachments are not listed in one level")
+    entries = list(names["/Names"])
+    found = []
+    for place in range(0, len(entries), 2):
+        spec = entries[place + 1].get_object()
+        stream = spec["/EF"]["/F"]
+        found.append((str(spec.get("/UF", entries[place])), bytes(stream.data)))
+    return found
+
+
+def _refuse(reason: str, message: str) -> SigningError:
+    """Return the error of a PDF that does not hold."""
+    return SigningError("signature_invalid", f"PDF: {message}", reason=reason)
