@@ -10,7 +10,7 @@ from auditsvc.console.text import current_language
 from auditsvc.engine.inforce import find_policy_set
 from auditsvc.engine.services import Services
 from auditsvc.event.fields import FIELDS, LABEL_PREFIX, Field, Kind, Level, get_field
-from auditsvc.event.model import QUALITY_FLAGS, Event, Value
+from auditsvc.event.model import Event, Value
 from auditsvc.policy.decide import State
 from auditsvc.policy.explain import PolicyStep, explain
 from auditsvc.store.model import StoredEvent
@@ -51,7 +51,7 @@ class Detail:
 
     event: Event
     groups: dict[str, tuple[Fact, ...]]
-    quality: tuple[tuple[str, str], ...]
+    quality: tuple[str, ...]
     judgements: tuple[Judgement, ...]
     related: tuple[Hit, ...]
 
@@ -63,7 +63,7 @@ def build_detail(services: Services, stored: StoredEvent, catalog: Catalog | Non
     return Detail(
         event=event,
         groups=_group_facts(event, catalog),
-        quality=tuple((flag, QUALITY_FLAGS.get(flag, "")) for flag in (flags if isinstance(flags, list) else [])),
+        quality=tuple(flags) if isinstance(flags, list) else (),
         judgements=_explain(services, event),
         related=_find_related(services, stored, catalog),
     )
