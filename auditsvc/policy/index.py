@@ -72,10 +72,15 @@ class Partition:
                 mask &= find(event)
         true = mask >> self.size
         targeted = true & self.all_targets
-        doubtful = mask & self.all_targets & ~true
-        if mask & self.against or self.permits:
-            return self.judge_closely(event, mask, targeted, doubtful.bit_count())
-        key = (targeted & self.active != 0, doubtful.bit_count())
+        unsatisfied = 0
+        for permits, satisfied in self.permits:
+            if targeted & permits and not true & satisfied:
+                unsatisfied |= permits
+        # a row is not false wherever it is true, so this is the count of targets that are unknown
+        untargetable = ((mask & self.all_targets) ^ targeted).bit_count()
+        if mask & self.against or unsatisfied:
+            return self.judge_closely(event, mask, unsatisfied, untargetable)
+        key = (targeted & self.active != 0, untargetable)
         verdict = self.quiet.get(key)
         return verdict if verdict is not None else self.build_quiet(*key)
 
@@ -84,23 +89,18 @@ class Partition:
         verdict = build_verdict([], is_covered=is_covered, untargetable=untargetable)
         return self.quiet.setdefault((is_covered, untargetable), verdict)
 
-    def judge_closely(self, event: Event, mask: int, targeted: int, untargetable: int) -> Verdict:
-        """Return the verdict, deciding by the reference every policy that targets the event with a row against it."""
-        true = mask >> self.size
-        unsatisfied = 0
-        for permits, satisfied in self.permits:
-            if targeted & permits and not true & satisfied:
-                unsatisfied |= permits
-        is_covered = targeted & self.active != 0
-        suspects = []
-        if mask & self.against or unsatisfied:
-            for policy, target, against in zip(self.policies, self.targets, self.against_bits, strict=True):
-                if targeted & target and (mask & against or unsatisfied & target):
-                    suspects.append(policy)
-        if not suspects:
-            return self.build_quiet(is_covered, untargetable)
-        decisions = [decide_policy(policy, event, self.context) for policy in suspects]
-        return build_verdict(decisions, is_covered=is_covered, untargetable=untargetable)
+    def judge_closely(self, event: Event, mask: int, unsatisfied: int, untargetable: int) -> Verdict:
+        """Return the verdict, deciding by the reference every policy that targets the event with a row against it.
+
+        ``unsatisfied`` has the target bits of permit policies of which, in their status, none is satisfied.
+        """
+        targeted = (mask >> self.size) & self.all_targets
+        decisions = [
+            decide_policy(policy, event, self.context)
+            for policy, target, against in zip(self.policies, self.targets, self.against_bits, strict=True)
+            if targeted & target and (mask & against or unsatisfied & target)
+        ]
+        return build_verdict(decisions, is_covered=targeted & self.active != 0, untargetable=untargetable)
 
 
 class _Groups:
