@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, RowMapping, Select, bindparam, select, tuple_
+from sqlalchemy import BindParameter, Connection, RowMapping, Select, bindparam, select
 
 from auditsvc.clock import parse_instant
 from auditsvc.ledger.header import parse_header
@@ -51,14 +51,11 @@ def _select_receipts() -> Select[Any]:
     return select(delivery, batch.c.batch_id, leaf.c.leaf_hash, leaf.c.header).select_from(joined)
 
 
+# Looked up by one column, the leading one of an index, and filtered here: SQLite answers a list of pairs with a full scan.
 _WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
 _BY_BATCH = _select_receipts().where(batch.c.batch_id == bindparam("batch_id")).order_by(delivery.c.first_record)
-_BY_KEY = _select_receipts().where(tuple_(delivery.c.source, delivery.c.idempotency_key).in_(_WANTED))
-_BY_BODY = (
-    _select_receipts()
-    .where(tuple_(delivery.c.source, delivery.c.body_sha256).in_(_WANTED))
-    .order_by(delivery.c.seq.desc())
-)
+_BY_KEY = _select_receipts().where(delivery.c.idempotency_key.in_(_WANTED))
+_BY_BODY = _select_receipts().where(delivery.c.body_sha256.in_(_WANTED)).order_by(delivery.c.seq.desc())
 
 
 def _build_received(row: RowMapping) -> Received:
@@ -85,22 +82,24 @@ def find_receipt(connection: Connection, batch_id: str) -> tuple[Receipt, ...]:
 
 def find_by_key(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Received]:
     """Return received deliveries by (source, idempotency key)."""
-    wanted = list(keys)
+    wanted = set(keys)
     if not wanted:
         return {}
-    rows = connection.execute(_BY_KEY, {"wanted": wanted}).mappings()
-    return {(row["source"], row["idempotency_key"]): _build_received(row) for row in rows}
+    rows = connection.execute(_BY_KEY, {"wanted": [key for _, key in wanted]}).mappings()
+    found = {(row["source"], row["idempotency_key"]): row for row in rows}
+    return {identity: _build_received(found[identity]) for identity in wanted & found.keys()}
 
 
 def find_by_body(
     connection: Connection, bodies: Iterable[tuple[str, bytes]], since: datetime
 ) -> dict[tuple[str, bytes], Received]:
     """Return the first delivery accepted at or after ``since`` by (source, SHA-256 of its body)."""
-    wanted = list(bodies)
+    wanted = set(bodies)
     if not wanted:
         return {}
     found: dict[tuple[str, bytes], Received] = {}
-    for row in connection.execute(_BY_BODY, {"wanted": wanted}).mappings():
-        if parse_instant(parse_header(row["header"]).fields["accepted"]) >= since:
-            found[row["source"], row["body_sha256"]] = _build_received(row)
+    for row in connection.execute(_BY_BODY, {"wanted": [digest for _, digest in wanted]}).mappings():
+        identity = row["source"], row["body_sha256"]
+        if identity in wanted and parse_instant(parse_header(row["header"]).fields["accepted"]) >= since:
+            found[identity] = _build_received(row)
     return found

@@ -5,13 +5,15 @@ from sqlalchemy import UniqueConstraint as Unique
 
 from auditsvc.database import Base, UtcDateTime
 
+SEQ = BigInteger().with_variant(Integer, "sqlite")
+"""Type of leaf indexes that are a primary key: in SQLite only ``INTEGER`` is the row's own number, without a second index."""
 HEAD_ID = 1
 """The one row of ``head``."""
 
 leaf = Table(
     "leaf",
     Base.metadata,
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", SEQ, primary_key=True, autoincrement=False),
     Column("kind", String(16), nullable=False),
     Column("header", Text, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
@@ -48,7 +50,7 @@ head = Table(
 batch = Table(
     "batch",
     Base.metadata,
-    Column("seq", BigInteger, ForeignKey("leaf.seq"), primary_key=True, autoincrement=False),
+    Column("seq", SEQ, ForeignKey("leaf.seq"), primary_key=True, autoincrement=False),
     Column("batch_id", String(36), nullable=False, unique=True),
     Column("source", String(256), nullable=False),
     Column("source_seq", BigInteger, nullable=False),
@@ -64,7 +66,7 @@ batch = Table(
 delivery = Table(
     "delivery",
     Base.metadata,
-    Column("seq", BigInteger, ForeignKey("batch.seq"), primary_key=True, autoincrement=False),
+    Column("seq", SEQ, ForeignKey("batch.seq"), primary_key=True, autoincrement=False),
     Column("first_record", BigInteger, primary_key=True, autoincrement=False),
     Column("records", BigInteger, nullable=False),
     Column("accepted", BigInteger, nullable=False),
@@ -72,8 +74,9 @@ delivery = Table(
     Column("source", String(256), nullable=False),
     Column("idempotency_key", String(256), nullable=True),
     Column("body_sha256", LargeBinary(32), nullable=False),
-    Unique("source", "idempotency_key"),
-    Index("ix_delivery_source_body_sha256", "source", "body_sha256"),
+    Unique("idempotency_key", "source"),
+    Index("ix_delivery_body_sha256_source", "body_sha256", "source"),
+    sqlite_with_rowid=False,
 )
 
 source_head = Table(
@@ -82,12 +85,13 @@ source_head = Table(
     Column("source", String(256), primary_key=True),
     Column("source_seq", BigInteger, nullable=False),
     Column("header_sha256", LargeBinary(32), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 checkpoint = Table(
     "checkpoint",
     Base.metadata,
-    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("size", SEQ, primary_key=True, autoincrement=False),
     Column("root_hash", LargeBinary(32), nullable=False),
     Column("note", Text, nullable=False),
     Column("signed_at", UtcDateTime, nullable=False),

@@ -10,6 +10,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 IMMUTABLE = ("leaf", "node")
 TABLES = ("checkpoint", "source_head", "delivery", "batch", "head", "node", "leaf")
 
@@ -18,7 +19,7 @@ def upgrade() -> None:
     """Make the tables, the empty log, and the triggers that keep leaves and nodes as they were written."""
     op.create_table(
         "leaf",
-        sa.Column("seq", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("seq", SEQ, autoincrement=False, nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("header", sa.Text, nullable=False),
         sa.Column("leaf_hash", sa.LargeBinary(32), nullable=False),
@@ -48,7 +49,7 @@ def upgrade() -> None:
     op.bulk_insert(head, [{"id": 1, "size": 0, "frontier": b"", "last_accepted": None}])
     op.create_table(
         "batch",
-        sa.Column("seq", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("seq", SEQ, autoincrement=False, nullable=False),
         sa.Column("batch_id", sa.String(36), nullable=False),
         sa.Column("source", sa.String(256), nullable=False),
         sa.Column("source_seq", sa.BigInteger, nullable=False),
@@ -65,7 +66,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "delivery",
-        sa.Column("seq", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("seq", SEQ, autoincrement=False, nullable=False),
         sa.Column("first_record", sa.BigInteger, autoincrement=False, nullable=False),
         sa.Column("records", sa.BigInteger, nullable=False),
         sa.Column("accepted", sa.BigInteger, nullable=False),
@@ -75,19 +76,21 @@ def upgrade() -> None:
         sa.Column("body_sha256", sa.LargeBinary(32), nullable=False),
         sa.PrimaryKeyConstraint("seq", "first_record", name="pk_delivery"),
         sa.ForeignKeyConstraint(["seq"], ["batch.seq"], name="fk_delivery_seq_batch"),
-        sa.UniqueConstraint("source", "idempotency_key", name="uq_delivery_source_idempotency_key"),
+        sa.UniqueConstraint("idempotency_key", "source", name="uq_delivery_idempotency_key_source"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_delivery_source_body_sha256", "delivery", ["source", "body_sha256"])
+    op.create_index("ix_delivery_body_sha256_source", "delivery", ["body_sha256", "source"])
     op.create_table(
         "source_head",
         sa.Column("source", sa.String(256), nullable=False),
         sa.Column("source_seq", sa.BigInteger, nullable=False),
         sa.Column("header_sha256", sa.LargeBinary(32), nullable=False),
         sa.PrimaryKeyConstraint("source", name="pk_source_head"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "checkpoint",
-        sa.Column("size", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("size", SEQ, autoincrement=False, nullable=False),
         sa.Column("root_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("note", sa.Text, nullable=False),
         sa.Column("signed_at", UtcDateTime, nullable=False),

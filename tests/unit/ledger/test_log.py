@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DatabaseError
 
 from auditsvc.database import begin_write
@@ -16,9 +16,10 @@ from auditsvc.errors import InputError, LogError, StorageError
 from auditsvc.ledger import service
 from auditsvc.ledger.committer import Committer, Delivery, Receipt
 from auditsvc.ledger.header import parse_header
+from auditsvc.ledger.receipt import find_by_body, find_by_key
 from auditsvc.ledger.segment import SegmentWriter
 from auditsvc.ledger.tree import build_root, hash_leaf, hash_lines, verify_consistency, verify_inclusion
-from tests.support.ledger import build_delivery, fill_ledger, open_ledger
+from tests.support.ledger import START, build_delivery, fill_ledger, open_ledger
 
 
 def test_a_delivery_is_archived_as_received_and_its_header_says_what_it_is(tmp_path: Path) -> None:
@@ -322,3 +323,20 @@ def test_a_frame_outside_the_archive_is_not_read(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     with pytest.raises(LogError, match="not the name of a segment"):
         ledger.archive.read_payload("../../etc/passwd", 0, 10)
+
+
+def test_known_deliveries_are_found_by_index(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    fill_ledger(ledger)
+    seen: list[tuple[str, object]] = []
+    event.listen(
+        ledger.engine, "before_cursor_execute", lambda _c, _cursor, sql, values, _x, _m: seen.append((sql, values))
+    )
+    with ledger.engine.connect() as connection:
+        find_by_key(connection, [("gateway", "a"), ("portal", "b")])
+        find_by_body(connection, [("gateway", b"a"), ("portal", b"b")], START)
+        asked = [item for item in seen if "FROM delivery" in item[0]]
+        assert len(asked) == 2
+        for sql, values in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all()  # type: ignore[arg-type]
+            assert not [row for row in plan if str(row[3]).startswith("SCAN")], plan
