@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -157,10 +158,18 @@ def build_event_table(rows: Sequence[NewEvent]) -> tuple[list[str], list[str], A
     return names, reads, build_table(columns)
 
 
+def read_values(name: str, events: Sequence[Event]) -> list[Any]:
+    """Return every event's value of a field, None where it has none; fastest where every event has the field."""
+    try:
+        return list(map(itemgetter(name), events))
+    except KeyError:
+        return [event.get(name) for event in events]
+
+
 def _build_field(field: EventField, events: Sequence[Event]) -> list[tuple[Any, Any]]:
     """Return the columns of one field."""
     name = field.name
-    values: list[Any] = [event.get(name) for event in events]
+    values = read_values(name, events)
     if field.multi:
         return [_build_list_column(name, values)]
     columns = [build_column(name, _ARROW_TYPES[field.kind], values)]

@@ -1,0 +1,74 @@
+"""The store rebuilt from the archive is identical, and alerts stay as people left them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auditsvc.alerts.model import Alert
+from auditsvc.alerts.service import Journal, acknowledge, list_alerts
+from auditsvc.database import read_session, write_session
+from auditsvc.engine.rebuild import reindex
+from auditsvc.errors import StorageError
+from auditsvc.store.model import FindingQuery, StoreDigest
+from tests.support.engine import EVERYTHING, World, build_policy, build_record
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path, chunk_events=7)
+    world.activate_small(build_policy("P-A"))
+    world.deliver("gateway", *(build_record(f"a{n}", rows=n * 10) for n in range(20)), b"broken\n")
+    world.activate_small(build_policy("P-B", body="forbid: {rows|gt: 150}"))
+    world.deliver("gateway", *(build_record(f"b{n}", rows=n * 10, purpose=None) for n in range(20)))
+    yield world
+    world.close()
+
+
+def list_all(world: World) -> tuple[Alert, ...]:
+    with read_session(world.engine_db) as session:
+        return list_alerts(session).alerts
+
+
+def test_a_rebuilt_store_is_identical_and_alerts_stay(world: World) -> None:
+    with world.judged() as store:
+        before: StoreDigest = store.digest()
+        keys = {finding.key for finding in store.list_findings(FindingQuery(*EVERYTHING))}
+    journal = Journal(world.archive, world.clock, world.settings.origin)
+    with write_session(world.engine_db) as session:
+        acknowledge(session, journal, list_all(world)[0].id, actor="officer")
+    with world.judged():
+        pass
+    alerts = list_all(world)
+    world.chunk_events = 10_000
+    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    assert done.is_identical is True
+    assert done.digest == before
+    assert list_all(world) == alerts
+    with world.judged() as store:
+        assert store.digest() == before
+        assert {finding.key for finding in store.list_findings(FindingQuery(*EVERYTHING))} == keys
+    assert list_all(world) == alerts
+
+
+def test_a_changed_row_is_found_and_put_right(world: World) -> None:
+    with world.judged() as store:
+        before = store.digest()
+        store._connection.execute("UPDATE event SET rows = 1 WHERE id = 'a19'")
+        assert store.digest() != before
+    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    assert done.is_identical is False
+    assert done.digest == before
+
+
+def test_a_store_that_cannot_be_read_is_replaced(world: World) -> None:
+    world.settings.duckdb_path.write_bytes(b"not a database" * 1000)
+    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    assert done.is_identical is None
+    with world.judged() as store:
+        assert store.digest() == done.digest
+
+
+def test_a_running_service_is_asked_to_stop_first(world: World) -> None:
+    with world.judged(), pytest.raises(StorageError, match="stop the service"):
+        reindex(world.engine_db, world.archive, world.settings, world.clock)
