@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, and_, or_, select
 
 from auditsvc.errors import LogError
 from auditsvc.ledger.log import Head, read_head
@@ -49,8 +49,9 @@ def load_nodes(connection: Connection, names: set[NodeName]) -> dict[NodeName, b
         rows = connection.execute(select(leaf.c.seq, leaf.c.leaf_hash).where(leaf.c.seq.in_(leaves)))
         found.update({(0, row.seq): row.leaf_hash for row in rows})
     if inner:
-        key = tuple_(node.c.level, node.c.position)
-        rows = connection.execute(select(node.c.level, node.c.position, node.c.hash).where(key.in_(inner)))
+        # Not a list of pairs: SQLite answers that with a full scan, this with a search for each.
+        one_of = or_(*(and_(node.c.level == level, node.c.position == position) for level, position in inner))
+        rows = connection.execute(select(node.c.level, node.c.position, node.c.hash).where(one_of))
         found.update({(row.level, row.position): row.hash for row in rows})
     missing = names - found.keys()
     if missing:
