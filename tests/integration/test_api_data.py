@@ -1,0 +1,171 @@
+"""Events, alerts, sources and policies over the API, with a small judged ledger behind it."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auditsvc.auth.roles import Role
+from auditsvc.ledger.verify.tree import verify_inclusion
+from tests.support.catalog import CIVIL, TOWN
+from tests.support.engine import World, build_record
+from tests.support.service import Service, open_service
+
+OFFICER, AUDITOR, SYSTEM = Role.SECURITY_OFFICER, Role.AUDITOR, Role.SYSTEM_ADMINISTRATOR
+SECURITY, READER = Role.SECURITY_ADMINISTRATOR, Role.DEPARTMENT_READER
+SPAN = "from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z"
+RECORDS = (
+    build_record("a", rows=1),
+    build_record("b", rows=5000),
+    build_record("c", consumer__org=TOWN),
+    b"{not json\n",
+)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder: Path = tmp_path_factory.mktemp("core")
+    world = World(folder)
+    world.activate_small()
+    world.deliver("gateway", *RECORDS)
+    world.close()
+    with open_service(folder) as opened:
+        assert opened.services.event_engine is not None
+        assert opened.services.checkpointer is not None
+        opened.services.event_engine.catch_up()
+        opened.services.checkpointer.sign_now()
+        opened.tokens[str(READER)] = opened.sign_in(opened.make_account(READER, "town-reader", TOWN))
+        yield opened
+
+
+def list_events(service: Service, role: Role, more: str = "") -> list[dict[str, object]]:
+    answer = service.call(role, "GET", f"/api/v1/events?{SPAN}{more}")
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, object]] = answer.get_json()["items"]
+    return found
+
+
+def ids(events: list[dict[str, object]]) -> set[str]:
+    return {str(item["event"]["id"]) for item in events}  # type: ignore[index]
+
+
+def test_a_search_finds_what_its_query_says(service: Service) -> None:
+    assert ids(list_events(service, AUDITOR)) == {"a", "b", "c"}
+    assert ids(list_events(service, AUDITOR, "&query=rows>100")) == {"b"}
+    assert list_events(service, AUDITOR)[0]["event"]["time"] == "2026-11-22T02:00:00Z"  # type: ignore[index]
+
+
+def test_pages_of_a_search_give_every_event_once(service: Service) -> None:
+    found, cursor = [], ""
+    for _ in range(5):
+        page = service.call(AUDITOR, "GET", f"/api/v1/events?{SPAN}&limit=1{cursor}").get_json()
+        found += page["items"]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert len(found) == 3
+    assert ids(found) == {"a", "b", "c"}
+
+
+def test_a_department_reader_sees_the_own_department_and_nothing_else_exists(service: Service) -> None:
+    assert ids(list_events(service, READER)) == {"c"}
+    assert list_events(service, READER, f"&query=consumer.org:{CIVIL}") == []
+    other = next(item for item in list_events(service, AUDITOR) if item["event"]["id"] == "a")  # type: ignore[index]
+    own = list_events(service, READER)[0]
+    for path in (f"/api/v1/events/{other['uid']}", f"/api/v1/events/{other['uid']}/proof"):
+        assert service.call(READER, "GET", path).status_code == 404
+        assert service.call(AUDITOR, "GET", path).status_code == 200
+    assert service.call(READER, "GET", f"/api/v1/events/{own['uid']}").status_code == 200
+    bars = service.call(READER, "GET", f"/api/v1/events/histogram?{SPAN}").get_json()
+    assert bars["total"] == 1
+
+
+@pytest.mark.parametrize("uid", ["zz", "00", "0" * 32, "0" * 34])
+def test_an_event_that_is_not_there_is_not_found(service: Service, uid: str) -> None:
+    assert service.call(AUDITOR, "GET", f"/api/v1/events/{uid}").status_code == 404
+
+
+def test_the_proof_of_an_event_leads_to_a_signed_root(service: Service) -> None:
+    event = list_events(service, AUDITOR, "&query=id:b")[0]
+    answer = service.call(AUDITOR, "GET", f"/api/v1/events/{event['uid']}/proof").get_json()
+    proof = answer["proof"]
+    assert answer["record"] == 1
+    assert len(bytes.fromhex(answer["leaf_sha256"])) == 32
+    assert proof["header"].splitlines()[0].endswith("/batch/v1")
+    verify_inclusion(
+        base64.b64decode(proof["leaf_hash"]),
+        proof["seq"],
+        proof["checkpoint"]["size"],
+        [base64.b64decode(part) for part in proof["path"]],
+        base64.b64decode(proof["checkpoint"]["root_hash"]),
+    )
+
+
+def test_the_unreadable_record_is_in_quarantine_with_its_reason(service: Service) -> None:
+    items = service.call(AUDITOR, "GET", "/api/v1/quarantine").get_json()["items"]
+    assert [(item["source"], item["record"], item["code"]) for item in items] == [("gateway", 3, "json_invalid")]
+    counts = service.call(SYSTEM, "GET", "/api/v1/quarantine/counts").get_json()["items"]
+    assert counts == [{"source": "gateway", "code": "json_invalid", "count": 1}]
+    assert service.call(SYSTEM, "GET", "/api/v1/quarantine").status_code == 403
+
+
+def test_an_alert_is_acknowledged_and_closed_once_by_an_officer_only(service: Service) -> None:
+    alerts = service.call(AUDITOR, "GET", "/api/v1/alerts?state=new").get_json()["items"]
+    assert [(alert["policy_id"], alert["count"]) for alert in alerts] == [("P-ROWS", 1)]
+    path = f"/api/v1/alerts/{alerts[0]['id']}"
+    findings = service.call(AUDITOR, "GET", f"{path}/findings").get_json()["items"]
+    event = service.call(AUDITOR, "GET", f"/api/v1/events/{findings[0]['uid']}").get_json()
+    assert event["event"]["id"] == "b"
+    assert service.call(AUDITOR, "POST", f"{path}/acknowledgement", json={}).status_code == 403
+    taken = service.call(OFFICER, "POST", f"{path}/acknowledgement", json={"note": "looking"})
+    assert taken.get_json()["state"] == "acknowledged"
+    assert service.call(OFFICER, "POST", f"{path}/acknowledgement", json={}).status_code == 409
+    assert service.call(OFFICER, "POST", f"{path}/closure", json={}).status_code == 422
+    assert service.call(OFFICER, "POST", f"{path}/closure", json={"reason": "bored"}).status_code == 422
+    closed = service.call(OFFICER, "POST", f"{path}/closure", json={"reason": "true_violation"})
+    assert closed.get_json()["close_reason"] == "true_violation"
+    steps = service.call(AUDITOR, "GET", path).get_json()["transitions"]
+    assert [step["to_state"] for step in steps] == ["new", "acknowledged", "closed"]
+    assert steps[-1]["actor"] == "security-officer"
+
+
+def test_a_source_key_is_made_shown_once_and_revoked_on_record(service: Service) -> None:
+    made = service.call(SYSTEM, "POST", "/api/v1/sources/gateway/keys", json={"label": "shipper", "days": 30})
+    assert made.status_code == 201, made.text
+    key, secret = made.get_json()["key"], made.get_json()["secret"]
+    listed = service.call(SYSTEM, "GET", "/api/v1/sources/gateway/keys")
+    assert key["key_id"] in listed.text
+    assert secret not in listed.text
+    assert service.call(OFFICER, "POST", "/api/v1/sources/gateway/keys", json={}).status_code == 403
+    assert service.call(SYSTEM, "POST", "/api/v1/sources/nobody/keys", json={}).status_code == 404
+    revoked = service.call(SYSTEM, "DELETE", f"/api/v1/source-keys/{key['key_id']}").get_json()
+    assert revoked["revoked"] is not None
+    assert service.call(SYSTEM, "DELETE", f"/api/v1/source-keys/{key['key_id']}").status_code == 409
+
+
+def test_policies_and_catalogue_are_shown_as_in_force(service: Service) -> None:
+    policies = service.call(SECURITY, "GET", "/api/v1/policies").get_json()
+    assert [policy["id"] for policy in policies["items"]] == ["P-ROWS"]
+    detail = service.call(SECURITY, "GET", "/api/v1/policies/P-ROWS").get_json()
+    assert "id: P-ROWS" in detail["source_text"]
+    assert service.call(SECURITY, "GET", "/api/v1/policies/P-ROWS?version=2").status_code == 404
+    counts = service.call(SYSTEM, "GET", "/api/v1/catalog").get_json()["counts"]
+    for kind, number in counts.items():
+        things = service.call(SYSTEM, "GET", f"/api/v1/catalog/{kind}").get_json()
+        assert len(things["items"]) == number
+    shown = service.call(SYSTEM, "GET", f"/api/v1/catalog/organisations/{CIVIL}").get_json()
+    assert shown["versions"][0]["uscc"] == CIVIL
+
+
+def test_the_receipts_of_a_batch_can_be_shown_again(service: Service) -> None:
+    proof = service.call(AUDITOR, "GET", "/api/v1/leaves/2").get_json()
+    batch = next(line.split()[1] for line in proof["header"].splitlines() if line.startswith("batch-id "))
+    items = service.call(AUDITOR, "GET", f"/api/v1/receipts/{batch}").get_json()["items"]
+    assert [(item["records"], item["seq"]) for item in items] == [(len(RECORDS), 2)]
+    assert service.call(AUDITOR, "GET", "/api/v1/receipts/none").status_code == 404
+
+
+def test_the_status_adds_up(service: Service) -> None:
+    state = service.call(SYSTEM, "GET", "/api/v1/status").get_json()
+    assert (state["records"], state["events"], state["quarantined"], state["lag_records"]) == (4, 3, 1, 0)
