@@ -100,11 +100,10 @@ class City:
     def set_up(self) -> None:
         """Make keys, databases and accounts, and put the city's policies and catalogue in force."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        printed = self.command(
-            "init", "--policies", POLICIES, "--catalog", CATALOG, "--with-example-accounts", "--json"
-        )
-        made = json.loads(printed.stdout)
-        self.accounts = {entry["role"]: (entry["name"], entry["password"]) for entry in made["accounts"]}
+        people = [word for name, role in PEOPLE.items() for word in ("--account", f"{name}:{role}")]
+        printed = self.command("init", "--policies", POLICIES, "--catalog", CATALOG, *people, "--json")
+        made = json.loads(printed.stdout)["accounts"]
+        self.accounts = {entry["name"]: entry["one_time_password"] for entry in made}
 
     def create_key(self, source: str) -> Path:
         """Make an API key for ``source`` and return the file that holds its secret."""
@@ -112,7 +111,7 @@ class City:
         path = self.data_dir / "source-keys" / f"{source}.key"
         path.parent.mkdir(exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(printed["secret"])
+        path.write_text(printed["key"])
         return path
 
     def start(self) -> None:

@@ -23,9 +23,9 @@ from examples.laiwu.traffic import EVENTS, Traffic, generate
 DATA = ROOT / "var" / "laiwu"
 OUT = ROOT / "out"
 SERVING_PORTS = (8470, 8471)
-OPEN_DATA_SOURCE = "open-data"
+OPEN_DATA_SOURCE = "open-data-web"
 READER = "runner"
-PROJECT = "P-EXCHANGE"
+PROJECT = "P-CATALOG"
 
 
 def main() -> int:
