@@ -1,0 +1,90 @@
+"""Asking a running service from the command line: the event store has one owner, so commands that read it go through
+the service's REST API with a bearer token.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+
+from auditsvc.cli.context import load_settings
+from auditsvc.errors import CODES, AuditError, AuthError, InputError, StorageError
+
+TIMEOUT_S = 60.0
+"""Longest a request may take: a search over a year of events takes seconds."""
+MAX_TOKEN = 8192
+
+
+def api_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--url`` and ``--token-file``."""
+    for option in (
+        click.option(
+            "--token-file",
+            required=True,
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="File with a bearer token, from `POST /api/v1/token`.",
+        ),
+        click.option("--url", help="Address of the service; default: this machine's, from the settings."),
+    ):
+        command = option(command)
+    return command
+
+
+class ApiClient:
+    """Calls ``/api/v1`` of one service; its problem documents become our errors."""
+
+    def __init__(self, url: str | None, token_file: Path) -> None:
+        """Take the address, by default the one of the settings, and the token.
+
+        Raises:
+            InputError: ``input_invalid`` when the file does not hold a token.
+        """
+        token = token_file.read_text(encoding="utf-8").strip()
+        if not token or len(token) > MAX_TOKEN or not token.isascii() or not token.isprintable():
+            raise InputError("input_invalid", f"`{token_file}` does not hold a token")
+        if url is None:
+            settings = load_settings()
+            url = f"http://{settings.console_host}:{settings.console_port}"
+        self.base = url.rstrip("/") + "/api/v1"
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """Return the JSON of a GET; ``query`` members that are None are left out."""
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        return self._send("GET", path, params=given)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON of a POST."""
+        return self._send("POST", path, json=dict(body))
+
+    def _send(self, method: str, path: str, **more: Any) -> Any:
+        """Send one request.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when no service answers.
+            AuditError: with the code the service gave.
+        """
+        try:
+            answer = httpx.request(method, self.base + path, headers=self._headers, timeout=TIMEOUT_S, **more)
+        except httpx.HTTPError as err:
+            message = f"no service answers at `{self.base}`: {err}; start it with `auditsvc serve`"
+            raise StorageError("storage_unavailable", message) from err
+        if answer.is_success:
+            return answer.json()
+        raise _build_error(answer)
+
+
+def _build_error(answer: httpx.Response) -> AuditError:
+    """Return the error a refused request tells of."""
+    try:
+        problem = answer.json()
+        code, detail = str(problem["code"]), str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return StorageError(
+            "storage_unavailable", f"`{answer.url}` answered {answer.status_code}, not as auditsvc does"
+        )
+    if code not in CODES:
+        code = "input_invalid"
+    return AuthError(code, detail) if answer.status_code in (401, 403) else AuditError(code, detail)

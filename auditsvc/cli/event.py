@@ -1,0 +1,88 @@
+"""``auditsvc event``: search events and show one with its proof, through the running service."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auditsvc.cli.client import ApiClient, api_options
+from auditsvc.cli.context import json_option, load_settings, print_json
+
+_INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+_SHOWN = ("time", "interface.id", "consumer.org", "user.id", "action", "outcome", "verdict")
+
+
+@click.group()
+def command() -> None:
+    """Search events and show one with its proof; asks the running service, which owns the event store."""
+
+
+@command.command()
+@click.argument("query", default="")
+@click.option("--from", "first", type=_INSTANT, help="First instant; default 30 days before the last.")
+@click.option("--to", "last", type=_INSTANT, help="Instant after the last; default now.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Most events.")
+@click.option("--cursor", help="Where the page before ended.")
+@api_options
+@json_option
+def search(
+    query: str,
+    first: datetime | None,
+    last: datetime | None,
+    limit: int,
+    cursor: str | None,
+    url: str | None,
+    token_file: Path,
+    as_json: bool,
+) -> None:
+    """Print the events on which QUERY is true, newest first; docs/policy-language.md has its syntax.
+
+    Times without offset are in the zone of the settings.
+    """
+    page = ApiClient(url, token_file).get(
+        "/events",
+        {"query": query, "from": _format(first), "to": _format(last), "limit": limit, "cursor": cursor},
+    )
+    if as_json:
+        print_json(page)
+        return
+    for row in page["items"]:
+        event = row["event"]
+        click.echo("\t".join([row["uid"], *(str(event.get(name, "-")) for name in _SHOWN)]))
+    if page["next"]:
+        click.echo(f"more: --cursor {page['next']}", err=True)
+
+
+@command.command()
+@click.argument("uid")
+@api_options
+@json_option
+def show(uid: str, url: str | None, token_file: Path, as_json: bool) -> None:
+    """Print the event UID with every field, its other rows and its proof in the ledger."""
+    client = ApiClient(url, token_file)
+    found = client.get(f"/events/{uid}")
+    found["proof"] = client.get(f"/events/{uid}/proof")
+    if as_json:
+        print_json(found)
+        return
+    for name, value in sorted(found["event"].items()):
+        click.echo(f"{name}\t{_show(value)}")
+    click.echo(f"rows under this uid\t{len(found['rows'])}")
+    click.echo(f"other sides of the call\t{len(found['partners'])}")
+    proof = found["proof"]
+    click.echo(f"leaf\t{proof['leaf']}\nrecord\t{proof['record']}\nleaf hash\t{proof['leaf_sha256']}")
+    click.echo(f"checkpoint size\t{proof['proof']['checkpoint']['size']}")
+
+
+def _show(value: Any) -> str:
+    """Return a value as one line of text."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _format(instant: datetime | None) -> str | None:
+    """Return an instant as the API takes it; one without offset is local."""
+    if instant is None:
+        return None
+    aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=load_settings().zone)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
