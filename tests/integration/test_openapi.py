@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import APIOperation, Case
+from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -55,7 +55,7 @@ def test_every_answer_is_documented(document: schemathesis.BaseSchema, service: 
     assert len(operations) > 30
     for operation in operations:
 
-        @given(case=operation.as_strategy())
+        @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
         @settings(
             max_examples=8,
             deadline=None,
