@@ -35,7 +35,7 @@ class NativeReader:
 
     def read(self, record: bytes, hash_subject: HashSubject) -> Sequence[Event | InputError]:
         """Return the record's events; raise ``InputError`` as :func:`auditsvc.event.native.read_native`."""
-        if not record.lstrip(_SPACE).startswith(b"["):
+        if record.startswith(b"{") or not record.lstrip(_SPACE).startswith(b"["):
             return (read_native(record, hash_subject, self._side),)
         return [self._read_item(bytes(raw), hash_subject) for raw in split_array(record)]
 

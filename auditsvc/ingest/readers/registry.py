@@ -51,29 +51,17 @@ class BatchReader:
         self, payload: bytes, kind: str, hash_subject: HashSubject
     ) -> Iterator[tuple[int, int, Event | InputError, bytes]]:
         """Give (record, item, event or error, raw record) in order, holding one record at a time."""
-        if kind == BLOB:
-            yield from self._scan_record(0, payload, hash_subject)
-            return
-        for number, line in enumerate(split_lines(payload)):
-            yield from self._scan_record(number, line, hash_subject)
-
-    def _scan_record(
-        self, number: int, raw: bytes, hash_subject: HashSubject
-    ) -> Iterator[tuple[int, int, Event | InputError, bytes]]:
-        """Give the items of one record."""
-        try:
-            items = self._read(raw, hash_subject)
-        except InputError as err:
-            yield number, 0, err, raw
-            return
-        for place, item in enumerate(items):
-            yield number, place, self._complete(item, raw), raw
-
-    def _read(self, raw: bytes, hash_subject: HashSubject) -> list[Event | InputError]:
-        """Return a record's items as its reader gives them."""
-        if not raw.strip():
-            raise InputError("record_empty", "the record is empty")
-        return list(self._reader.read(raw, hash_subject))
+        read, complete = self._reader.read, self._complete
+        for number, raw in enumerate((payload,) if kind == BLOB else split_lines(payload)):
+            try:
+                if not raw or raw.isspace():
+                    raise InputError("record_empty", "the record is empty")
+                items = read(raw, hash_subject)
+            except InputError as err:
+                yield number, 0, err, raw
+                continue
+            for place, item in enumerate(items):
+                yield number, place, complete(item, raw), raw
 
     def _complete(self, item: Event | InputError, raw: bytes) -> Event | InputError:
         """Return the item with what holds for every reader, or the error that it is not the source's own."""
