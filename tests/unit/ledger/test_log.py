@@ -2,6 +2,8 @@
 
 import hashlib
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +21,19 @@ from auditsvc.ledger.header import parse_header
 from auditsvc.ledger.receipt import find_by_body, find_by_key
 from auditsvc.ledger.segment import SegmentWriter
 from auditsvc.ledger.tree import build_root, hash_leaf, hash_lines, verify_consistency, verify_inclusion
-from tests.support.ledger import START, build_delivery, fill_ledger, open_ledger
+from tests.support.ledger import START, Ledger, build_delivery, fill_ledger, open_ledger
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def written_bytes(ledger: Ledger) -> int:
+    """Return how many bytes of frames are in the archive."""
+    return sum(path.stat().st_size for path in ledger.archive.segments.glob("*.seg"))
 
 
 def test_a_delivery_is_archived_as_received_and_its_header_says_what_it_is(tmp_path: Path) -> None:
@@ -90,12 +104,13 @@ def test_deliveries_that_wait_together_share_a_batch_and_keep_their_places(tmp_p
         def send(number: int) -> None:
             receipts[number] = committer.submit(build_delivery(number, records=number + 1))
 
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(12)]
         with begin_write(ledger.engine):  # nothing can be committed meanwhile, so the rest piles up
-            threads = [threading.Thread(target=send, args=(number,)) for number in range(12)]
-            for thread in threads:
+            threads[0].start()
+            wait_until(lambda: written_bytes(ledger) > 0)
+            for thread in threads[1:]:
                 thread.start()
-            while len(committer._pending) < 11:
-                pass
+            wait_until(lambda: len(committer._pending) == 11)
         for thread in threads:
             thread.join()
     batches = {receipt.batch_id for receipt in receipts.values()}
@@ -138,11 +153,9 @@ def test_too_much_waiting_is_refused_until_there_is_room(tmp_path: Path) -> None
         with begin_write(ledger.engine):
             threads = [threading.Thread(target=committer.submit, args=(build_delivery(n),)) for n in range(2)]
             threads[0].start()
-            while not committer._thread.is_alive() or committer._pending:
-                pass
+            wait_until(lambda: written_bytes(ledger) > 0)
             threads[1].start()
-            while not committer._pending:
-                pass
+            wait_until(lambda: len(committer._pending) == 1)
             with pytest.raises(InputError) as caught:
                 committer.submit(build_delivery(9))
             assert (caught.value.code, caught.value.http_status) == ("overloaded", 429)
