@@ -105,13 +105,13 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
     app.extensions[EXTENSION] = services or open_services(settings)
     opened: Services = app.extensions[EXTENSION]
     db.init_app(app)
+    _install_headers(app)  # first, so that a refusal at the gate has its nonce too
     install_gate(app, opened.accounts, opened.tokens)
     protect: Any = CSRFProtect  # the library has no types
     csrf = protect(app)
     install_health(app)
     install_api(app, csrf)
     console.install(app)
-    _install_headers(app)
     _install_errors(app)
     _declare_static_files(app)
     return app
