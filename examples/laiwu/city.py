@@ -182,9 +182,10 @@ class City:
 
     def download_report(self, report: Mapping[str, Any], folder: Path, name: str) -> None:
         """Fetch every file of a report as ``<name>.<ending>``, and the trust file as ``trust.json``."""
-        for file in report["files"]:
-            target = file if file == "trust.json" else f"{name}.{file.partition('.')[2]}"
-            self.download(f"/reports/{report['id']}/files/{file}", folder / target)
+        for file in self.get(f"/reports/{report['id']}")["files"]:
+            held = file["name"]
+            target = held if held == "trust.json" else f"{name}.{held.partition('.')[2]}"
+            self.download(f"/reports/{report['id']}/files/{held}", folder / target)
 
     def get(self, path: str, **params: Any) -> Any:
         """Return the JSON answer of the API to a GET."""

@@ -104,7 +104,7 @@ def work(city: City, traffic: Traffic, options: argparse.Namespace, steps: Steps
     period = {"first": FIRST_DAY.isoformat(), "last": LAST_DAY.isoformat()}
     kinds: list[tuple[str, Mapping[str, Any]]] = [
         ("report", {"kind": "compliance", **period}),
-        ("project", {"kind": "project", "project": PROJECT, **period}),
+        ("project", {"kind": "project", "project_id": PROJECT, **period}),
     ]
     for name, wanted in kinds:
         report = city.post("/reports", wanted)
