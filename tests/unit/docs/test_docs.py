@@ -37,7 +37,11 @@ def test_decisions_are_numbered_without_gaps_and_have_a_status() -> None:
 
 
 def test_every_word_of_the_glossary_has_both_languages() -> None:
-    rows = [line for line in (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    rows = [
+        line
+        for line in (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ")
+    ]
     words = rows[1:]
     assert len(words) >= 25
     for row in words:
