@@ -50,8 +50,7 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.filters.update(_FILTERS)
     app.register_blueprint(blueprint)
-    blueprint_context = app.template_context_processors.setdefault("console", [])
-    blueprint_context.append(build_frame)
+    app.context_processor(build_frame)
 
 
 @blueprint.get("/static/console/<path:filename>", endpoint="static")

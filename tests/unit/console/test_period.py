@@ -1,0 +1,91 @@
+"""The period of a page follows from its address alone, and its buckets are those of the configured zone."""
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from auditsvc.console.period import DAY_NS, Period, list_buckets, read_period
+from auditsvc.errors import InputError
+from auditsvc.event.time import NS, count_ns
+from auditsvc.store.model import EventStore, Page, StoredEvent, TimeUnit
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NOW = count_ns(datetime(2026, 11, 23, 4, 0, tzinfo=UTC))
+
+
+class FakeStore:
+    """A store with one event at ``time``, or none."""
+
+    def __init__(self, time: int | None) -> None:
+        self.time = time
+
+    def search(self, _condition: None, first_ns: int, last_ns: int, **_options: Any) -> Page:
+        if self.time is None or not first_ns <= self.time < last_ns:
+            return Page((), None)
+        return Page((StoredEvent({"time": self.time}, cast("Any", b"0" * 16), None, None),), None)
+
+
+def read(time: int | None, **arguments: str) -> Period:
+    return read_period(arguments, cast("EventStore", FakeStore(time)), NOW, SHANGHAI)
+
+
+def test_a_range_ends_now_while_events_are_coming_in() -> None:
+    period = read(NOW - 3600 * NS, range="7d")
+    assert (period.first_ns, period.last_ns) == (NOW - 7 * DAY_NS, NOW)
+    assert not period.ends_in_past
+
+
+def test_a_range_ends_at_the_newest_event_when_that_is_older_than_a_day() -> None:
+    period = read(NOW - 40 * DAY_NS, range="7d")
+    assert period.last_ns == NOW - 40 * DAY_NS + NS
+    assert period.ends_in_past
+
+
+def test_an_event_of_the_future_does_not_move_a_range() -> None:
+    assert read(NOW + 400 * DAY_NS).last_ns == NOW
+
+
+def test_two_local_times_are_read_in_the_configured_zone() -> None:
+    period = read(None, **{"from": "2026-10-01T00:00", "to": "2026-10-02"})
+    assert period.first_ns == count_ns(datetime(2026, 9, 30, 16, tzinfo=UTC))
+    assert period.last_ns - period.first_ns == DAY_NS
+    assert period.query() == {"from": "2026-10-01T00:00", "to": "2026-10-02T00:00"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"range": "9d"}, {"from": "yesterday"}, {"from": "2026-10-02", "to": "2026-10-02"}]
+)
+def test_what_is_no_period_is_refused(arguments: dict[str, str]) -> None:
+    with pytest.raises(InputError) as caught:
+        read(None, **arguments)
+    assert caught.value.code == "time_invalid"
+
+
+@pytest.mark.parametrize(
+    ("length", "unit"),
+    [
+        (3 * 3600 * NS, TimeUnit.MINUTE),
+        (3 * 3600 * NS + 1, TimeUnit.HOUR),
+        (4 * DAY_NS, TimeUnit.HOUR),
+        (5 * DAY_NS, TimeUnit.DAY),
+        (124 * DAY_NS, TimeUnit.DAY),
+        (125 * DAY_NS, TimeUnit.MONTH),
+    ],
+)
+def test_the_longer_the_period_the_coarser_its_buckets(length: int, unit: TimeUnit) -> None:
+    assert Period("custom", NOW, NOW + length, SHANGHAI).bucket.unit is unit
+
+
+@pytest.mark.parametrize("zone", [SHANGHAI, ZoneInfo("Europe/Berlin")])
+@pytest.mark.parametrize("days", [1, 10, 200])
+def test_buckets_follow_each_other_without_gap_and_cover_the_period(zone: ZoneInfo, days: int) -> None:
+    first = count_ns(datetime(2026, 10, 20, 5, 30, tzinfo=UTC))  # Berlin's clocks go back on the 25th
+    period = Period("custom", first, first + days * DAY_NS, zone)
+    buckets = list_buckets(period)
+    assert buckets[0][0] <= period.first_ns
+    assert buckets[-1][1] >= period.last_ns
+    assert all(left[1] == right[0] for left, right in itertools.pairwise(buckets))
+    assert all(begin < end for begin, end in buckets)
