@@ -1,5 +1,7 @@
 """``auditsvc reindex``: build the event store again from the archive."""
 
+import sys
+
 import click
 
 from auditsvc.cli.context import json_option, load_settings, open_database, print_json
@@ -11,8 +13,7 @@ from auditsvc.ledger.archive import Archive
 
 @click.command()
 @json_option
-@click.pass_context
-def command(context: click.Context, as_json: bool) -> None:
+def command(as_json: bool) -> None:
     """Build the event store again from the archive, compare it with the present one, and put it in its place.
 
     The service must be stopped; alerts stay as they are. Exit 1 when the present store held something else: what it
@@ -39,7 +40,7 @@ def command(context: click.Context, as_json: bool) -> None:
         )
         click.echo(f"quarantined {done.digest.quarantine}; the store before: {answer[done.is_identical]}")
     if done.is_identical is False:
-        context.exit(EXIT_FINDING)
+        sys.exit(EXIT_FINDING)
 
 
 def _print_progress(done: int, total: int) -> None:

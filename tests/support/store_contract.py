@@ -1,0 +1,408 @@
+"""What every event store must do. A store's test module makes a subclass that opens it."""
+
+import math
+from collections import defaultdict
+from datetime import datetime
+from decimal import Decimal
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.evaluate import Context, Truth, evaluate
+from auditsvc.condition.parse import parse_query
+from auditsvc.errors import AuditError, InputError, StorageError
+from auditsvc.event.model import Event
+from auditsvc.event.time import NS, count_ns, parse_time_ns, to_datetime
+from auditsvc.ids import EventUid, FindingKey, build_access_key, build_event_uid
+from auditsvc.store.model import (
+    COUNT,
+    AggregateQuery,
+    BatchStat,
+    Chunk,
+    EventDigest,
+    EventStore,
+    Finding,
+    FindingKind,
+    FindingQuery,
+    Group,
+    Half,
+    IndeterminateCount,
+    Measure,
+    MeasureKind,
+    NewEvent,
+    Order,
+    Place,
+    Position,
+    QuarantineRecord,
+    TimeBucket,
+    TimeUnit,
+)
+
+START = parse_time_ns("2026-10-25T00:00:00Z")
+ALL = (0, 2**62)
+SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
+
+
+def build_row(
+    number: int, *, seq: int = 0, access: str | None = None, partner: bytes | None = None, **changes: Any
+) -> NewEvent:
+    """Return a row; ``name__member`` stands for ``name.member``, ``...`` leaves a field out."""
+    event: Event = {
+        "time": START + number * 60 * NS,
+        "id": f"e{number}",
+        "action": "query",
+        "outcome": "success",
+        "side": "gateway",
+        "interface.id": "pop-query",
+        "consumer.org": "C",
+        "seq": seq,
+        "record": number,
+        "item": 0,
+        "leaf_hash": f"{number:064x}",
+        "source_id": "gateway",
+    }
+    for key, value in changes.items():
+        name = key.replace("__", ".")
+        if value is ...:
+            event.pop(name, None)
+        else:
+            event[name] = value
+    uid = build_event_uid("gateway", str(event["id"]), "gateway")
+    key = build_access_key(access) if access else None
+    return NewEvent(event, uid, EventDigest(f"{number:064x}"), key, None if partner is None else EventUid(partner))
+
+
+def build_finding(number: int, **changes: Any) -> Finding:
+    """Return a finding on event ``number``."""
+    values: dict[str, Any] = {
+        "key": FindingKey(number.to_bytes(16, "big")),
+        "kind": FindingKind.VIOLATION,
+        "policy_id": "P-1",
+        "policy_version": "1",
+        "severity": "high",
+        "status": "active",
+        "reason": "rows 101 > 100",
+        "exception_id": None,
+        "uid": build_event_uid("gateway", f"e{number}", "gateway"),
+        "access_key": None,
+        "time": START + number * 60 * NS,
+        "seq": 0,
+        "record": number,
+        "item": 0,
+        "source_id": "gateway",
+        "consumer": "C",
+        "interface": "pop-query",
+        "provider": None,
+        "project": None,
+        "outcome": "success",
+        "group": {"consumer.org": "C"},
+    }
+    return Finding(**{**values, **changes})
+
+
+def write(store: EventStore, rows: list[NewEvent], **more: Any) -> None:
+    """Store one chunk that follows what is there."""
+    at = store.position()
+    store.write(Chunk(at.next, Position(Place(at.next.seq + 1)), rows, **more))
+
+
+def build_mixture(count: int, seed: int) -> list[NewEvent]:
+    """Return rows with every kind of value, missing, null and empty ones among them."""
+    chance = Random(seed)
+    rows = []
+    for number in range(count):
+        rows.append(
+            build_row(
+                number,
+                time=START + chance.randrange(60 * 24 * 40) * 60 * NS,
+                consumer__org=chance.choice(["A", "B", "", ...]),
+                rows=chance.choice([0, 1, 7, 2**53, None, ...]),
+                duration_ms=chance.choice([0.1, 0.2, 1e6, ...]),
+                user__roles=chance.choice([[], ["x"], ["x", "y"], None, ...]),
+                purpose=chance.choice(["p", "q", None, ...]),
+                source__ip=chance.choice(["10.1.2.3", "10.9.0.1", "2001:db8::1", ...]),
+                resource__personal=chance.choice([True, False, ...]),
+                quality=chance.choice([["late"], ["duplicate"], ["paired", "late"], ...]),
+                labels__x=chance.choice(["1", "2", ...]),
+            )
+        )
+    return rows
+
+
+def is_counted(row: NewEvent) -> bool:
+    """Say whether indicators count the row."""
+    quality = row.event.get("quality")
+    return not isinstance(quality, list) or not {"duplicate", "paired"} & set(quality)
+
+
+class StoreContract:
+    """The shared tests; ``store`` gives an empty one."""
+
+    @pytest.fixture
+    def store(self) -> EventStore:
+        raise NotImplementedError
+
+    # --- writing
+
+    def test_a_new_store_stands_before_the_first_leaf(self, store: EventStore) -> None:
+        assert store.position() == Position(Place(0), None, None)
+
+    def test_a_chunk_and_its_position_are_stored_together(self, store: EventStore) -> None:
+        store.write(Chunk(Place(0), Position(Place(3, 7), 1, 2), [build_row(0)]))
+        assert store.position() == Position(Place(3, 7), 1, 2)
+        assert store.count(None, *ALL) == 1
+
+    def test_a_chunk_that_leaves_a_gap_or_comes_again_is_refused(self, store: EventStore) -> None:
+        chunk = Chunk(Place(0), Position(Place(1)), [build_row(0)])
+        store.write(chunk)
+        for first in (Place(0), Place(2)):
+            with pytest.raises(StorageError) as caught:
+                store.write(Chunk(first, Position(Place(3)), [build_row(1)]))
+            assert caught.value.code == "conflict"
+        assert store.count(None, *ALL) == 1
+
+    def test_of_a_chunk_that_fails_nothing_is_stored(self, store: EventStore) -> None:
+        broken = Chunk(Place(0), Position(Place(1)), [build_row(0)], [build_finding(0, time="not a number")])
+        with pytest.raises((AuditError, TypeError)):
+            store.write(broken)
+        assert store.position() == Position(Place(0))
+        assert store.count(None, *ALL) == 0
+        write(store, [build_row(0)])
+        assert store.count(None, *ALL) == 1
+
+    # --- events as they were
+
+    def test_missing_null_and_empty_come_back_as_three_states(self, store: EventStore) -> None:
+        rows = [
+            build_row(0, purpose=..., user__roles=...),
+            build_row(1, purpose=None, user__roles=None),
+            build_row(2, purpose="", user__roles=[]),
+        ]
+        write(store, rows)
+        back = [store.get_event(row.uid) for row in rows]
+        assert [stored.event for stored in back] == [row.event for row in rows]
+
+    def test_every_value_comes_back(self, store: EventStore) -> None:
+        rows = build_mixture(200, 1)
+        write(store, rows)
+        page = store.search(None, *ALL, limit=500)
+        assert {stored.uid: stored.event for stored in page.events} == {row.uid: row.event for row in rows}
+
+    def test_an_unknown_uid_is_not_found(self, store: EventStore) -> None:
+        with pytest.raises(StorageError) as caught:
+            store.get_event(EventUid(bytes(16)))
+        assert caught.value.code == "not_found"
+
+    # --- search
+
+    @pytest.mark.parametrize("order", list(Order))
+    def test_pages_hold_every_event_once_in_order(self, store: EventStore, order: Order) -> None:
+        rows = [build_row(number, time=START + number // 7 * NS) for number in range(50)]
+        write(store, rows)
+        seen: list[tuple[int, int]] = []
+        after = None
+        while True:
+            page = store.search(None, *ALL, limit=8, after=after, order=order)
+            seen += [(int(str(row.event["time"])), int(str(row.event["record"]))) for row in page.events]
+            after = page.after
+            if after is None:
+                break
+        assert seen == sorted(seen, reverse=order is Order.NEWEST)
+        assert len(set(seen)) == len(seen) == 50
+
+    def test_an_interval_includes_its_first_and_excludes_its_last_instant(self, store: EventStore) -> None:
+        write(store, [build_row(0), build_row(1), build_row(2)])
+        page = store.search(None, START, START + 2 * 60 * NS, order=Order.OLDEST)
+        assert [row.event["id"] for row in page.events] == ["e0", "e1"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "consumer.org:A",
+            "-consumer.org:A",
+            "rows>1",
+            "-(rows>1)",
+            "user.roles:x",
+            "source.ip:10.1.0.0/16",
+            "purpose:p OR rows>=7",
+            "labels.x:1 resource.personal:true",
+            "time>=2026-11-01T00:00:00Z",
+        ],
+    )
+    def test_search_finds_what_the_reference_says(self, store: EventStore, text: str) -> None:
+        rows = build_mixture(150, 2)
+        write(store, rows)
+        node: Node = parse_query(text)
+        expected = {row.uid for row in rows if evaluate(node, row.event, Context()) is Truth.TRUE}
+        assert {row.uid for row in store.search(node, *ALL, limit=500).events} == expected
+        assert store.count(node, *ALL) == len(expected)
+
+    # --- figures
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_measures_equal_a_count_by_hand(self, store: EventStore, seed: int) -> None:
+        rows = build_mixture(300, seed)
+        write(store, rows)
+        kinds = (
+            COUNT,
+            Measure(MeasureKind.COUNT, "rows"),
+            Measure(MeasureKind.SUM, "rows"),
+            Measure(MeasureKind.SUM, "duration_ms"),
+            Measure(MeasureKind.DISTINCT, "purpose"),
+            Measure(MeasureKind.DISTINCT, "user.roles"),
+            Measure(MeasureKind.MIN, "time"),
+            Measure(MeasureKind.MAX, "rows"),
+            Measure(MeasureKind.QUANTILE, "rows", 0.95),
+        )
+        groups: dict[Any, list[Event]] = defaultdict(list)
+        for row in rows:
+            if is_counted(row):
+                groups[row.event.get("consumer.org", Group.MISSING)].append(row.event)
+        got = {row.key[0]: row.values for row in store.aggregate(AggregateQuery(None, *ALL, ("consumer.org",), kinds))}
+        assert got == {key: _measure(events) for key, events in groups.items()}
+
+    def test_sums_beyond_64_bits_are_exact(self, store: EventStore) -> None:
+        write(store, [build_row(number, bytes=2**63 - 1) for number in range(4)])
+        (row,) = store.aggregate(AggregateQuery(None, *ALL, (), (Measure(MeasureKind.SUM, "bytes"),)))
+        assert row.values == (4 * (2**63 - 1),)
+
+    def test_a_list_field_puts_an_event_in_the_group_of_each_element(self, store: EventStore) -> None:
+        write(store, [build_row(0, user__roles=["a", "b"]), build_row(1, user__roles=["b"]), build_row(2)])
+        rows = store.aggregate(AggregateQuery(None, *ALL, ("user.roles",)))
+        assert {row.key: row.values for row in rows} == {("a",): (1,), ("b",): (2,), (Group.MISSING,): (1,)}
+
+    def test_missing_null_and_empty_text_are_three_groups(self, store: EventStore) -> None:
+        write(store, [build_row(0), build_row(1, purpose=None), build_row(2, purpose="")])
+        rows = store.aggregate(AggregateQuery(None, *ALL, ("purpose",)))
+        assert {row.key[0]: row.values[0] for row in rows} == {Group.MISSING: 1, Group.NULL: 1, "": 1}
+
+    def test_duplicates_and_second_halves_count_only_when_asked_for(self, store: EventStore) -> None:
+        write(store, [build_row(0), build_row(1, quality=["duplicate"]), build_row(2, quality=["late", "paired"])])
+        assert store.aggregate(AggregateQuery(None, *ALL))[0].values == (1,)
+        assert store.aggregate(AggregateQuery(None, *ALL, include_uncounted=True))[0].values == (3,)
+
+    @pytest.mark.parametrize("unit", list(TimeUnit))
+    @pytest.mark.parametrize("zone", [SHANGHAI, BERLIN])
+    def test_time_buckets_are_those_of_the_zone(self, store: EventStore, unit: TimeUnit, zone: ZoneInfo) -> None:
+        rows = build_mixture(400, 5)
+        write(store, rows)
+        expected: dict[int, int] = defaultdict(int)
+        for row in rows:
+            expected[_bucket_start(int(str(row.event["time"])), unit, zone)] += 1
+        got = store.histogram(TimeBucket(unit, zone), None, START, START + 60 * 86_400 * NS)
+        assert got == sorted(expected.items())
+
+    def test_the_hour_that_comes_twice_is_two_buckets(self, store: EventStore) -> None:
+        first = parse_time_ns("2026-10-25T02:30:00+02:00")
+        write(store, [build_row(0, time=first), build_row(1, time=first + 3600 * NS)])
+        buckets = store.histogram(TimeBucket(TimeUnit.HOUR, BERLIN), None, first - 86_400 * NS, first + 86_400 * NS)
+        assert buckets == [(first - 1800 * NS, 1), (first + 1800 * NS, 1)]
+
+    def test_a_measure_its_field_does_not_have_is_refused(self, store: EventStore) -> None:
+        for measure in (Measure(MeasureKind.SUM, "purpose"), Measure(MeasureKind.QUANTILE, "rows", 1.5)):
+            with pytest.raises(InputError, match=measure.kind.value):
+                store.aggregate(AggregateQuery(None, *ALL, (), (measure,)))
+        with pytest.raises(InputError, match="unknown field `nonsense`"):
+            store.aggregate(AggregateQuery(None, *ALL, ("nonsense",)))
+
+    def test_facets_are_the_most_frequent_values_first(self, store: EventStore) -> None:
+        write(store, [build_row(number, purpose="often" if number else "seldom") for number in range(3)])
+        assert store.facets("purpose", None, *ALL) == [("often", 2), ("seldom", 1)]
+
+    # --- what the engine asks
+
+    def test_digests_are_found_by_uid(self, store: EventStore) -> None:
+        row, other = build_row(0), build_row(1)
+        write(store, [row])
+        write(store, [NewEvent({**row.event, "seq": 1}, row.uid, EventDigest("ff" * 32))])
+        assert store.find_uids([row.uid, other.uid]) == {row.uid: frozenset({row.digest, EventDigest("ff" * 32)})}
+        assert [stored.event["seq"] for stored in store.list_rows(row.uid)] == [0, 1]
+
+    def test_halves_are_found_by_access_key_and_time(self, store: EventStore) -> None:
+        one = build_row(0, access="c", side="consumer")
+        two = build_row(1, access="c", side="provider", partner=one.uid, quality=["paired"])
+        again = build_row(2, access="c", side="consumer", quality=["duplicate"])
+        far = build_row(90, access="c", side="provider")
+        write(store, [one, two, again, far, build_row(3, access="d", side="consumer")])
+        key = build_access_key("c")
+        assert store.find_halves([key], START, START + 3600 * NS) == [
+            Half(key, one.uid, "consumer", START, None, 0, 0, 0),
+            Half(key, two.uid, "provider", START + 60 * NS, one.uid, 0, 1, 0),
+        ]
+        assert len(store.list_partners(key)) == 4
+
+    # --- findings, quarantine, batches
+
+    def test_findings_come_back_whole_and_by_place(self, store: EventStore) -> None:
+        found = [build_finding(n, record=n, group={"user.id": "甲"}) for n in range(5)]
+        write(store, [build_row(0)], findings=found)
+        assert store.list_findings(FindingQuery(*ALL)) == found
+        assert list(store.iter_findings(Place(0, 1), Place(0, 3))) == found[1:3]
+        assert store.get_findings([found[3].key]) == [found[3]]
+        assert store.find_finding_uids([found[2].key, FindingKey(b"x" * 16)]) == {found[2].key: found[2].uid}
+
+    def test_findings_are_counted_by_their_fields_and_by_day(self, store: EventStore) -> None:
+        found = [build_finding(n, policy_id=f"P-{n % 2}", status="shadow" if n == 4 else "active") for n in range(5)]
+        write(store, [build_row(0)], findings=found)
+        query = FindingQuery(*ALL, {"status": ["active"]})
+        assert [(row.key, row.values) for row in store.count_findings(query, ("policy_id",))] == [
+            (("P-0",), (2,)),
+            (("P-1",), (2,)),
+        ]
+        (day,) = store.count_findings(FindingQuery(START, START + NS * 86_400), (TimeBucket(TimeUnit.DAY, SHANGHAI),))
+        assert day.values == (5,)
+        with pytest.raises(InputError, match="findings have no field `rows`"):
+            store.count_findings(query, ("rows",))
+
+    def test_quarantine_batches_and_undecided_events_are_counted(self, store: EventStore) -> None:
+        bad = QuarantineRecord(0, 1, 0, "gateway", "json_invalid", "not valid JSON", "{", START)
+        stat = BatchStat(0, 0, "gateway", START, 3, 2, 0, 0, 0, 1, 4)
+        undecided = IndeterminateCount(0, START, "P-1", "1", "active", "gateway", None, 2)
+        write(store, [build_row(0)], quarantine=[bad], batches=[stat], indeterminate=[undecided])
+        write(store, [], batches=[BatchStat(1, 0, "gateway", START + 1, 1, 1, 1, 0, 0, 0, 0)])
+        assert store.count_quarantine(START, START + 1) == {("gateway", "json_invalid"): 1}
+        assert store.count_quarantine(START + 1, START + 2) == {}
+        assert store.list_quarantine(*ALL) == [bad]
+        assert store.batch_stats(*ALL) == [BatchStat(1, 0, "gateway", START + 1, 4, 3, 1, 0, 0, 1, 4)]
+        assert store.count_indeterminate(START, START + 1) == {"P-1": 2}
+
+    def test_the_digest_depends_on_every_value_and_not_on_order(self, store: EventStore) -> None:
+        write(store, [build_row(0), build_row(1)])
+        write(store, [build_row(2, rows=1)])
+        before = store.digest()
+        assert (before.events, before.findings, before.quarantine) == (3, 0, 0)
+        assert store.digest() == before
+        write(store, [build_row(0)])
+        assert store.digest() != before
+
+
+def _measure(events: list[Event]) -> tuple[Any, ...]:
+    """Return what the measures of the test above come to, by hand."""
+    rows = sorted(int(str(event["rows"])) for event in events if event.get("rows") is not None)
+    durations = [Decimal(str(event["duration_ms"])) for event in events if "duration_ms" in event]
+    roles = [event.get("user.roles") for event in events]
+    return (
+        len(events),
+        len(rows),
+        sum(rows),
+        sum(durations, Decimal(0)),
+        len({event["purpose"] for event in events if event.get("purpose") is not None}),
+        len({role for some in roles if isinstance(some, list) for role in some}),
+        min(int(str(event["time"])) for event in events),
+        rows[-1],
+        rows[max(0, math.ceil(0.95 * len(rows)) - 1)],
+    )
+
+
+def _bucket_start(instant: int, unit: TimeUnit, zone: ZoneInfo) -> int:
+    """Return the first instant of the bucket an instant is in."""
+    local = to_datetime(instant).astimezone(zone)
+    if unit is TimeUnit.MINUTE:
+        return instant // (60 * NS) * 60 * NS
+    if unit is TimeUnit.HOUR:
+        return instant - (local.minute * 60 + local.second) * NS
+    day = 1 if unit is TimeUnit.MONTH else local.day
+    return count_ns(datetime(local.year, local.month, day, tzinfo=zone).astimezone(ZoneInfo("UTC")))
