@@ -150,6 +150,7 @@ class Reports(MethodView):
             project_id=body["project_id"],
             languages=tuple(dict.fromkeys(body["languages"])),
             actor=current_person().name,
+            sign_checkpoint=services.checkpointer.sign_now if services.checkpointer else None,
         )
 
 

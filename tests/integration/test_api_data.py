@@ -1,8 +1,10 @@
 """Events, alerts, sources and policies over the API, with a small judged ledger behind it."""
 
 import base64
+import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,3 +171,37 @@ def test_the_receipts_of_a_batch_can_be_shown_again(service: Service) -> None:
 def test_the_status_adds_up(service: Service) -> None:
     state = service.call(SYSTEM, "GET", "/api/v1/status").get_json()
     assert (state["records"], state["events"], state["quarantined"], state["lag_records"]) == (4, 3, 1, 0)
+
+
+def test_a_report_is_made_fetched_and_verified_and_a_changed_figure_is_named(service: Service) -> None:
+    body = {"kind": "compliance", "first": "2026-11-01", "last": "2026-11-30", "languages": ["en"]}
+    assert service.call(OFFICER, "POST", "/api/v1/reports", json=body).status_code == 403
+    made = service.call(AUDITOR, "POST", "/api/v1/reports", json=body)
+    assert made.status_code == 201, made.text
+    path = f"/api/v1/reports/{made.get_json()['id']}"
+    listed = service.call(OFFICER, "GET", "/api/v1/reports").get_json()["items"]
+    assert [report["id"] for report in listed] == [made.get_json()["id"]]
+    names = [file["name"] for file in service.call(OFFICER, "GET", path).get_json()["files"]]
+    files = {name: fetch(service, f"{path}/files/{name}") for name in names}
+    assert {"report.json", "report.jws", "report.en.pdf", "report.bundle.tar"} <= set(files)
+    assert service.call(AUDITOR, "GET", f"{path}/files/..%2F..%2Fauditsvc.db").status_code == 404
+    assert verify(service, files)["exit_code"] == 0
+    changed = {**files, "report.json": files["report.json"].replace(b"P-ROWS", b"P-ROWZ", 1)}
+    checked = verify(service, changed)
+    assert checked["exit_code"] == 1
+    assert any(step["state"] == "fail" and step["code"] for step in checked["steps"])
+
+
+def verify(service: Service, files: dict[str, bytes]) -> dict[str, Any]:
+    uploads = [(io.BytesIO(data), name) for name, data in files.items() if name != "trust.json"]
+    answer = service.call(AUDITOR, "POST", "/api/v1/reports/verification", data={"files": uploads})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def fetch(service: Service, path: str) -> bytes:
+    with service.call(AUDITOR, "GET", path) as answer:
+        assert answer.status_code == 200, answer.text
+        data: bytes = answer.data
+        return data
