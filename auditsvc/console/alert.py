@@ -1,11 +1,11 @@
 """Alerts: the list by state, severity and policy, and one alert with its events, its policy as of then and its acts."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from flask_login import current_user
 
 from auditsvc.alerts.model import CLOSE_REASON_TITLES, Alert, AlertFilter, AlertState, CloseReason
 from auditsvc.alerts.service import Journal, acknowledge, close, count_alerts, list_alerts
@@ -15,6 +15,7 @@ from auditsvc.console.alert_detail import EVENTS_PER_PAGE, build_detail
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.event_search import name_code
 from auditsvc.console.overview import SEVERITIES
+from auditsvc.console.person import current_person
 from auditsvc.console.text import current_language
 from auditsvc.database import read_session, write_session
 from auditsvc.engine.inforce import find_catalog
@@ -84,7 +85,9 @@ def acknowledge_alert(alert_id: str) -> ResponseReturnValue:
     """Take an alert on."""
     services = get_services()
     with write_session(services.engine_db) as session:
-        acknowledge(session, _journal(), alert_id, actor=current_user.name, note=request.form.get("note", "").strip())
+        acknowledge(
+            session, _journal(), alert_id, actor=current_person().name, note=request.form.get("note", "").strip()
+        )
     flash(gettext("Acknowledged. The act is in the ledger."))
     return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
 
@@ -97,7 +100,7 @@ def close_alert(alert_id: str) -> ResponseReturnValue:
     reason = _read_reason(request.form.get("reason", ""))
     with write_session(services.engine_db) as session:
         note = request.form.get("note", "").strip()
-        close(session, _journal(), alert_id, actor=current_user.name, reason=reason, note=note)
+        close(session, _journal(), alert_id, actor=current_person().name, reason=reason, note=note)
     flash(gettext("Closed. The act and its reason are in the ledger."))
     return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
 
@@ -165,7 +168,7 @@ def _count_views(counts: Mapping[tuple[str, AlertState], int], severity: str) ->
     }
 
 
-def _drop_defaults(view: str, severity: str, policy: str, changes: Mapping[str, str]) -> dict[str, str]:
+def _drop_defaults(view: str, severity: str, policy: str, changes: Mapping[str, str]) -> dict[str, Any]:
     """Return the arguments of an address with ``changes``, without those that say nothing."""
     arguments = {"state": view, "severity": severity, "policy": policy, **changes}
     return {key: value for key, value in arguments.items() if value and (key, value) != ("state", "open")}

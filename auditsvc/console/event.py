@@ -5,7 +5,6 @@ from typing import Any
 from flask import Response, json, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from flask_login import current_user
 from markupsafe import Markup
 
 from auditsvc.auth.roles import require
@@ -16,6 +15,7 @@ from auditsvc.console.event_search import FACETS, Results, read_query, search
 from auditsvc.console.evidence import build_proof_document, collect_evidence
 from auditsvc.console.failure import Failure, describe
 from auditsvc.console.period import ALL, RANGES, Period, read_period
+from auditsvc.console.person import current_person
 from auditsvc.console.text import current_language, show_number
 from auditsvc.console.today import label_bucket
 from auditsvc.engine.inforce import find_catalog
@@ -78,7 +78,7 @@ def show_event(uid: str) -> ResponseReturnValue:
     """Show one event."""
     services = get_services()
     stored = services.store.get_event(parse_uid(uid))
-    record_reading(current_user.name, "event_read", uid, {})
+    record_reading(current_person().name, "event_read", uid, {})
     catalog = find_catalog(services, int(str(stored.event["seq"])))
     detail = build_detail(services, stored, catalog)
     evidence, failure = None, None
@@ -95,7 +95,7 @@ def send_proof(uid: str) -> ResponseReturnValue:
     """Send the proof of one event as a file."""
     services = get_services()
     stored = services.store.get_event(parse_uid(uid))
-    record_reading(current_user.name, "event_proof_fetched", uid, {})
+    record_reading(current_person().name, "event_proof_fetched", uid, {})
     document = build_proof_document(collect_evidence(services, stored.event))
     response = Response(json.dumps(document, indent=2) + "\n", mimetype="application/json")
     response.headers["Content-Disposition"] = f'attachment; filename="event-{uid}.proof.json"'
@@ -159,7 +159,7 @@ def _record_search(text: str, period: Period) -> None:
             "to": period.last_text,
             "after": request.args.get("after", ""),
         }
-        record_reading(current_user.name, "event_search", "events", detail)
+        record_reading(current_person().name, "event_search", "events", detail)
 
 
 def _name_field(name: str) -> str:

@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import g, request
 from flask_babel import gettext, lazy_gettext
-from flask_login import current_user
 
 from auditsvc import __version__
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import ROLES
 from auditsvc.console.language import HTML_LANGUAGES, LANGUAGES, selected_theme
+from auditsvc.console.person import find_person
 from auditsvc.console.text import current_language, show_zone
 from auditsvc.engine.services import get_services
 
@@ -49,7 +49,7 @@ _AREAS |= {
 
 def build_frame() -> dict[str, Any]:
     """Return the template variables every page of the console has."""
-    person = current_user if current_user.is_authenticated else None
+    person = find_person()
     endpoint = (request.endpoint or "").removeprefix("console.")
     language = current_language()
     return {

@@ -3,11 +3,11 @@
 from urllib.parse import urlsplit
 
 from flask import Response, redirect, request, session
-from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from auditsvc.auth.roles import public
 from auditsvc.console.blueprint import blueprint
+from auditsvc.console.person import find_person
 from auditsvc.engine.services import get_services
 
 LANGUAGES = {"zh": "中文", "en": "English"}
@@ -22,7 +22,8 @@ _LANGUAGE = "language"
 
 def select_language() -> str:
     """Return the language of this request: chosen, else the account's, else the browser's, else the configured one."""
-    chosen = session.get(_LANGUAGE) or getattr(current_user, "language", None)
+    person = find_person()
+    chosen = session.get(_LANGUAGE) or (person.language if person else None)
     if chosen in LANGUAGES:
         return str(chosen)
     best = request.accept_languages.best_match(["zh", "zh-CN", "zh-Hans", "en"])
@@ -50,8 +51,9 @@ def switch_language() -> BaseResponse:
     language = request.form.get("language", "")
     if language in LANGUAGES:
         session[_LANGUAGE] = language
-        if current_user.is_authenticated:
-            get_services().accounts.set_language(current_user, language)
+        person = find_person()
+        if person is not None:
+            get_services().accounts.set_language(person, language)
     return redirect(local_target(request.form.get("next")), 303)
 
 

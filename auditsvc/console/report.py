@@ -6,12 +6,12 @@ from typing import Any
 from flask import flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from flask_login import current_user
 
 from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.failure import Failure, describe
 from auditsvc.console.period import find_newest_ns
+from auditsvc.console.person import current_person
 from auditsvc.console.text import current_language, local_time
 from auditsvc.database import read_session
 from auditsvc.engine.inforce import find_catalog
@@ -70,7 +70,7 @@ def download_report(report_id: str, name: str) -> ResponseReturnValue:
     """Send one file of a report."""
     services = get_services()
     path = find_report_file(services.settings, report_id, name)
-    record_reading(current_user.name, "report_fetched", report_id, {"file": name})
+    record_reading(current_person().name, "report_fetched", report_id, {"file": name})
     return send_file(path.resolve(), as_attachment=True, download_name=f"{report_id}.{name}")
 
 
@@ -88,7 +88,7 @@ def _make_report() -> str:
         period=(_read_day(form["first"]), _read_day(form["last"])),
         project_id=form["project"] or None if form["kind"] == "project" else None,
         languages=_LANGUAGES,
-        actor=current_user.name,
+        actor=current_person().name,
     )
     flash(gettext("The report is made, signed and entered in the log."))
     return str(report.id)

@@ -1,6 +1,7 @@
 """The console's one entry for the application: :func:`install` adds its pages, languages and template words."""
 
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, send_from_directory
 from flask.typing import ResponseReturnValue
@@ -42,7 +43,8 @@ _FILTERS = {
 
 def install(app: Flask) -> None:
     """Add the console to ``app``, which already holds the services."""
-    Babel(
+    babel: Any = Babel  # the library has no types
+    babel(
         app,
         default_translation_directories=str(_HERE / "translations"),
         locale_selector=language.select_language,

@@ -3,13 +3,13 @@
 from flask import flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from flask_login import current_user, login_user, logout_user
 
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import public, require
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.failure import describe
 from auditsvc.console.language import local_target
+from auditsvc.console.person import begin, current_person, end, find_person
 from auditsvc.engine.services import get_services
 from auditsvc.errors import AuditError, AuthError, InputError
 
@@ -28,14 +28,14 @@ def end_idle_session() -> None:
     Raises:
         AuthError: ``unauthenticated``, so that the sign-in page follows.
     """
-    if not current_user.is_authenticated:
+    if find_person() is None:
         return
     services = get_services()
     now_s = services.clock.now_ns() // _NS
     limit_s = services.settings.session_minutes * 60
     g.idle_limit_s = limit_s
     if now_s - int(session.get(SEEN, now_s)) > limit_s:
-        logout_user()
+        end()
         session.clear()
         raise AuthError("unauthenticated", f"signed out after {services.settings.session_minutes} idle minutes")
     if POLL_HEADER not in request.headers:
@@ -48,7 +48,7 @@ def sign_in() -> ResponseReturnValue:
     """Show the sign-in page, or take a name and a password."""
     target = local_target(request.values.get("next"))
     if request.method == "GET":
-        if current_user.is_authenticated:
+        if find_person() is not None:
             return redirect(target, 303)
         return render_template("console/sign_in.html", target=target, name="")
     name = request.form.get("name", "")
@@ -64,8 +64,8 @@ def sign_in() -> ResponseReturnValue:
 @require("self.manage")
 def sign_out() -> ResponseReturnValue:
     """End the session."""
-    get_services().accounts.sign_out(current_user)
-    logout_user()
+    get_services().accounts.sign_out(current_person())
+    end()
     _forget_session()
     flash(gettext("You are signed out."))
     return redirect(url_for("console.sign_in"), 303)
@@ -89,7 +89,7 @@ def password() -> ResponseReturnValue:
     try:
         if new != request.form.get("again", ""):
             raise InputError("input_invalid", gettext("The two new passwords differ; type the same one twice."))
-        person = get_services().accounts.change_password(current_user, old=request.form.get("old", ""), new=new)
+        person = get_services().accounts.change_password(current_person(), old=request.form.get("old", ""), new=new)
     except AuditError as err:
         return render_template("console/password.html", target=target, failure=describe(err)), err.http_status
     _begin_session(person)
@@ -100,7 +100,7 @@ def password() -> ResponseReturnValue:
 def _begin_session(person: Person) -> None:
     """Start a fresh session, so that one planted before the sign-in is worth nothing."""
     _forget_session()
-    login_user(person)
+    begin(person)
     session[SEEN] = get_services().clock.now_ns() // _NS
 
 
