@@ -182,7 +182,7 @@ def create_report(
     content = _build_settled(maker, build)
     data = dump_report(content)
     folder = _folder(settings, report_id)
-    _write_files(folder, _sign_all(data, keys, languages, settings))
+    _write_files(folder, _sign_all(data, keys, languages, settings, clock.now()))
     row = ReportRow(
         id=report_id,
         kind=kind,
@@ -362,11 +362,13 @@ def _read_alerts(rows: Any) -> Iterator[AlertTimes]:
         )
 
 
-def _sign_all(data: bytes, keys: ReportKeys, languages: Sequence[str], settings: Settings) -> dict[str, bytes]:
+def _sign_all(
+    data: bytes, keys: ReportKeys, languages: Sequence[str], settings: Settings, instant: datetime
+) -> dict[str, bytes]:
     """Return the files of a report but its bundle."""
     files = {JSON_FILE: data, JWS_FILE: sign_report(data, keys).encode("ascii")}
     for language in languages:
-        files[f"report.{language}.pdf"] = sign_pdf(render_pdf(data, language), keys, reason=_REASON)
+        files[f"report.{language}.pdf"] = sign_pdf(render_pdf(data, language), keys, reason=_REASON, instant=instant)
     vkey = load_log_vkey(settings.key_path, settings.origin)
     files[TRUST_FILE] = dump_trust(build_trust(keys, origin=settings.origin, log_vkey=vkey))
     return files

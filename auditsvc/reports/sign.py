@@ -3,7 +3,9 @@
 The PDF is certified with "no changes": any later addition, even a lawful-looking incremental update, breaks it.
 """
 
+from datetime import datetime
 from io import BytesIO
+from typing import Any
 
 from asn1crypto import keys as asn1_keys
 from asn1crypto import pem
@@ -31,18 +33,28 @@ def sign_report(payload: bytes, keys: ReportKeys) -> str:
     return sign_jws(payload, keys.jws_key_pem, keys.kid, JWS_TYPE)
 
 
-def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str) -> bytes:
-    """Return ``pdf`` with one invisible certifying signature over the whole file.
+class _ClockedSigner(signers.PdfSigner):
+    """A signer whose signatures say a given time instead of the machine's."""
+
+    instant: datetime
+
+    def init_signing_session(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the session with our time in it."""
+        session = super().init_signing_session(*args, **kwargs)
+        session.system_time = self.instant
+        return session
+
+
+def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str, instant: datetime) -> bytes:
+    """Return ``pdf`` with one invisible certifying signature over the whole file, made at ``instant``.
 
     Raises:
         SigningError: ``report_failed`` when the file cannot be signed.
     """
-    store = SimpleCertificateStore()
-    store.register(_load_certificate(keys.pdf_ca_pem))
     signer = signers.SimpleSigner(
         signing_cert=_load_certificate(keys.pdf_cert_pem),
         signing_key=asn1_keys.PrivateKeyInfo.load(pem.unarmor(keys.pdf_key_pem.encode())[2]),
-        cert_registry=store,
+        cert_registry=SimpleCertificateStore(),  # the signer's own certificate alone: nothing in the CMS is unsigned
     )
     metadata = signers.PdfSignatureMetadata(
         field_name=FIELD_NAME,
@@ -55,7 +67,9 @@ def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str) -> bytes:
     out = BytesIO()
     try:
         writer = IncrementalPdfFileWriter(BytesIO(pdf))
-        signers.PdfSigner(metadata, signer=signer).sign_pdf(writer, output=out, bytes_reserved=SIGNATURE_BYTES)
+        pdf_signer = _ClockedSigner(metadata, signer=signer)
+        pdf_signer.instant = instant.replace(microsecond=0)
+        pdf_signer.sign_pdf(writer, output=out, bytes_reserved=SIGNATURE_BYTES)
     except (PdfError, PdfSigningError) as err:
         raise SigningError("report_failed", f"the report's PDF cannot be signed: {err}") from err
     return out.getvalue()

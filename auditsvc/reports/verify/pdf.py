@@ -1,9 +1,11 @@
 """Checks of a signed PDF that go beyond "the signature is valid".
 
-A valid signature alone is not enough: an incremental update leaves it valid, bytes after the end and in the padding of
-/Contents are not covered by it, and anybody can sign with a certificate of the same name. So, in this order: the byte
-range covers the whole file but one hole; the hole holds exactly one CMS object in lower-case hex, padded with zeros
-only; there is one signature, it certifies "no changes"; its certificate is the pinned one; it is intact and valid.
+A valid signature alone is not enough. An incremental update leaves it valid; bytes after the end, in the padding of
+/Contents and in the loose parts of the CMS object (further certificates, unsigned attributes, lists of algorithms) are
+not covered by it; and anybody can sign with a certificate of the same name. So, in this order: the byte range covers
+the whole file but one hole; the hole holds exactly one CMS object, in DER, in upper-case hex, padded with zeros only;
+there is one signature of exactly the form we write, it certifies "no changes"; its certificate is the pinned one; it
+is intact and valid.
 """
 
 import hashlib
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from asn1crypto import cms
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.validation import (
@@ -27,7 +30,7 @@ from auditsvc.errors import SigningError
 MAX_PDF_BYTES = 512 * 1024 * 1024
 """Larger files are refused before they are parsed."""
 _SUBFILTER = "/ETSI.CAdES.detached"
-_HEX = re.compile(rb"[0-9a-f]+\Z")
+_HEX = re.compile(rb"[0-9A-F]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,9 @@ def _verify(data: bytes, cert_sha256: bytes) -> PdfContent:
     if len(signatures) > 1:
         raise _refuse("PDF_EXTRA_SIGNATURE", f"expected 1 signature, got {len(signatures)}")
     signature = signatures[0]
-    _check_range(data, [int(part) for part in signature.byte_range])
+    _check_encoding(_cut_contents(data, [int(part) for part in signature.byte_range]))
     _check_kind(signature)
+    _check_cms(signature)
     cert = signature.signer_cert
     found = hashlib.sha256(cert.dump()).digest()
     if found != cert_sha256:
@@ -74,8 +78,8 @@ def _verify(data: bytes, cert_sha256: bytes) -> PdfContent:
     return PdfContent(tuple(_list_attachments(reader)))
 
 
-def _check_range(data: bytes, byte_range: list[int]) -> None:
-    """Raise unless the signature covers every byte but exactly its own hex string."""
+def _cut_contents(data: bytes, byte_range: list[int]) -> bytes:
+    """Return the CMS object of a signature that covers every byte but exactly its own hex string, zeros behind it."""
     if len(byte_range) != 4 or byte_range[0] != 0:
         raise _refuse("PDF_RANGE", f"the signature covers the ranges {byte_range}, expected two from the start")
     _, first_length, second_start, second_length = byte_range
@@ -86,10 +90,21 @@ def _check_range(data: bytes, byte_range: list[int]) -> None:
         raise _refuse("PDF_RANGE", "what the signature leaves out is not one hex string")
     text = hole[1:-1]
     if not _HEX.match(text) or len(text) % 2:
-        raise _refuse("PDF_CONTENTS", "the signature's hex string is not in lower-case hex")
+        raise _refuse("PDF_CONTENTS", "the signature's hex string is not upper-case hex")
     contents = bytes.fromhex(text.decode("ascii"))
-    if any(contents[_measure_der(contents) :]):
+    length = _measure_der(contents)
+    if any(contents[length:]):
         raise _refuse("PDF_CONTENTS", "the padding behind the signature is not zero")
+    return contents[:length]
+
+
+def _check_encoding(contents: bytes) -> None:
+    """Raise unless the object is in DER, down to its last part: encoded anew, it gives the same bytes.
+
+    A copy of our own is parsed, because encoding anew replaces what was read.
+    """
+    if cms.ContentInfo.load(contents, strict=True).dump(force=True) != contents:
+        raise _refuse("PDF_CONTENTS", "the signature is not in DER")
 
 
 def _measure_der(data: bytes) -> int:
@@ -114,6 +129,24 @@ def _check_kind(signature: EmbeddedPdfSignature) -> None:
         raise _refuse("PDF_KIND", f"expected a signature of kind {_SUBFILTER}, got `{str(subfilter)[:40]}`")
     if signature.docmdp_level is not MDPPerm.NO_CHANGES:
         raise _refuse("PDF_NOT_CERTIFIED", "the signature does not forbid every change")
+
+
+def _check_cms(signature: EmbeddedPdfSignature) -> None:
+    """Raise unless the CMS object holds the signer's certificate and one signature, and nothing that is not signed."""
+    signed = signature.signed_data
+    parts = (
+        signed["version"].native == "v1",
+        [item["algorithm"].native for item in signed["digest_algorithms"]] == ["sha256"],
+        signed["encap_content_info"]["content_type"].native == "data",
+        signed["encap_content_info"]["content"].native is None,
+        len(signed["certificates"]) == 1,
+        signed["crls"].native is None,
+        len(signed["signer_infos"]) == 1,
+        signed["signer_infos"][0]["unsigned_attrs"].native is None,
+        signed["signer_infos"][0]["version"].native == "v1",
+    )
+    if not all(parts):
+        raise _refuse("PDF_CONTENTS", "the signature has parts that are not signed, or is not of the form we write")
 
 
 def _check_signature(signature: EmbeddedPdfSignature, cert: Any) -> None:
