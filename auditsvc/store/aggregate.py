@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from functools import lru_cache
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
@@ -95,6 +96,7 @@ def build_bucket(bucket: TimeBucket, first_ns: int, last_ns: int, column: str = 
     return GroupSql(f"({floor} - {shift})", [*params, *params], int)
 
 
+@lru_cache(maxsize=4096)
 def _local_midnight(local_ns: int, zone: ZoneInfo) -> int:
     """Return the instant of a local date-time given as if it were UTC."""
     return count_ns(to_datetime(local_ns).replace(tzinfo=zone).astimezone(UTC))
