@@ -1,0 +1,264 @@
+"""Whatever is changed in a report's files, ``auditsvc verify`` says so, and names what and where."""
+
+import json
+import shutil
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pyhanko.pdf_utils import embed, generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+from auditsvc.reports.keys import load_or_create_report_keys
+from auditsvc.reports.render import dump_report, render_pdf
+from auditsvc.reports.sign import sign_pdf, sign_report
+from auditsvc.reports.verify import Verification, verify_files
+from tests.support.engine import NOW
+from tests.support.issued import Issued, issue_reports
+
+PDF = "report.en.pdf"
+
+
+@pytest.fixture(scope="module")
+def issued() -> Issued:
+    return issue_reports()["compliance"]
+
+
+def verify_with(issued: Issued, folder: Path, changed: dict[str, bytes | None]) -> Verification:
+    """Verify a copy of the report with some files replaced, or left out where None."""
+    for path in issued.copy(folder):
+        if path.name in changed:
+            data = changed[path.name]
+            if data is None:
+                path.unlink()
+            else:
+                path.write_bytes(data)
+    return verify_files([folder], issued.trust)
+
+
+def codes(verification: Verification) -> set[tuple[int, str, str]]:
+    return {(step.number, step.code, step.where) for step in verification.steps if step.state == "fail"}
+
+
+def test_an_untouched_report_verifies_in_every_step(issued: Issued, tmp_path: Path) -> None:
+    verification = verify_with(issued, tmp_path, {})
+    assert [step for step in verification.steps if step.state != "pass"] == []
+    assert {step.number for step in verification.steps} == set(range(1, 21))
+    assert verification.exit_code == 0
+
+
+def test_a_project_report_verifies_too(tmp_path: Path) -> None:
+    assert verify_with(issue_reports()["project"], tmp_path, {}).exit_code == 0
+
+
+def test_one_figure_changed_in_the_json_is_named(issued: Issued, tmp_path: Path) -> None:
+    content = json.loads(issued.read("report.json"))
+    content["summary"]["violations"] += 1
+    verification = verify_with(issued, tmp_path, {"report.json": dump_report(content)})
+    assert verification.exit_code == 1
+    assert {number for number, _, _ in codes(verification)} == {4, 6, 7, 9}
+    detail = next(step.detail for step in verification.steps if step.number == 4)
+    assert "violations" in detail
+
+
+def test_json_spelled_in_another_way_is_refused(issued: Issued, tmp_path: Path) -> None:
+    spelled = json.dumps(json.loads(issued.read("report.json")), ensure_ascii=False).encode()
+    assert (2, "JSON_INVALID", "report.json") in codes(verify_with(issued, tmp_path, {"report.json": spelled}))
+
+
+def test_a_key_that_stands_twice_in_the_json_is_refused(issued: Issued, tmp_path: Path) -> None:
+    doubled = issued.read("report.json")[:-1] + b',"zz":1,"zz":2}'
+    assert (2, "JSON_INVALID", "report.json") in codes(verify_with(issued, tmp_path, {"report.json": doubled}))
+
+
+def places_of(pdf: bytes) -> list[int]:
+    """Return places all over a PDF: head, pages, fonts, attachment, signature object, padding, trailer."""
+    start = pdf.rindex(b"/Contents <") + len(b"/Contents <")
+    end = pdf.index(b">", start)
+    spread = list(range(0, len(pdf), len(pdf) // 40))
+    return [0, 5, *spread, start - 1, start, start + 4, start + 700, start + 1500, end - 1, end, end + 3, len(pdf) - 1]
+
+
+def test_one_byte_changed_anywhere_in_the_pdf_is_tampering(issued: Issued) -> None:
+    pdf, folder = issued.read(PDF), issued.world.folder / "flip"
+    folder.mkdir(exist_ok=True)
+    accepted = []
+    for place in places_of(pdf):
+        other = b"0" if pdf[place : place + 1] != b"0" else b"1"
+        (folder / PDF).write_bytes(pdf[:place] + other + pdf[place + 1 :])
+        verification = verify_files([folder / PDF], issued.trust)
+        if verification.exit_code != 1:
+            accepted.append(place)
+    assert accepted == []
+
+
+def rotate(pdf: bytes) -> bytes:
+    """Return the PDF with a page turned in an incremental update."""
+    writer = IncrementalPdfFileWriter(BytesIO(pdf))
+    page = writer.root["/Pages"]["/Kids"][0].get_object()
+    page["/Rotate"] = generic.NumberObject(90)
+    writer.update_container(page)
+    return write(writer)
+
+
+def attach(pdf: bytes) -> bytes:
+    """Return the PDF with a second attachment in an incremental update."""
+    writer = IncrementalPdfFileWriter(BytesIO(pdf))
+    stream = embed.EmbeddedFileObject.from_file_data(writer, data=b"{}")
+    embed.embed_file(writer, embed.FileSpec(file_spec_string="other.json", embedded_data=stream))
+    return write(writer)
+
+
+def write(writer: IncrementalPdfFileWriter) -> bytes:
+    out = BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def strip(pdf: bytes) -> bytes:
+    """Return the PDF as it was before it was signed."""
+    return pdf[: pdf.index(b"%%EOF") + len(b"%%EOF")]
+
+
+def pad(pdf: bytes) -> bytes:
+    """Return the PDF with a byte in the zeros behind the signature."""
+    end = pdf.index(b">", pdf.rindex(b"/Contents <"))
+    return pdf[: end - 2] + b"01" + pdf[end:]
+
+
+def lower(pdf: bytes) -> bytes:
+    """Return the PDF with the signature in lower-case hex: another spelling of the same."""
+    start = pdf.rindex(b"/Contents <")
+    end = pdf.index(b">", start)
+    return pdf[: start + 11] + pdf[start + 11 : end].lower() + pdf[end:]
+
+
+CHANGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a page rotated in an incremental update": (rotate, "PDF_APPENDED"),
+    "an attachment added in an incremental update": (attach, "PDF_APPENDED"),
+    "garbage after the end": (lambda pdf: pdf + b"garbage", "PDF_"),
+    "a line feed after the end": (lambda pdf: pdf + b"\n", "PDF_APPENDED"),
+    "a byte in the padding": (pad, "PDF_CONTENTS"),
+    "another spelling of the signature": (lower, "PDF_CONTENTS"),
+    "the signature stripped": (strip, "PDF_UNSIGNED"),
+    "cut in half": (lambda pdf: pdf[: len(pdf) // 2], "PDF_"),
+    "empty": (lambda pdf: b"", "PDF_BROKEN"),
+    "no PDF at all": (lambda pdf: b"<html></html>", "PDF_BROKEN"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_pdf_is_refused(name: str, issued: Issued, tmp_path: Path) -> None:
+    change, code = CHANGES[name]
+    verification = verify_with(issued, tmp_path, {PDF: change(issued.read(PDF))})
+    assert verification.exit_code == 1
+    (found,) = [step for step in verification.steps if step.number == 5 and step.state == "fail"]
+    assert found.where == PDF
+    assert found.code.startswith(code), found
+    neighbour = [step for step in verification.steps if step.where == "report.zh.pdf"]
+    assert [step.state for step in neighbour] == ["pass"] * 3
+
+
+def test_a_pdf_signed_again_under_the_same_name_is_refused(issued: Issued, tmp_path: Path) -> None:
+    world = issued.world
+    forger = load_or_create_report_keys(tmp_path / "keys", world.clock, world.settings.origin)
+    forged = sign_pdf(render_pdf(issued.read("report.json"), "en"), forger, reason="auditsvc report", instant=NOW)
+    verification = verify_with(issued, tmp_path / "report", {PDF: forged})
+    assert codes(verification) == {(5, "PDF_CERT_UNKNOWN", PDF)}
+
+
+def change_total(issued: Issued) -> bytes:
+    content = json.loads(issued.read("report.json"))
+    content["log"]["records"] -= 1
+    return dump_report(content)
+
+
+def test_the_pages_of_other_figures_signed_by_the_right_key_do_not_pass(issued: Issued, tmp_path: Path) -> None:
+    other = sign_pdf(render_pdf(change_total(issued), "en"), issued.keys, reason="auditsvc report", instant=NOW)
+    verification = verify_with(issued, tmp_path, {PDF: other})
+    assert codes(verification) == {(6, "REPORT_MISMATCH", PDF), (7, "PDF_PAGES", PDF)}
+
+
+def test_a_report_made_anew_by_the_key_holder_is_not_the_one_in_the_log(issued: Issued, tmp_path: Path) -> None:
+    data = change_total(issued)
+    files: dict[str, bytes | None] = {"report.json": data, "report.jws": sign_report(data, issued.keys).encode()}
+    for language in ("zh", "en"):
+        pdf = render_pdf(data, language)
+        files[f"report.{language}.pdf"] = sign_pdf(pdf, issued.keys, reason="auditsvc report", instant=NOW)
+    verification = verify_with(issued, tmp_path, files)
+    found = codes(verification)
+    assert {number for number, _, _ in found} == {9, 11}
+    assert any("log.records: report 11, counted 12" in where for _, _, where in found)
+
+
+def test_a_violation_that_points_nowhere_is_unfounded(issued: Issued, tmp_path: Path) -> None:
+    for change in ({"record": 10_000}, {"seq": 0}, {"seq": 10_000}, {"source": "another"}, {"record": -1}):
+        content = json.loads(issued.read("report.json"))
+        content["findings"]["rows"][0].update(change)
+        folder = tmp_path / str(change)
+        verification = verify_with(issued, folder, {"report.json": dump_report(content)})
+        assert (12, "FINDING_UNFOUNDED", "findings[0]") in codes(verification)
+
+
+def test_the_checkpoint_of_another_log_is_refused(issued: Issued, tmp_path: Path) -> None:
+    content = json.loads(issued.read("report.json"))
+    content["checkpoint"] = content["checkpoint"].replace("\n5\n", "\n6\n", 1)
+    verification = verify_with(issued, tmp_path, {"report.json": dump_report(content)})
+    assert (8, "CP_SIG_INVALID", "checkpoint") in codes(verification)
+
+
+@pytest.mark.parametrize("change", ["flip", "other key", "text"])
+def test_a_changed_jws_is_refused(change: str, issued: Issued, tmp_path: Path) -> None:
+    token = issued.read("report.jws")
+    forger = load_or_create_report_keys(tmp_path / "keys", issued.world.clock, "other")
+    changed = {
+        "flip": token[:400] + (b"A" if token[400:401] != b"A" else b"B") + token[401:],
+        "other key": sign_report(issued.read("report.json"), forger).encode(),
+        "text": "§".encode(),
+    }[change]
+    verification = verify_with(issued, tmp_path / "report", {"report.jws": changed})
+    assert codes(verification) == {(3, "JWS_INVALID", "report.jws")}
+
+
+def test_a_record_changed_in_the_bundle_is_named(issued: Issued, tmp_path: Path) -> None:
+    bundle = issued.read("report.bundle.tar")
+    place = bundle.index(b"frames/")
+    payload = bundle.index(b"\x28\xb5\x2f\xfd", place) + 40
+    changed = bundle[:payload] + bytes([bundle[payload] ^ 1]) + bundle[payload + 1 :]
+    verification = verify_with(issued, tmp_path, {"report.bundle.tar": changed})
+    assert verification.exit_code == 1
+    assert any(number == 13 for number, _, _ in codes(verification))
+
+
+@pytest.mark.parametrize(
+    ("missing", "steps"),
+    [
+        ("report.bundle.tar", {9, 10, 11, 12}),
+        ("report.jws", {3, 4}),
+        ("report.json", {4}),
+    ],
+)
+def test_what_is_missing_makes_steps_not_done_and_never_passed(
+    missing: str, steps: set[int], issued: Issued, tmp_path: Path
+) -> None:
+    verification = verify_with(issued, tmp_path, {missing: None})
+    assert verification.exit_code == 2
+    assert {step.number for step in verification.steps if step.state == "not done"} == steps
+
+
+def test_a_pdf_alone_proves_its_signature_and_leaves_the_rest_undone(issued: Issued, tmp_path: Path) -> None:
+    shutil.copyfile(issued.folder / PDF, tmp_path / PDF)
+    verification = verify_files([tmp_path / PDF], issued.trust)
+    assert verification.exit_code == 2
+    assert {step.number for step in verification.steps if step.state == "pass"} == {1, 2, 5, 6, 7, 8}
+
+
+def test_without_trusted_keys_nothing_signed_passes(issued: Issued, tmp_path: Path) -> None:
+    paths = issued.copy(tmp_path)
+    shutil.copyfile(issued.trust_file, tmp_path / "trust.json")
+    verification = verify_files([*paths, tmp_path / "trust.json"], None)
+    assert verification.exit_code == 2
+    undone = {step.number for step in verification.steps if step.state == "not done"}
+    assert {1, 3, 5, 8} <= undone
+    assert "not used" in verification.steps[0].detail
