@@ -1,13 +1,19 @@
 """The algebra of verdicts: forbid, require and permit, exceptions, shadow policies, versions in time."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
-from auditsvc.condition.ast import ALWAYS, Exists, Node, build_equals
+from auditsvc.condition.ast import ALWAYS, All, AnyOf, Exists, InCalendar, Node, build_equals
+from auditsvc.condition.calendar import Calendar
+from auditsvc.condition.evaluate import Context
 from auditsvc.event.fields import get_field
+from auditsvc.event.model import Event
+from auditsvc.event.time import parse_time_ns
 from auditsvc.policy.judge import compile_policy_set, explain, judge_reference
-from auditsvc.policy.model import Effect, OnMissing, Policy, PolicyException, Status, Verdict
+from auditsvc.policy.model import Effect, OnMissing, Policy, PolicyException, PolicySet, Status, Verdict
+from auditsvc.policy.rows import build_rows
 from tests.support.condition import CONTEXT
 from tests.support.policy import build_policy, build_set
 
@@ -145,3 +151,20 @@ def test_an_explanation_has_every_policy_and_node() -> None:
     assert [step.state.value for step in explanation.policies] == ["violated", "not_targeted"]
     assert explanation.policies[0].body.seen == "purpose is a"
     assert policy_set.context is CONTEXT
+
+
+def test_a_calendar_whose_zone_shifts_is_judged_through_the_index_too() -> None:
+    calendar = Calendar("summer", "Europe/Berlin", date(2026, 1, 1), date(2027, 1, 1), (((540, 1020),),) * 7)
+    policy = make(1, Effect.FORBID, InCalendar(get_field("time"), ("summer",)))
+    policy_set = PolicySet((policy,), Context({}, {"summer": calendar}), {}, b"")
+    index = compile_policy_set(policy_set)
+    for text in ("2026-01-15T08:30:00Z", "2026-01-15T07:30:00Z", "2026-07-15T07:30:00Z", "2027-01-15T08:30:00Z"):
+        event: Event = {"time": parse_time_ns(text), "action": "download"}
+        assert index.judge(event) == judge_reference(policy_set, event)
+
+
+def test_a_long_disjunction_stays_one_probe_and_is_decided_exactly() -> None:
+    pairs = tuple(AnyOf((build_equals("purpose", f"p{n}"), build_equals("matter", f"m{n}"))) for n in range(6))
+    policies = [make(1, Effect.FORBID, All(pairs)), make(2, Effect.REQUIRE, All(pairs))]
+    assert judge(policies, purpose="p1", matter="m1").verdict == "violated"
+    assert len(build_rows(policies[0]).against) == 1

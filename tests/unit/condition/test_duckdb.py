@@ -1,0 +1,56 @@
+"""The DuckDB compiler binds values, takes columns from the catalogue only, and never approximates."""
+
+from datetime import date
+
+import pytest
+
+from auditsvc.condition.ast import All, AnyOf, InCalendar, build_equals, build_range
+from auditsvc.condition.calendar import Calendar
+from auditsvc.condition.compile.duckdb import UnsupportedNodeError, compile_to_duckdb, split_for_duckdb
+from auditsvc.condition.evaluate import Context, Truth, evaluate
+from auditsvc.event.fields import get_field
+from auditsvc.event.time import parse_time_ns
+from tests.support.condition import CONTEXT, EventTable
+
+SUMMER = Calendar("summer", "Europe/Berlin", date(2026, 1, 1), date(2027, 1, 1), (((540, 1020),),) * 7)
+SHIFTING = Context({}, {"summer": SUMMER})
+IN_SUMMER = InCalendar(get_field("time"), ("summer",))
+
+
+def test_values_are_bound_and_never_in_the_text() -> None:
+    hostile = "x' OR 1=1 --"
+    sql = compile_to_duckdb(All((build_equals("user.id", hostile), build_equals("labels.a' --", hostile))), CONTEXT)
+    assert hostile not in sql.text
+    assert "a' --" not in sql.text
+    assert sql.params == [hostile, "a' --", hostile]
+    assert sql.text == 'coalesce((("user.id" IN (?)) AND ("labels"[?] IN (?))), FALSE)'
+
+
+def test_a_calendar_whose_zone_shifts_is_not_approximated() -> None:
+    with pytest.raises(UnsupportedNodeError, match="changes its offset"):
+        compile_to_duckdb(IN_SUMMER, SHIFTING)
+
+
+def test_what_cannot_be_pushed_down_is_left_over_and_the_rest_is_a_superset() -> None:
+    user = build_equals("user.id", "u1")
+    sql, rest = split_for_duckdb(All((user, IN_SUMMER)), SHIFTING)
+    assert rest == IN_SUMMER
+    assert sql.params == ["u1"]
+    assert split_for_duckdb(user, CONTEXT)[1] is None
+    either = AnyOf((user, IN_SUMMER))
+    sql, rest = split_for_duckdb(either, SHIFTING)
+    assert rest == either
+    assert sql.text == "coalesce(TRUE, FALSE)"
+
+
+def test_the_reference_follows_a_zone_that_shifts() -> None:
+    winter, summer = parse_time_ns("2026-01-15T08:30:00Z"), parse_time_ns("2026-07-15T07:30:00Z")
+    assert evaluate(IN_SUMMER, {"time": winter}, SHIFTING) is Truth.TRUE
+    assert evaluate(IN_SUMMER, {"time": summer}, SHIFTING) is Truth.TRUE
+    assert evaluate(IN_SUMMER, {"time": winter - 3_600_000_000_000}, SHIFTING) is Truth.FALSE
+
+
+def test_a_range_is_closed_below_and_open_above() -> None:
+    table = EventTable()
+    table.fill([{"time": 9}, {"time": 10}, {"time": 19}, {"time": 20}])
+    assert table.select(build_range("time", 10, 20), CONTEXT) == {1, 2}
