@@ -71,7 +71,7 @@ def download_report(report_id: str, name: str) -> ResponseReturnValue:
     services = get_services()
     path = find_report_file(services.settings, report_id, name)
     record_reading(current_person().name, "report_fetched", report_id, {"file": name})
-    return send_file(path.resolve(), as_attachment=True, download_name=f"{report_id}.{name}")
+    return send_file(path.resolve(), as_attachment=True, download_name=path.name)
 
 
 def _make_report() -> str:

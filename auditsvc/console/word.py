@@ -79,6 +79,13 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "compliance": lazy_gettext("Compliance report"),
         "project": lazy_gettext("Project report"),
     },
+    "report_verdict": {
+        "clean": lazy_gettext("No violations found"),
+        "violations": lazy_gettext("Violations found"),
+        "qualified": lazy_gettext("Qualified: the evidence is incomplete"),
+        "met": lazy_gettext("Targets met"),
+        "missed": lazy_gettext("Targets missed"),
+    },
     "report_file": {
         "report.json": lazy_gettext("every figure, for programs"),
         "report.jws": lazy_gettext("the same, signed (ES256)"),
