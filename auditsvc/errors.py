@@ -122,7 +122,9 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         "field_unknown": CodeInfo(422, EXIT_FINDING, "there is no field of this name"),
         "time_invalid": CodeInfo(422, EXIT_FINDING, "a time is not RFC 3339 with an offset, or out of range"),
         "address_invalid": CodeInfo(422, EXIT_FINDING, "an IP address is not valid"),
-        "request_invalid": CodeInfo(400, EXIT_USAGE, "a header or parameter of the request is not of its documented form"),
+        "request_invalid": CodeInfo(
+            400, EXIT_USAGE, "a header or parameter of the request is not of its documented form"
+        ),
         "body_incomplete": CodeInfo(400, EXIT_DEPENDENCY, "the body ended before the declared length"),
         "body_empty": CodeInfo(422, EXIT_USAGE, "the body holds nothing"),
         "body_undecodable": CodeInfo(422, EXIT_FINDING, "the body is not what its content encoding says"),
