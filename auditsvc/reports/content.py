@@ -20,6 +20,7 @@ from auditsvc.reports.gather import (
     counts,
     find_log_begin,
     gather_project_use,
+    list_first_seen,
     list_project_interfaces,
     text_of,
     whole,
@@ -127,7 +128,7 @@ def build_project(scope: Scope, frame: Frame, policy_set: PolicySet, project: Pr
             "coverage": None if use.coverage is None else str(use.coverage),
         },
         "indicators": described,
-        "milestones": _describe_milestones(scope, project, use),
+        "milestones": _describe_milestones(scope, project),
         "signals": [
             {
                 "id": signal.id,
@@ -284,12 +285,11 @@ def _describe_project(scope: Scope, project: Project) -> dict[str, Any]:
     }
 
 
-def _describe_milestones(scope: Scope, project: Project, use: ProjectUse) -> list[dict[str, Any]]:
+def _describe_milestones(scope: Scope, project: Project) -> list[dict[str, Any]]:
     """Return each milestone of the plan as met, late or not computable."""
     results = judge_milestones(
         project,
-        delivered=use.delivered,
-        consumers=set(use.cross),
+        first_seen=list_first_seen(scope, project),
         log_begins=find_log_begin(scope),
         end=scope.period.last,
     )

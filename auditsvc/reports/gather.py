@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from auditsvc.catalog.coverage import HOUR_NS, Cell, expect_cells
+from auditsvc.catalog.coverage import Cell, expect_cells
 from auditsvc.catalog.model import Catalog, Project, ServiceLevel
 from auditsvc.condition.ast import All, AnyOf, Exists, Node, Not, build_equals, build_range
 from auditsvc.event.fields import get_field
@@ -23,6 +23,7 @@ from auditsvc.store.model import (
     FindingQuery,
     Group,
     Measure,
+    MeasureKind,
     TimeBucket,
     TimeUnit,
 )
@@ -146,19 +147,34 @@ def list_covered_cells(scope: Scope) -> set[Cell]:
     return {Cell(str(row.key[0]), whole(row.key[1])) for row in rows if not isinstance(row.key[0], Group)}
 
 
+FIRST_TIME = Measure(MeasureKind.MIN, "time")
+
+
 def find_log_begin(scope: Scope) -> date | None:
     """Return the local day of the first access in the store, or None when there is none."""
     _, last = scope.bounds_ns
-    query = AggregateQuery(BUSINESS, 0, last, (scope.bucket(TimeUnit.MONTH),))
-    months = [whole(row.key[0]) for row in scope.store.aggregate(query)]
-    if not months:
-        return None
-    first_month = min(months)
-    query = AggregateQuery(
-        BUSINESS, first_month, min(last, first_month + 32 * 24 * HOUR_NS), (scope.bucket(TimeUnit.DAY),)
-    )
-    first = min(whole(row.key[0]) for row in scope.store.aggregate(query))
-    return to_datetime(first).astimezone(scope.zone).date()
+    rows = scope.store.aggregate(AggregateQuery(BUSINESS, 0, last, measures=(FIRST_TIME,)))
+    return _local_day(scope, rows[0].values[0]) if rows and rows[0].values[0] is not None else None
+
+
+def list_first_seen(scope: Scope, project: Project) -> dict[str, date]:
+    """Return the local day of the first success by interface and by consumer of a project, up to the period's end."""
+    interfaces = {*list_project_interfaces(scope.catalog, project)}
+    interfaces.update(name for milestone in project.milestones for name in milestone.interfaces)
+    if not interfaces:
+        return {}
+    _, last = scope.bounds_ns
+    success = All((build_equals("interface.id", *sorted(interfaces)), BUSINESS, SUCCESS))
+    seen: dict[str, date] = {}
+    for name in ("interface.id", "consumer.org"):
+        for row in scope.store.aggregate(AggregateQuery(success, 0, last, (name,), (FIRST_TIME,))):
+            seen[text_of(row.key[0])] = _local_day(scope, row.values[0])
+    return seen
+
+
+def _local_day(scope: Scope, instant_ns: object) -> date:
+    """Return the local day of an instant."""
+    return to_datetime(whole(instant_ns)).astimezone(scope.zone).date()
 
 
 def _count_interface_days(scope: Scope, success: Node) -> dict[str, InterfaceUse]:

@@ -1,0 +1,164 @@
+"""Content adds up, names its range, and says what it leaves out."""
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from auditsvc.errors import AuditError, InputError, LogError
+from auditsvc.reports.alerting import AlertTimes, describe_alerts
+from auditsvc.reports.evidence import count_log, describe_log
+from auditsvc.reports.period import bounds_ns, build_period
+from auditsvc.reports.render import TEMPLATES, dump_report, parse_report, render_pdf
+from auditsvc.reports.section import rank
+from tests.support.reports import NOON, ZONE, build_headers, build_samples, load_city_catalog, load_policies
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    return build_samples(tmp_path_factory.mktemp("samples"))
+
+
+def test_every_breakdown_of_violations_has_the_same_total(samples: dict[str, dict[str, Any]]) -> None:
+    report = samples["compliance"]
+    total = report["summary"]["violations"]
+    assert total > 0
+    assert sum(row["violations"] for row in report["policies"]) == total
+    assert report["consumers"]["total"] == total
+    assert report["interfaces"]["total"] == total
+    assert sum(row["violations"] for row in report["days"]) == total
+    assert report["findings"]["total"] == total
+
+
+def test_every_breakdown_of_accesses_has_the_same_total(samples: dict[str, dict[str, Any]]) -> None:
+    summary = samples["compliance"]["summary"]
+    assert sum(summary["verdicts"].values()) == sum(summary["traffic"].values()) == summary["events"]
+    assert sum(row["events"] for row in samples["compliance"]["days"]) == summary["events"]
+
+
+def test_days_are_local_and_complete(samples: dict[str, dict[str, Any]]) -> None:
+    days = [row["day"] for row in samples["compliance"]["days"]]
+    assert days == [(date(2026, 10, 1) + timedelta(days=offset)).isoformat() for offset in range(31)]
+    assert samples["compliance"]["period"]["start"] == "2026-09-30T16:00:00.000Z"
+    assert samples["compliance"]["period"]["end"] == "2026-10-31T16:00:00.000Z"
+
+
+def test_a_silence_is_a_gap_with_its_length(samples: dict[str, dict[str, Any]]) -> None:
+    coverage = samples["compliance"]["coverage"]
+    missing = coverage["expected"] - coverage["covered"]
+    assert missing > 0
+    assert sum(gap["hours"] for gap in coverage["gaps"]) == missing == coverage["incomplete"]["total"]
+
+
+def test_a_project_report_has_the_nine_indicators_with_their_quotients(samples: dict[str, dict[str, Any]]) -> None:
+    rows = samples["project"]["indicators"]
+    assert [row["id"] for row in rows] == ["I-01", "I-02", "I-05", "I-07", "I-11", "I-13", "I-16", "I-20", "I-21"]
+    for row in rows:
+        assert (row["value"] is None) == (row["state"] == "not_computable")
+        assert (row["numerator"] is None) == (row["value"] is None)
+        assert row["formula_version"] == 1
+
+
+def test_every_text_of_a_report_stands_in_both_languages(samples: dict[str, dict[str, Any]]) -> None:
+    def check(value: Any) -> None:
+        if isinstance(value, dict):
+            assert ("zh" in value) == ("en" in value)
+            for inner in value.values():
+                check(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                check(inner)
+
+    for report in samples.values():
+        check(report)
+
+
+def test_labels_have_the_same_keys_in_both_languages_and_none_is_empty() -> None:
+    labels = json.loads((TEMPLATES / "labels.json").read_text(encoding="utf-8"))
+    assert set(labels["zh"]) == set(labels["en"])
+    assert [key for key, text in labels["zh"].items() if not text] == []
+    assert [key for key, text in labels["en"].items() if not text] == ["page_after", "u_n"]
+
+
+def test_the_same_json_gives_the_same_pages(samples: dict[str, dict[str, Any]]) -> None:
+    data = dump_report(samples["project"])
+    assert render_pdf(data, "en") == render_pdf(data, "en")
+
+
+def test_markup_in_a_name_is_printed_and_never_run(samples: dict[str, dict[str, Any]]) -> None:
+    hostile = {**samples["project"], "city": {"zh": '#panic("x") $a$ *b* [c] @e', "en": '#image("/etc/passwd")'}}
+    assert render_pdf(dump_report(hostile), "zh").startswith(b"%PDF")
+
+
+def test_a_rare_character_is_printed_and_one_without_glyph_is_an_error(samples: dict[str, dict[str, Any]]) -> None:
+    rare = {**samples["project"], "city": {"zh": "莱芜㛃市", "en": "x"}}
+    assert render_pdf(dump_report(rare), "zh").startswith(b"%PDF")
+    missing = {**samples["project"], "city": {"zh": "\U0001f9ff", "en": "x"}}
+    with pytest.raises(AuditError) as caught:
+        render_pdf(dump_report(missing), "zh")
+    assert caught.value.code == "report_failed"
+
+
+def test_a_language_that_is_not_packaged_is_refused(samples: dict[str, dict[str, Any]]) -> None:
+    with pytest.raises(InputError, match="`fr` is not one of zh, en"):
+        render_pdf(dump_report(samples["project"]), "fr")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{", b'{"a":1,"a":1}', b'{"b":1,"a":1}', b'{"a": 1}', b'{"a":1.0}', b"\xff"]
+)
+def test_json_that_is_not_canonical_is_no_report(data: bytes) -> None:
+    with pytest.raises(InputError, match=r"report\.json"):
+        parse_report(data)
+
+
+def test_an_integer_no_reader_keeps_exact_is_refused() -> None:
+    with pytest.raises(InputError, match="canonical"):
+        dump_report({"n": 2**53 + 1})
+
+
+def test_a_period_is_whole_local_days() -> None:
+    first, last = bounds_ns(build_period(date(2026, 10, 1), date(2026, 10, 1)), ZONE)
+    assert last - first == 86_400 * 10**9
+    assert first % (86_400 * 10**9) == 16 * 3600 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("last", "text"), [(date(2026, 9, 30), "before the first"), (date(2027, 10, 2), "at most 366")]
+)
+def test_a_period_that_cannot_be_is_refused(last: date, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        build_period(date(2026, 10, 1), last)
+
+
+def test_a_log_is_counted_from_its_headers_up_to_the_reports_size() -> None:
+    headers = build_headers(load_city_catalog(), load_policies())
+    described = describe_log(count_log(headers, 3))
+    assert described["records"] == 4003
+    assert described["leaves"] == {"batch": 1, "catalog": 1, "policy": 1}
+    assert described["catalog"]["seq"] == 0
+    assert describe_log(count_log(headers, 2))["records"] == 0
+    with pytest.raises(LogError, match="expected 4 headers, got 3"):
+        count_log(headers, 4)
+
+
+def test_a_ranking_keeps_its_total_when_rows_are_left_out() -> None:
+    rows = [{"id": f"{number:02d}", "n": number} for number in range(20)]
+    ranked = rank(rows, "n")
+    assert [row["n"] for row in ranked["rows"]] == list(range(19, 4, -1))
+    assert ranked["rest"] == {"count": 4, "n": 10}
+    assert ranked["total"] == sum(row["n"] for row in ranked["rows"]) + ranked["rest"]["n"]
+
+
+def test_handling_times_are_nearest_ranks_in_hours() -> None:
+    alerts = [
+        AlertTimes("high", "closed", 1, NOON, NOON + timedelta(hours=hours), NOON + timedelta(hours=2 * hours), "test")
+        for hours in range(1, 11)
+    ]
+    described = describe_alerts([*alerts, AlertTimes("low", "new", 5, NOON, None, None)])
+    assert described["hours_to_acknowledge"] == {"count": 10, "median": "5.00", "p90": "9.00"}
+    assert described["hours_to_close"] == {"count": 10, "median": "10.00", "p90": "18.00"}
+    assert described["findings"] == 15
+    assert described["by_severity"][0] == {"severity": "high", "new": 0, "acknowledged": 0, "closed": 10}
+    assert describe_alerts([])["hours_to_close"] == {"count": 0, "median": None, "p90": None}
