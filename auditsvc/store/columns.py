@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, chain
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -93,13 +94,8 @@ def pack_address(text: str) -> bytes:
 
 def build_lists(values: Sequence[Sequence[str] | None]) -> Any:
     """Return an Arrow list column; None stays NULL, an empty list stays empty."""
-    flat: list[str] = []
-    offsets = [0]
-    add, extend = offsets.append, flat.extend
-    for value in values:
-        if value:
-            extend(value)
-        add(len(flat))
+    offsets = list(accumulate([len(value) if value else 0 for value in values], initial=0))
+    flat = list(chain.from_iterable([value for value in values if value]))
     mask = Array([value is None for value in values], DataType.bool())
     return list_array(Array(offsets, _OFFSETS), Array(flat, _TEXT), mask=mask)
 
@@ -125,8 +121,24 @@ def _build_list_column(name: str, values: Sequence[Any]) -> tuple[Any, Any]:
     return Field(name, array.type), array
 
 
-def build_event_table(rows: Sequence[NewEvent]) -> tuple[list[str], list[str], Any]:
-    """Return columns, the SQL that reads each of them, and the Arrow table of some rows.
+@dataclass(frozen=True, slots=True)
+class EventTable:
+    """Some rows as Arrow columns.
+
+    Attributes:
+        names: columns of the ``event`` table that have a value in these rows.
+        reads: the SQL that reads each of them from ``table``.
+        nulls: names of the fields that some row has as null.
+    """
+
+    names: tuple[str, ...]
+    reads: tuple[str, ...]
+    table: Any
+    nulls: frozenset[str]
+
+
+def build_event_table(rows: Sequence[NewEvent]) -> EventTable:
+    """Return the Arrow columns of some rows.
 
     Only columns with a value in these rows are built: most events carry a third of the catalogue.
     """
@@ -141,21 +153,25 @@ def build_event_table(rows: Sequence[NewEvent]) -> tuple[list[str], list[str], A
         ),
         build_column("counted", DataType.bool(), [_is_counted(event) for event in events]),
     ]
+    nulls = []
     for field in FIELDS:
         if field.name in present:
-            columns += _build_field(field, events)
+            built, has_nulls = _build_field(field, events)
+            columns += built
+            if has_nulls:
+                nulls.append(field.name)
     names = [field.name for field, _ in columns]
     reads = [quote(name) for name in names]
-    nulls = [_list_nulls(event) for event in events]
-    if any(nulls):
-        columns.append(_build_list_column("nulls", nulls))
+    if nulls:
+        listed = [[name for name in nulls if name in event and event[name] is None] or None for event in events]
+        columns.append(_build_list_column("nulls", listed))
         names.append("nulls")
         reads.append(quote("nulls"))
     if any(name.startswith(LABEL_PREFIX) for name in present):
         columns += _build_labels(events)
         names.append("labels")
         reads.append("map(label_names, label_values)")
-    return names, reads, build_table(columns)
+    return EventTable(tuple(names), tuple(reads), build_table(columns), frozenset(nulls))
 
 
 def read_values(name: str, events: Sequence[Event]) -> list[Any]:
@@ -166,17 +182,18 @@ def read_values(name: str, events: Sequence[Event]) -> list[Any]:
         return [event.get(name) for event in events]
 
 
-def _build_field(field: EventField, events: Sequence[Event]) -> list[tuple[Any, Any]]:
-    """Return the columns of one field."""
+def _build_field(field: EventField, events: Sequence[Event]) -> tuple[list[tuple[Any, Any]], bool]:
+    """Return the columns of one field, and whether some event has it as null."""
     name = field.name
     values = read_values(name, events)
-    if field.multi:
-        return [_build_list_column(name, values)]
-    columns = [build_column(name, _ARROW_TYPES[field.kind], values)]
+    first = _build_list_column(name, values) if field.multi else build_column(name, _ARROW_TYPES[field.kind], values)
+    columns = [first]
+    absent = first[1].null_count
+    has_nulls = absent > 0 and sum(name in event for event in events) > len(events) - absent
     if field.kind is Kind.IP:
         packed = [None if value is None else pack_address(value) for value in values]
         columns.append(build_column(name + _BIN, DataType.binary(), packed))
-    return columns
+    return columns, has_nulls
 
 
 def _build_labels(events: Sequence[Event]) -> list[tuple[Any, Any]]:
@@ -191,13 +208,6 @@ def _is_counted(event: Event) -> bool:
     """Say whether indicators count the event."""
     quality = event.get("quality")
     return not isinstance(quality, list) or _EXCLUDES.isdisjoint(quality)
-
-
-def _list_nulls(event: Event) -> list[str] | None:
-    """Return the names of the fields present as null, None when there are none."""
-    if None not in event.values():
-        return None
-    return [name for name, value in event.items() if value is None]
 
 
 def read_row(names: Sequence[str], row: Sequence[Any]) -> StoredEvent:

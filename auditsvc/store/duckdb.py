@@ -39,7 +39,6 @@ from auditsvc.store.model import (
     FindingQuery,
     Half,
     Key,
-    NewEvent,
     Order,
     Page,
     Place,
@@ -147,8 +146,9 @@ class DuckStore:
         new_nulls: set[str] = set()
         for start in range(0, len(chunk.events), WRITE_ROWS):
             rows = chunk.events[start : start + WRITE_ROWS]
-            _insert_events(cursor, rows)
-            new_nulls.update(name for row in rows for name, value in row.event.items() if value is None)
+            built = build_event_table(rows)
+            _insert(cursor, "event", built.names, built.table, built.reads)
+            new_nulls.update(built.nulls)
         nulls = frozenset(new_nulls - self._null_fields)
         for name in sorted(nulls):
             cursor.execute("INSERT INTO null_field VALUES (?)", [name])
@@ -370,12 +370,6 @@ def _expect_position(cursor: DuckDBPyConnection, chunk: Chunk) -> None:
     at = _read_position(cursor).next
     if chunk.first != at:
         raise StorageError("conflict", f"event store: expected a chunk from {at}, got one from {chunk.first}")
-
-
-def _insert_events(cursor: DuckDBPyConnection, rows: Sequence[NewEvent]) -> None:
-    """Insert events; columns that no row has stay NULL."""
-    names, reads, table = build_event_table(rows)
-    _insert(cursor, "event", names, table, reads)
 
 
 def _insert(
