@@ -99,7 +99,7 @@ def build_compliance(scope: Scope, frame: Frame, policy_set: PolicySet, alerts: 
         "days": describe_days(scope, ACCESS, {}),
         "alerts": dict(alerts),
         "quarantine": describe_quarantine(scope),
-        "quality": describe_quality(scope, None),
+        "quality": describe_quality(scope, ACCESS),
         "coverage": coverage,
         "findings": describe_findings(scope, policy_set, {}),
         "deliveries": _describe_deliveries(scope),

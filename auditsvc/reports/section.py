@@ -95,11 +95,13 @@ def _describe_policy(policy: Policy | None, name: str, found: Mapping[str, int])
 
 def _describe_basis(act_id: str, article: str, policy: Policy) -> dict[str, Any]:
     """Return an article of an act, as a policy rests on it."""
-    act = next(item.act for item in policy.legal_basis if item.act.id == act_id)
+    basis = next(item for item in policy.legal_basis if (item.act.id, item.article) == (act_id, article))
+    act, text = basis.act, basis.text
     return {
         "act": act_id,
         "title": {"zh": act.title.zh, "en": act.title.en},
         "article": article,
+        "text": {"zh": text.zh, "en": text.en},
         "verified": act.verified,
     }
 
