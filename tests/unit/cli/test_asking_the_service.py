@@ -1,0 +1,126 @@
+"""Commands that ask the running service: what they send, what they print, how they fail."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from auditsvc.cli import alert, event
+from auditsvc.errors import AuditError, AuthError, StorageError
+
+EVENT = {"uid": "ab" * 16, "event": {"time": "2026-11-22T02:00:00Z", "action": "query", "quality": ["late", "paired"]}}
+ALERT = {
+    "id": "a-1", "state": "new", "severity": "high", "policy_id": "P", "count": 3, "first": "f", "last": "l",
+    "title_en": "title", "title_zh": "标题", "group": {"user.id": "u"}, "transitions": [],
+}  # fmt: skip
+
+
+class Service:
+    """A service that remembers requests and gives prepared answers."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, str, bytes]] = []
+        self.answers: dict[str, tuple[int, Any]] = {}
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                service.requests.append((self.command, self.path, self.headers["Authorization"], body))
+                status, value = service.answers.get(self.path.partition("?")[0], (404, {}))
+                data = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = answer  # noqa: N815
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    service = Service()
+    thread = threading.Thread(target=service.server.serve_forever)
+    thread.start()
+    yield service
+    service.server.shutdown()
+    thread.join()
+    service.server.server_close()
+
+
+@pytest.fixture
+def options(service: Service, tmp_path: Path) -> list[str]:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    return ["--url", service.url, "--token-file", str(token)]
+
+
+def test_search_sends_query_and_interval_and_prints_one_line_an_event(service: Service, options: list[str]) -> None:
+    service.answers["/api/v1/events"] = (200, {"items": [EVENT], "next": "more"})
+    done = CliRunner().invoke(
+        event.command,
+        ["search", "user.id:u1", "--from", "2026-11-01", "--limit", "5", *options],
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0
+    assert done.stdout.startswith("ab" * 16 + "\t2026-11-22T02:00:00Z\t-\t-")
+    assert "--cursor more" in done.stderr
+    method, path, token, _ = service.requests[0]
+    assert (method, token) == ("GET", "Bearer secret")
+    assert path == "/api/v1/events?query=user.id%3Au1&from=2026-10-31T16%3A00%3A00Z&limit=5"
+
+
+def test_an_event_is_shown_with_its_proof(service: Service, options: list[str]) -> None:
+    uid = "ab" * 16
+    service.answers[f"/api/v1/events/{uid}"] = (200, {**EVENT, "rows": [EVENT], "partners": []})
+    proof = {"leaf": 7, "record": 0, "item": 0, "leaf_sha256": "cd" * 32, "proof": {"checkpoint": {"size": 9}}}
+    service.answers[f"/api/v1/events/{uid}/proof"] = (200, proof)
+    done = CliRunner().invoke(event.command, ["show", uid, *options], catch_exceptions=False)
+    assert "quality\tlate, paired" in done.stdout
+    assert "leaf\t7" in done.stdout
+    as_json = CliRunner().invoke(event.command, ["show", uid, "--json", *options], catch_exceptions=False)
+    assert json.loads(as_json.stdout)["proof"] == proof
+
+
+def test_an_alert_is_listed_acknowledged_and_closed(service: Service, options: list[str]) -> None:
+    service.answers["/api/v1/alerts"] = (200, {"items": [ALERT], "next": None})
+    service.answers["/api/v1/alerts/a-1/acknowledgement"] = (200, {**ALERT, "state": "acknowledged"})
+    service.answers["/api/v1/alerts/a-1/closure"] = (200, {**ALERT, "state": "closed"})
+    listed = CliRunner().invoke(alert.command, ["list", "--state", "new", *options], catch_exceptions=False)
+    assert listed.stdout == "a-1\tnew\thigh\tP\t3\tf\tl\ttitle\n"
+    CliRunner().invoke(alert.command, ["acknowledge", "a-1", *options], catch_exceptions=False)
+    closed = CliRunner().invoke(
+        alert.command, ["close", "a-1", "--reason", "test", "--note", "n", *options], catch_exceptions=False
+    )
+    assert closed.stdout.startswith("a-1\tclosed")
+    assert json.loads(service.requests[-1][3]) == {"reason": "test", "note": "n"}
+
+
+def test_a_refusal_keeps_its_code(service: Service, options: list[str]) -> None:
+    service.answers["/api/v1/alerts"] = (403, {"code": "forbidden", "detail": "needs the role security_officer"})
+    done = CliRunner().invoke(alert.command, ["list", *options])
+    assert isinstance(done.exception, AuthError)
+    service.answers["/api/v1/alerts"] = (409, {"code": "conflict", "detail": "closed already"})
+    done = CliRunner().invoke(alert.command, ["list", *options])
+    assert isinstance(done.exception, AuditError)
+    assert (done.exception.code, done.exception.message) == ("conflict", "closed already")
+
+
+def test_where_no_service_answers_the_text_says_what_to_do(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    done = CliRunner().invoke(event.command, ["search", "--url", "http://127.0.0.1:9", "--token-file", str(token)])
+    assert isinstance(done.exception, StorageError)
+    assert "start it with `auditsvc serve`" in done.exception.message
+    assert done.exception.exit_code == 3
