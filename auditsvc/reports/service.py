@@ -210,10 +210,11 @@ def get_report(session: Session, report_id: str) -> Report:
 
 
 def list_reports(session: Session, *, limit: int = 50, after: str | None = None) -> ReportPage:
-    """Return a page of reports, newest first; ``after`` is what the page before gave."""
-    query = select(ReportRow).order_by(ReportRow.id.desc())
+    """Return a page of reports, the last in the log first; ``after`` is what the page before gave, else nothing is found."""
+    query = select(ReportRow).order_by(ReportRow.leaf_seq.desc())
     if after is not None:
-        query = query.where(ReportRow.id < after)
+        reached = select(ReportRow.leaf_seq).where(ReportRow.id == after).scalar_subquery()
+        query = query.where(ReportRow.leaf_seq < reached)
     wanted = max(1, min(limit, MAX_PAGE))
     rows = session.scalars(query.limit(wanted + 1)).all()
     reports = tuple(_build_report(row) for row in rows[:wanted])

@@ -9,7 +9,7 @@ from auditsvc.database import Base, UtcDateTime
 
 
 class ReportRow(Base):
-    """One signed report; ``id`` is a UUIDv7, so order of ids is order of making."""
+    """One signed report; ``id`` is a UUIDv7, the order of making is that of ``leaf_seq``."""
 
     __tablename__ = "report"
 
