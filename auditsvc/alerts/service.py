@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from auditsvc.alerts.group import OpenAlert, build_group_key, find_nearest, format_group
@@ -90,9 +90,12 @@ def apply_findings(session: Session, journal: Journal, findings: Sequence[Findin
             groups[group_key].append(alert)
         alert.joined.append(finding)
     session.flush()
-    for alerts in groups.values():
-        for alert in alerts:
-            _join(session, alert)
+    joined = [alert for alerts in groups.values() for alert in alerts if alert.joined]
+    for alert in joined:
+        _extend(session.get_one(AlertRow, alert.id), alert)
+    evidence = [_build_evidence(alert.id, finding) for alert in joined for finding in alert.joined]
+    if evidence:
+        session.execute(insert(AlertFindingRow), evidence)
     if opened:
         _record_opening(session, journal, opened)
     return len(opened)
@@ -152,26 +155,24 @@ def _open_alert(
     return row
 
 
-def _join(session: Session, alert: OpenAlert) -> None:
-    """Store the findings that joined an alert, with its count and span."""
-    if not alert.joined:
-        return
-    row = session.get_one(AlertRow, alert.id)
+def _extend(row: AlertRow, alert: OpenAlert) -> None:
+    """Bring an alert's count and span up to date with the findings that joined it."""
     times = [finding.time for finding in alert.joined]
     row.count = len(times) + (0 if alert.is_opened_here else row.count)
     row.first_ns, row.last_ns = min(row.first_ns, *times), max(row.last_ns, *times)
-    session.add_all(
-        AlertFindingRow(
-            key=finding.key,
-            alert_id=alert.id,
-            uid=finding.uid,
-            time=finding.time,
-            seq=finding.seq,
-            record=finding.record,
-            item=finding.item,
-        )
-        for finding in alert.joined
-    )
+
+
+def _build_evidence(alert_id: str, finding: Finding) -> dict[str, Any]:
+    """Return the row that puts a finding in an alert."""
+    return {
+        "key": finding.key,
+        "alert_id": alert_id,
+        "uid": finding.uid,
+        "time": finding.time,
+        "seq": finding.seq,
+        "record": finding.record,
+        "item": finding.item,
+    }
 
 
 def _record_opening(session: Session, journal: Journal, opened: Sequence[AlertRow]) -> None:
