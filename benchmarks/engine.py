@@ -42,7 +42,9 @@ def build_bodies(events: int, batch: int) -> Iterator[bytes]:
     chance = random.Random(1)
     catalog = load_catalog(load_bundle(CATALOG))
     agreements = [item for item in catalog.agreements.values() if any("101001" in code for code in item.resources)]
-    interfaces = [name for name in catalog.sources[SOURCE].interfaces if name.startswith("pop-")]
+    interfaces = [
+        name for name in catalog.sources[SOURCE].interfaces if name in ("pop-query", "pop-verify", "pop-batch")
+    ]
     lines: list[bytes] = []
     for number in range(events):
         agreement = chance.choice(agreements)
