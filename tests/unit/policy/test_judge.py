@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from auditsvc.condition.ast import ALWAYS, All, AnyOf, Exists, InCalendar, Node, build_equals
+from auditsvc.condition.ast import ALWAYS, All, AnyOf, Compare, Exists, InCalendar, Node, Operator, build_equals
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.evaluate import Context
 from auditsvc.event.fields import get_field
@@ -168,3 +168,11 @@ def test_a_long_disjunction_stays_one_probe_and_is_decided_exactly() -> None:
     policies = [make(1, Effect.FORBID, All(pairs)), make(2, Effect.REQUIRE, All(pairs))]
     assert judge(policies, purpose="p1", matter="m1").verdict == "violated"
     assert len(build_rows(policies[0]).against) == 1
+
+
+@pytest.mark.parametrize("operator", [Operator.EQ, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE])
+def test_the_index_cuts_numbers_exactly_at_each_bound(operator: Operator) -> None:
+    body = Compare(get_field("rows"), operator, (5, 9))
+    for kind in Effect:
+        verdicts = {rows: judge([make(1, kind, body)], rows=rows).verdict for rows in range(3, 12)}
+        assert set(verdicts.values()) == {"violated", "permitted"}, operator
