@@ -60,12 +60,14 @@ class Progress:
     """How far it is, and what came of it; also what the state file holds.
 
     Attributes:
+        service: address it is sent to; another service has none of it.
         file_sha256: hex digest of the unpacked file.
         size: bytes of the unpacked file.
         offset: bytes of it that have a receipt.
         batches, records, accepted, quarantined, duplicates: sums over the receipts of all runs.
     """
 
+    service: str
     file_sha256: str
     source: str
     size: int
@@ -96,7 +98,7 @@ def push_file(
         InputError: ``body_empty``, ``body_undecodable`` for the file; the service's own code when it refuses.
         StorageError: ``storage_unavailable`` when the service cannot be reached for ``patience_s``.
     """
-    progress = _load_state(plan, *measure_file(plan.file))
+    progress = _load_state(plan, str(client.base_url), *measure_file(plan.file))
     report(progress)
     for offset, batch in read_batches(plan.file, progress.offset, plan.batch_bytes, whole=plan.whole):
         for place, part, receipt in _send_split(plan, client, progress, offset, batch, sleep):
@@ -258,14 +260,14 @@ def _refusal(response: httpx.Response) -> AuditError:
     return InputError(code, f"the service refused with status {response.status_code}: {detail}")
 
 
-def _load_state(plan: PushPlan, digest: str, size: int) -> Progress:
-    """Return where an earlier run of the same file and source stopped, else the beginning."""
-    fresh = Progress(digest, plan.source, size)
+def _load_state(plan: PushPlan, service: str, digest: str, size: int) -> Progress:
+    """Return where an earlier run of the same file, source and service stopped, else the beginning."""
+    fresh = Progress(service, digest, plan.source, size)
     try:
         known = Progress(**json.loads(plan.state_path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return fresh
-    same = (known.file_sha256, known.source, known.size) == (digest, plan.source, size)
+    same = (known.service, known.file_sha256, known.source, known.size) == (service, digest, plan.source, size)
     return known if same and 0 <= known.offset <= size else fresh
 
 

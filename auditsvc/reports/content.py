@@ -217,7 +217,7 @@ def _rank_rows(scope: Scope, name: str) -> list[dict[str, Any]]:
 
 
 def _describe_deliveries(scope: Scope) -> list[dict[str, Any]]:
-    """Return what became of every record accepted in the period, by source; the figures of a row add up."""
+    """Return what became of every record of the log as far as it is judged, by source; a row adds up."""
     return [
         {
             **name_source(scope, stat.source),
@@ -229,7 +229,7 @@ def _describe_deliveries(scope: Scope) -> list[dict[str, Any]]:
             "paired": stat.paired,
             "untargetable": stat.untargetable,
         }
-        for stat in sorted(scope.store.batch_stats(*scope.bounds_ns), key=lambda stat: stat.source)
+        for stat in sorted(scope.store.batch_stats(*scope.whole_log_ns), key=lambda stat: stat.source)
     ]
 
 

@@ -10,7 +10,7 @@ from auditsvc.catalog.coverage import Cell, expect_cells
 from auditsvc.catalog.model import Catalog, Project, ServiceLevel
 from auditsvc.condition.ast import All, AnyOf, Exists, Node, Not, build_equals, build_range
 from auditsvc.event.fields import get_field
-from auditsvc.event.time import to_datetime
+from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS, to_datetime
 from auditsvc.reports.indicators.model import InterfaceUse, Minutes, Period, ProjectUse
 from auditsvc.reports.period import bounds_ns
 from auditsvc.store.model import (
@@ -59,6 +59,11 @@ class Scope:
     def bounds_ns(self) -> tuple[int, int]:
         """The period as nanoseconds ``[first, last)``."""
         return bounds_ns(self.period, self.zone)
+
+    @property
+    def whole_log_ns(self) -> tuple[int, int]:
+        """All accepted times, as nanoseconds ``[first, last)``: logs are often delivered after their period."""
+        return MIN_TIME_NS, MAX_TIME_NS
 
     def aggregate(
         self, where: Node | None, *by: By, measures: tuple[Measure, ...] = (COUNT,), uncounted: bool = False

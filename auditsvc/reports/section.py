@@ -196,8 +196,11 @@ def _list_gaps(scope: Scope, silent: Mapping[str, list[int]], missing: set[Cell]
 
 
 def describe_quarantine(scope: Scope) -> dict[str, Any]:
-    """Return quarantined records accepted in the period, by source and code."""
-    found = scope.store.count_quarantine(*scope.bounds_ns)
+    """Return the quarantined records of the log as far as it is judged, by source and code.
+
+    An unreadable record has no time of its own, so it cannot be told from which period it is.
+    """
+    found = scope.store.count_quarantine(*scope.whole_log_ns)
     rows = [
         {**name_source(scope, source), "code": code, "records": count}
         for (source, code), count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -117,19 +117,8 @@ def work(city: City, traffic: Traffic, options: argparse.Namespace, steps: Steps
 
 def push(city: City, path: Path, source: str, key: Path) -> None:
     """Push one log with the command an integrator would use; its progress goes to the terminal."""
-    words = [
-        sys.executable,
-        "-m",
-        "auditsvc",
-        "push",
-        path,
-        "--source",
-        source,
-        "--url",
-        city.ingest_url,
-        "--key-file",
-        key,
-    ]
+    words = [sys.executable, "-m", "auditsvc", "push", path, "--source", source, "--url", city.ingest_url]
+    words += ["--key-file", key, "--state", city.data_dir / f"{path.name}.push.json"]
     done = subprocess.run([str(word) for word in words], cwd=ROOT, env=city.environment, check=False)
     if done.returncode:
         raise CityError(f"pushing {path} ended with {done.returncode}")
