@@ -1,7 +1,12 @@
-"""Ids for events whose record has none."""
+"""Ids for events whose record has none, and the items of a record that holds several."""
 
 import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import msgspec
+
+from auditsvc.errors import InputError
 from auditsvc.event.model import Event
 
 
@@ -16,3 +21,22 @@ def derive_id(event: Event, raw: bytes) -> None:
     event["id"] = hashlib.sha256(basis).hexdigest()[:32]
     known = event.get("quality")
     event["quality"] = [*known, "derived_id"] if isinstance(known, list) else ["derived_id"]
+
+
+def read_items(items: Iterable[Any], read_item: Callable[[Any], Event]) -> list[Event | InputError]:
+    """Return for each decoded item of one record its event, or the reason why it is none.
+
+    An event without id gets one from its item alone (keys sorted), not from the record that holds them all.
+    """
+    return [_try_item(item, read_item) for item in items]
+
+
+def _try_item(item: Any, read_item: Callable[[Any], Event]) -> Event | InputError:
+    """Return one item's event, or why it is none."""
+    try:
+        event = read_item(item)
+    except InputError as err:
+        return err
+    if not event.get("id"):
+        derive_id(event, msgspec.json.encode(item, order="sorted"))
+    return event

@@ -22,7 +22,7 @@ from auditsvc.event.model import Event, Value
 from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns, count_ns, parse_time_ns
 from auditsvc.ingest.readers.combined import parse_clf_time, path_of
-from auditsvc.ingest.readers.identity import derive_id
+from auditsvc.ingest.readers.identity import read_items
 from auditsvc.ingest.readers.native import is_whole_json
 from auditsvc.ingest.readers.option import find_mapping, find_text, refuse, refuse_unknown
 from auditsvc.ingest.readers.route import ROUTE_OPTIONS, Router, outcome_of_status
@@ -89,17 +89,7 @@ class MappedReader:
             return (self._read_item(items, hash_subject, repaired),)
         if not items:
             raise InputError("record_empty", "the array has no members")
-        return [self._try_item(item, hash_subject, repaired) for item in items]
-
-    def _try_item(self, item: Any, hash_subject: HashSubject, repaired: bool) -> Event | InputError:
-        """Return one member of an array as event, or why it is none."""
-        try:
-            event = self._read_item(item, hash_subject, repaired)
-        except InputError as err:
-            return err
-        if not event.get("id"):
-            derive_id(event, msgspec.json.encode(item, order="sorted"))
-        return event
+        return read_items(items, lambda item: self._read_item(item, hash_subject, repaired))
 
     def _read_item(self, item: Any, hash_subject: HashSubject, repaired: bool) -> Event:
         """Return the event of one decoded object."""

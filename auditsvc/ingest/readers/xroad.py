@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from auditsvc.catalog.model import Source
 from auditsvc.errors import InputError
 from auditsvc.event.fields import MAX_KEYWORD, MAX_TEXT
 from auditsvc.event.model import Event
 from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns
-from auditsvc.ingest.readers.identity import derive_id
+from auditsvc.ingest.readers.identity import read_items
 from auditsvc.ingest.readers.mapped import decode_json
 from auditsvc.ingest.readers.native import is_whole_json
 from auditsvc.ingest.readers.option import find_mapping, find_mappings, find_text, refuse, refuse_unknown
@@ -73,17 +71,7 @@ class XRoadReader:
             items = [items]
         if not items:
             raise InputError("record_empty", "`records` has no members")
-        return [self._try_item(item, hash_subject, repaired) for item in items]
-
-    def _try_item(self, item: Any, hash_subject: HashSubject, repaired: bool) -> Event | InputError:
-        """Return one monitoring record as event, or why it is none."""
-        try:
-            event = self._read_item(item, hash_subject, repaired)
-        except InputError as err:
-            return err
-        if not event.get("id"):
-            derive_id(event, msgspec.json.encode(item, order="sorted"))
-        return event
+        return read_items(items, lambda item: self._read_item(item, hash_subject, repaired))
 
     def _read_item(self, item: Any, hash_subject: HashSubject, repaired: bool) -> Event:
         """Return the event of one monitoring record."""
