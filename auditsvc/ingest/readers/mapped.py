@@ -19,7 +19,7 @@ from auditsvc.catalog.model import Source
 from auditsvc.errors import InputError
 from auditsvc.event.fields import INPUT_ONLY, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, Field, Kind, Level, find_field
 from auditsvc.event.model import Event, Value
-from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
+from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address, refuse_duplicate_keys
 from auditsvc.event.time import NS, check_time_ns, count_ns, parse_time_ns
 from auditsvc.ingest.readers.combined import parse_clf_time, path_of
 from auditsvc.ingest.readers.identity import read_items
@@ -174,17 +174,37 @@ class MappedReader:
 
 
 def decode_json(record: bytes) -> tuple[Any, bool]:
-    r"""Return the JSON document, and whether ``\xXX`` had to be repaired; raise ``InputError`` (``json_invalid``)."""
+    r"""Return the JSON document, and whether ``\xXX`` had to be repaired.
+
+    Raises:
+        InputError: ``json_invalid`` for broken JSON or a key that stands twice in one object.
+    """
+    repaired = False
     try:
-        return msgspec.json.decode(record), False
+        document = msgspec.json.decode(record)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
         if b"\\x" not in record:
             raise InputError("json_invalid", f"not valid JSON: {err}") from err
-    mended = _BAD_ESCAPE.sub(_mend, record)
+        mended = _BAD_ESCAPE.sub(_mend, record).decode("utf-8", "backslashreplace").replace("\\x", "\\\\x")
+        record, repaired = mended.encode(), True
+        try:
+            document = msgspec.json.decode(record)
+        except (msgspec.DecodeError, RecursionError) as again:
+            raise InputError("json_invalid", f"not valid JSON, also after repair of `\\x` escapes: {again}") from again
     try:
-        return msgspec.json.decode(mended.decode("utf-8", "backslashreplace").replace("\\x", "\\\\x")), True
-    except (msgspec.DecodeError, RecursionError) as err:
-        raise InputError("json_invalid", f"not valid JSON, also after repair of `\\x` escapes: {err}") from err
+        refuse_duplicate_keys(record, _count_keys(document))
+    except RecursionError as err:
+        raise InputError("json_invalid", "objects and arrays are nested too deep") from err
+    return document, repaired
+
+
+def _count_keys(document: Any) -> int:
+    """Return the number of keys of all objects in a JSON document."""
+    if isinstance(document, dict):
+        return len(document) + sum(_count_keys(value) for value in document.values() if isinstance(value, (dict, list)))
+    if isinstance(document, list):
+        return sum(_count_keys(value) for value in document if isinstance(value, (dict, list)))
+    return 0
 
 
 def _mend(match: re.Match[bytes]) -> bytes:

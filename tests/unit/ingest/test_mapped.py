@@ -149,6 +149,23 @@ def test_an_item_has_the_same_derived_id_in_every_batch() -> None:
     assert one == two
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"t": 1, "t": 2}',
+        b'{"t" : 1, "x": {"y": 1, "y" : 2}}',
+        b'[{"t": 1}, {"t": 2, "x": [{"y": 1, "y": 1}]}]',
+        b'{"t": 1, "x": "\\x41", "x": "\\x42"}',
+    ],
+)
+def test_a_key_that_stands_twice_is_rejected(body: bytes) -> None:
+    assert "json_invalid: duplicate key" in reject(body)
+
+
+def test_text_that_looks_like_keys_is_no_duplicate() -> None:
+    assert read(b'{"t": 1, "x": "\\"t\\":", "y": {"t": 2}}')["time"] == 1_000_000
+
+
 @pytest.mark.parametrize("body", [b"[]", b"{", b"5", b"null", b"[" * 5000, b'{"t":1}{"t":2}', b"\xff"])
 def test_what_is_no_record_is_rejected(body: bytes) -> None:
     assert reject(body)
