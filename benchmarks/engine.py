@@ -1,6 +1,6 @@
 """Engine throughput: events a second from the archive to DuckDB, judged by the shipped policies.
 
-``python benchmarks/engine.py [--events N] [--batch N]`` prints the engine's rate, the rate of the same work done by one
+``python -m benchmarks.engine [--events N] [--batch N]`` prints the engine's rate, the rate of the same work done by one
 thread in a straight line without ledger, duplicates, pairing and position (the limit), and their ratio, from one run.
 """
 

@@ -3,7 +3,7 @@
 The limit is a bare WSGI callable on the same server (granian, 2 workers) that only writes and syncs what it gets
 (benchmarks/bare_wsgi.py). Needs wrk (Debian package ``wrk``). Loopback only; about half a minute.
 
-    python benchmarks/ingest.py [--seconds 5]
+    python -m benchmarks.ingest [--seconds 5]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Durable single events and durable batches through the ledger, each as a ratio to a limit measured in the same run.
 
-    python benchmarks/ledger.py [--seconds 3] [--threads 64]
+    python -m benchmarks.ledger [--seconds 3] [--threads 64]
 
 Singles: threads that each submit one event and wait for its receipt; limit: the same threads and the same group commit
 in plain Python that only appends to a file and calls fdatasync. Batches: 5,000 events a delivery; limit: zstd and

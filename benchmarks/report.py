@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - the statements are written here, nothing in them comes from outside
 """A month's report figures over ten million events: the store's aggregates beside the same figures in plain DuckDB SQL.
 
-``python benchmarks/report.py [--events N] [--repeats N]`` fills a store with made-up events of October 2026 (straight
+``python -m benchmarks.report [--events N] [--repeats N]`` fills a store with made-up events of October 2026 (straight
 into its table, as loading is not what is measured), asks the aggregate queries a compliance and a project report ask,
 and prints each one's median time, that of hand-written SQL on the same table, and the ratio, from one run.
 """

@@ -37,7 +37,7 @@ class CatalogView:
     """Finds the reader of a source under the catalogue in force. Thread-safe."""
 
     def __init__(self, engine: Engine, archive: Archive, clock: Clock) -> None:
-        """Read the catalogue when first asked."""
+        """Read the catalogue when first asked, or by :meth:`refresh`."""
         self._engine = engine
         self._archive = archive
         self._clock = clock
@@ -53,15 +53,19 @@ class CatalogView:
         """
         age = self._clock.now_ns() - self._read_ns
         if age >= MAX_AGE_NS or age < 0 or (source not in self._state.readers and age >= MIN_AGE_NS):
-            self._refresh()
+            self.refresh()
         reader = self._state.readers.get(source)
         if reader is None:
             reason = self._state.faults.get(source, "it is not in the catalogue in force")
             raise InputError("source_unknown", f"source `{source[:255]}` cannot deliver: {reason}")
         return reader
 
-    def _refresh(self) -> None:
-        """Look for a newer catalogue; a second thread that comes meanwhile goes on with the old one, if there is one."""
+    def refresh(self) -> None:
+        """Look for a newer catalogue; a second thread that comes meanwhile goes on with the old one, if there is one.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when the catalogue in force cannot be read.
+        """
         if not self._lock.acquire(blocking=self._state.seq < 0):
             return
         try:

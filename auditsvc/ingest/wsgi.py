@@ -43,6 +43,7 @@ class IngestApp:
         self.archive = Archive(settings.archive_path)
         self.committer = Committer(self.engine, self.archive, clock, settings)
         view = CatalogView(self.engine, self.archive, clock)
+        _warm(view)
         self.intake = Intake(KeyRing(self.engine, clock), view, self.committer, clock, settings)
         self.flask = _build_flask(self)
 
@@ -110,6 +111,14 @@ def find_source(path: str) -> str | None:
     if not name or "/" in name:
         return None
     return name.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _warm(view: CatalogView) -> None:
+    """Read the catalogue before the first delivery, which would wait for it; a broken one is told to each delivery."""
+    try:
+        view.refresh()
+    except AuditError as err:
+        _log.error("catalog_not_read", extra={"code": err.code, "reason": err.message})
 
 
 def _send(answer: Answer, start_response: StartResponse) -> list[bytes]:

@@ -7,6 +7,7 @@ import json
 import resource
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from auditsvc.database import begin_write
 from auditsvc.document import build_bundle
 from auditsvc.errors import StorageError
 from auditsvc.ingest.credentials import create_key, revoke_key
+from auditsvc.ingest.wsgi import build_ingest_app
 from auditsvc.ledger.service import activate_bundle, iter_leaves
 from tests.support.ingest import CATALOG, NOW, Worker, build_event, run_worker
 
@@ -356,6 +358,19 @@ def test_a_new_catalogue_is_used_within_two_seconds(tmp_path: Path) -> None:
             )  # fmt: skip
         clock.instant += timedelta(seconds=2)
         assert worker.post(foreign).status == 201
+
+
+def test_a_worker_starts_on_a_damaged_catalogue_and_says_so(tmp_path: Path) -> None:
+    with run_worker(tmp_path) as worker:
+        for path in worker.app.archive.objects.glob("*/*.zst"):
+            path.write_bytes(b"no frame")
+        app = build_ingest_app(worker.settings, FixedClock(NOW))
+        try:
+            reply = replace(worker, app=app).post(build_event())
+            assert (reply.status, reply.document["code"]) == (503, "storage_unavailable")
+            assert "catalogue" in reply.document["detail"]
+        finally:
+            app.close()
 
 
 def test_secrets_are_kept_only_as_digests(worker: Worker) -> None:
