@@ -126,6 +126,7 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
             400, EXIT_USAGE, "a header or parameter of the request is not of its documented form"
         ),
         "body_incomplete": CodeInfo(400, EXIT_DEPENDENCY, "the body ended before the declared length"),
+        "length_required": CodeInfo(411, EXIT_USAGE, "the request does not say how long its body is"),
         "body_empty": CodeInfo(422, EXIT_USAGE, "the body holds nothing"),
         "body_undecodable": CodeInfo(422, EXIT_FINDING, "the body is not what its content encoding says"),
         "records_invalid": CodeInfo(422, EXIT_FINDING, "records of the body cannot be read; nothing was stored"),

@@ -48,7 +48,9 @@ class Settings:
     max_body_bytes: int = 64 * 1024 * 1024
     """Largest request body after decompression."""
     max_record_bytes: int = 1024 * 1024
-    """Largest single record of a body."""
+    """Largest single record of a body of lines."""
+    max_document_bytes: int = 16 * 1024 * 1024
+    """Largest body that is one JSON document, such as an array: unlike lines, it is held in memory as a whole."""
     max_pending_bytes: int = 256 * 1024 * 1024
     """Bytes one ingest worker holds before it answers 429."""
     duplicate_horizon_days: int = 7

@@ -135,7 +135,7 @@ def read_body(environ: Mapping[str, Any], limit: int, reserve: Callable[[int], N
 
     Raises:
         InputError: ``media_type_unsupported`` for an unknown encoding, ``request_invalid`` for a wrong length,
-            ``body_too_large``, ``body_incomplete``, ``body_undecodable``, ``body_empty``.
+            ``length_required``, ``body_too_large``, ``body_incomplete``, ``body_undecodable``, ``body_empty``.
     """
     encoding = str(environ.get("HTTP_CONTENT_ENCODING", "")).strip().lower()
     if encoding not in DECODERS:
@@ -143,13 +143,13 @@ def read_body(environ: Mapping[str, Any], limit: int, reserve: Callable[[int], N
             "media_type_unsupported", f"content encoding `{encoding[:64]}` is not supported; send gzip, zstd or none"
         )
     source: Input = environ["wsgi.input"]
-    expected = parse_length(environ)
     try:
-        if expected is not None and expected > limit:
+        expected = parse_length(environ)
+        if expected > limit:
             raise _too_large(limit)
         body = _read(source, expected, DECODERS[encoding](), limit, reserve)
     except InputError as err:
-        if err.code in ("body_too_large", "body_undecodable", "overloaded"):
+        if err.code in ("body_too_large", "body_undecodable", "length_required", "overloaded"):
             drain(source)
         raise
     if not body:
@@ -157,13 +157,15 @@ def read_body(environ: Mapping[str, Any], limit: int, reserve: Callable[[int], N
     return body
 
 
-def parse_length(environ: Mapping[str, Any]) -> int | None:
-    """Return the declared length; None when the body ends by itself."""
+def parse_length(environ: Mapping[str, Any]) -> int:
+    """Return the declared length.
+
+    INVARIANT: a body without one is refused (RFC 9110, section 15.5.12): servers hand a chunked body that broke off on
+    as if it had ended, and half a delivery must never be taken for a whole one.
+    """
     text = str(environ.get("CONTENT_LENGTH") or "").strip()
     if not text:
-        if environ.get("wsgi.input_terminated") or environ.get("HTTP_TRANSFER_ENCODING"):
-            return None
-        return 0
+        raise InputError("length_required", "Content-Length is missing; send the body with its length, not in chunks")
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise InputError("request_invalid", f"Content-Length: expected a number of bytes, got `{text[:64]}`")
     return int(text)
@@ -179,12 +181,12 @@ def drain(source: Input) -> None:
         return
 
 
-def _read(source: Input, expected: int | None, decoder: Decoder, limit: int, reserve: Callable[[int], None]) -> bytes:
+def _read(source: Input, expected: int, decoder: Decoder, limit: int, reserve: Callable[[int], None]) -> bytes:
     """Return the decoded bytes; see :func:`read_body`."""
     pieces: list[bytes] = []
     wire = size = 0
-    while expected is None or wire < expected:
-        chunk = _read_chunk(source, CHUNK_BYTES if expected is None else min(CHUNK_BYTES, expected - wire))
+    while wire < expected:
+        chunk = _read_chunk(source, min(CHUNK_BYTES, expected - wire))
         if not chunk:
             break
         wire += len(chunk)
@@ -194,7 +196,7 @@ def _read(source: Input, expected: int | None, decoder: Decoder, limit: int, res
             raise _too_large(limit)
         reserve(len(piece))
         pieces.append(piece)
-    if expected is not None and wire < expected:
+    if wire < expected:
         raise InputError("body_incomplete", f"expected {expected} bytes as `Content-Length` says, got {wire}")
     if wire:
         decoder.finish()

@@ -27,7 +27,9 @@ from auditsvc.ledger.delivery import Delivery
 from auditsvc.settings import Settings
 
 MAX_RECORDS = 1_000_000
-"""Most records of one delivery: bounds the tree hashed and the quarantine made for one request."""
+"""Most records, and most items of records, of one delivery: bounds the tree hashed and the quarantine made of it."""
+DOCUMENT_COST = 16
+"""Bytes of memory a byte of a JSON document may take while it is read."""
 MAX_LISTED_REJECTS = 100
 """Rejects told in the answer of a stored delivery; the console shows all."""
 MAX_LISTED_ERRORS = 1000
@@ -116,6 +118,7 @@ class Intake:
         self._clock = clock
         self._max_body = settings.max_body_bytes
         self._max_record = settings.max_record_bytes
+        self._max_document = settings.max_document_bytes
         self._room = Room(settings.max_pending_bytes)
 
     def take_events(self, environ: Mapping[str, Any]) -> Answer:
@@ -167,6 +170,8 @@ class Intake:
             kind = LINES if force_lines else reader.find_kind(body)
             if kind == LINES and not body.endswith(b"\n"):
                 body += b"\n"
+            if kind != LINES:
+                self._admit_document(len(body), reservation)
             tally = self._count(body, kind, reader)
             if tally.foreign:
                 _log.warning("foreign_interface", extra={"source": reader.source.id, "records": tally.foreign})
@@ -186,6 +191,15 @@ class Intake:
             )
         return build_receipt_answer(receipt, tally.rejects[:MAX_LISTED_REJECTS])
 
+    def _admit_document(self, size: int, reservation: Reservation) -> None:
+        """Take the room that reading one document needs; raise ``InputError`` (``record_too_large``, ``overloaded``)."""
+        if size > self._max_document:
+            raise InputError(
+                "record_too_large",
+                f"one JSON document of {size} bytes; at most {self._max_document} are taken, as lines (NDJSON) more",
+            )
+        reservation.add(size * DOCUMENT_COST)
+
     def _count(self, body: bytes, kind: str, reader: BatchReader) -> Tally:
         """Return how many of the body's records are events, and why the others are none."""
         tally = Tally()
@@ -196,6 +210,8 @@ class Intake:
         items = 0
         for record, item, found, raw in reader.scan(body, kind, _skip_subject):
             items += 1
+            if items > MAX_RECORDS:
+                raise InputError("too_many_records", f"at most {MAX_RECORDS} items a delivery; send several")
             if kind == LINES and len(raw) > self._max_record:
                 raise InputError(
                     "record_too_large", f"line {record + 1}: longer than {self._max_record} bytes", line=record + 1

@@ -197,13 +197,35 @@ def test_a_hundred_megabytes_of_garbage_are_refused_in_bounded_memory(worker: Wo
             self.left -= size
             return b"\x9c" * size
 
-    for declared in (None, str(100 * 1024 * 1024)):
+    for declared, answer in ((None, (411, "length_required")), (str(100 * 1024 * 1024), (413, "body_too_large"))):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         garbage = Garbage()
         reply = worker.post(garbage, CONTENT_LENGTH=declared)
-        assert (reply.status, reply.document["code"]) == (413, "body_too_large")
+        assert (reply.status, reply.document["code"]) == answer
         assert garbage.left == 0
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+
+
+@pytest.mark.parametrize("mode", ["reject", "quarantine"])
+@pytest.mark.parametrize(("item", "source"), [(b"{}", "native-1"), (b"1", "native-1"), (b"{}", "kong-1")])
+def test_a_document_of_many_small_items_is_refused_in_bounded_memory(
+    worker: Worker, item: bytes, source: str, mode: str
+) -> None:
+    body = b"[" + (item + b",") * 1_200_000 + item + b"]"
+    path = f"{EVENTS}?on_error={mode}" if source == "native-1" else f"/ingest/v1/sources/{source}/records"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    reply = worker.post(body, path=path, source=source)
+    assert (reply.status, reply.document["code"]) == (413, "too_many_records")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 256 * 1024
+
+
+def test_one_large_document_is_refused_where_as_many_lines_are_not(tmp_path: Path) -> None:
+    with run_worker(tmp_path, max_document_bytes=10_000) as worker:
+        events = [build_event(id=f"large-{number}") for number in range(100)]
+        reply = worker.post(events)
+        assert (reply.status, reply.document["code"]) == (413, "record_too_large")
+        assert "NDJSON" in reply.document["detail"]
+        assert worker.post(ndjson(*events)).document["accepted"] == 100
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
@@ -396,7 +418,7 @@ def test_room_for_bodies_is_bounded(tmp_path: Path) -> None:
 
         body = ndjson(*[build_event(id=f"room-{number}") for number in range(1500)])
         assert len(body) > 260_000
-        assert worker.post(Slow(body), CONTENT_LENGTH=None).status == 201
+        assert worker.post(Slow(body), CONTENT_LENGTH=str(len(body))).status == 201
         assert inner == [429]
         assert worker.post(body + body, HTTP_IDEMPOTENCY_KEY="again").status == 201
 

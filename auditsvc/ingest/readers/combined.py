@@ -5,7 +5,7 @@ first column, users with spaces, ``-`` for nothing, request lines that are not H
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 from auditsvc.catalog.model import Source
@@ -57,7 +57,7 @@ class CombinedReader:
         """A text log is always one record a line."""
         return False
 
-    def read(self, record: bytes, hash_subject: HashSubject) -> Sequence[Event | InputError]:
+    def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
         """Return the line's event; raise ``InputError`` (``line_invalid``, ``time_invalid``, ``interface_unmatched``)."""
         text, repaired = decode_text(record.rstrip(b"\r"), self._encoding)
         match = _LINE.match(text)

@@ -1,7 +1,7 @@
 """Ids for events whose record has none, and the items of a record that holds several."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -23,12 +23,12 @@ def derive_id(event: Event, raw: bytes) -> None:
     event["quality"] = [*known, "derived_id"] if isinstance(known, list) else ["derived_id"]
 
 
-def read_items(items: Iterable[Any], read_item: Callable[[Any], Event]) -> list[Event | InputError]:
-    """Return for each decoded item of one record its event, or the reason why it is none.
+def read_items(items: Iterable[Any], read_item: Callable[[Any], Event]) -> Iterator[Event | InputError]:
+    """Give for each decoded item of one record its event, or the reason why it is none.
 
     An event without id gets one from its item alone (keys sorted), not from the record that holds them all.
     """
-    return [_try_item(item, read_item) for item in items]
+    return (_try_item(item, read_item) for item in items)
 
 
 def _try_item(item: Any, read_item: Callable[[Any], Event]) -> Event | InputError:

@@ -6,7 +6,7 @@ and the event flagged ``repaired``; a *must* field that cannot be read rejects t
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -77,7 +77,7 @@ class MappedReader:
         """Whether the body is an array, or one object over several lines."""
         return is_whole_json(body)
 
-    def read(self, record: bytes, hash_subject: HashSubject) -> Sequence[Event | InputError]:
+    def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
         """Return the record's events; raise ``InputError`` (``json_invalid``, ``field_invalid``, ``record_empty``)."""
         document, repaired = decode_json(record)
         items = document

@@ -4,7 +4,7 @@ A reader never fails a batch for one bad record. It is a pure function of the re
 engine and rebuild come to the same events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -57,8 +57,10 @@ class RecordReader(Protocol):
     def interfaces(self) -> frozenset[str]:
         """Every interface the source's options can give; empty when records name theirs themselves."""
 
-    def read(self, record: bytes, hash_subject: HashSubject) -> Sequence[Event | InputError]:
+    def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
         """Return the record's items in order, each an event or the reason why it is none.
+
+        A record of many items gives them one by one, so that no more than one is held beside the decoded record.
 
         Raises:
             InputError: the record as a whole cannot be read.

@@ -1,6 +1,6 @@
 """Canonical JSON: one object a record, or an array with one event per item."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -33,11 +33,11 @@ class NativeReader:
         """Whether the body is an array, or one object over several lines."""
         return is_whole_json(body)
 
-    def read(self, record: bytes, hash_subject: HashSubject) -> Sequence[Event | InputError]:
+    def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
         """Return the record's events; raise ``InputError`` as :func:`auditsvc.event.native.read_native`."""
         if record.startswith(b"{") or not record.lstrip(_SPACE).startswith(b"["):
             return (read_native(record, hash_subject, self._side),)
-        return [self._read_item(bytes(raw), hash_subject) for raw in split_array(record)]
+        return (self._read_item(bytes(raw), hash_subject) for raw in split_array(record))
 
     def _read_item(self, raw: bytes, hash_subject: HashSubject) -> Event | InputError:
         """Return one member of an array as event, or why it is none."""

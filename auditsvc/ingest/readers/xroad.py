@@ -1,6 +1,6 @@
 """X-Road operational monitoring records, single or as ``{"records": [...]}``; unknown keys are allowed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from auditsvc.catalog.model import Source
@@ -63,7 +63,7 @@ class XRoadReader:
         """Whether the body is one JSON document over several lines."""
         return is_whole_json(body)
 
-    def read(self, record: bytes, hash_subject: HashSubject) -> Sequence[Event | InputError]:
+    def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
         """Return the record's events; raise ``InputError`` (``json_invalid``, ``field_invalid``, ``record_empty``)."""
         document, repaired = decode_json(record)
         items = document.get("records", document) if isinstance(document, dict) else document
