@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 from flask import current_app, request
 from flask_smorest import blueprint
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, fields, missing, validate
 from webargs.flaskparser import FlaskParser
 
 from auditsvc.errors import InputError
+from auditsvc.jsontext import decode_json
 
 View = TypeVar("View", bound=Callable[..., Any])
 Route = TypeVar("Route", bound=Any)
@@ -40,10 +41,15 @@ class StrictParser(FlaskParser):
     }
 
     def load_json(self, req: Any, schema: Schema) -> Any:
-        """Return the JSON body; a body of another media type is refused instead of being read as none."""
+        """Return the JSON body; a body of another media type is refused instead of being read as none.
+
+        Raises:
+            InputError: ``media_type_unsupported``, ``json_invalid``.
+        """
         if req.content_length and not req.is_json:
             raise InputError("media_type_unsupported", f"expected application/json, got `{req.mimetype[:100]}`")
-        return super().load_json(req, schema)
+        data = req.get_data()
+        return decode_json(data) if data else missing
 
 
 class Resource(blueprint.Blueprint):

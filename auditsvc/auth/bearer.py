@@ -19,13 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine
 
 from auditsvc.auth.model import Person
-from auditsvc.auth.tables import WithdrawnTokenRow
 from auditsvc.auth.tokens import build_thumbprint, issue_token, verify_token
+from auditsvc.auth.withdrawn import is_withdrawn, withdraw
 from auditsvc.clock import Clock
-from auditsvc.database import read_session, write_session
 from auditsvc.errors import AuthError, SigningError
 from auditsvc.settings import Settings
 
@@ -97,16 +96,13 @@ class BearerTokens:
         token_id = str(read.claims.get("jti", ""))
         if not version.isdecimal() or not token_id:
             raise AuthError("unauthenticated", "the token was not made by this service")
-        with read_session(self.engine) as session:
-            if session.get(WithdrawnTokenRow, token_id) is not None:
-                raise AuthError("unauthenticated", "the token was withdrawn")
+        if is_withdrawn(self.engine, token_id):
+            raise AuthError("unauthenticated", "the token was withdrawn")
         return Grant(token_id, account_id, int(version), datetime.fromtimestamp(read.expires, UTC))
 
     def withdraw(self, grant: Grant) -> None:
         """Make a token useless from now on."""
-        with write_session(self.engine) as session:
-            session.execute(delete(WithdrawnTokenRow).where(WithdrawnTokenRow.expires < self.clock.now()))
-            session.merge(WithdrawnTokenRow(token_id=grant.token_id, expires=grant.expires))
+        withdraw(self.engine, self.clock, grant.token_id, grant.expires)
 
 
 def load_or_create_token_key(folder: Path) -> str:

@@ -74,7 +74,7 @@ class SignInFailureRow(Base):
 
 
 class WithdrawnTokenRow(Base):
-    """One bearer token that was given back before its end; kept until then."""
+    """One bearer token or console session that was given back before its end; kept until then."""
 
     __tablename__ = "withdrawn_token"
 

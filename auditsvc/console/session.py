@@ -1,11 +1,15 @@
 """Signing in and out, the forced change of a one-time password, and the end of a session nobody uses."""
 
+import uuid
+from datetime import timedelta
+
 from flask import flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import public, require
+from auditsvc.auth.withdrawn import is_withdrawn, withdraw
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.failure import describe
 from auditsvc.console.language import local_target
@@ -13,6 +17,8 @@ from auditsvc.console.person import begin, current_person, end, find_person
 from auditsvc.engine.services import get_services
 from auditsvc.errors import AuditError, AuthError, InputError
 
+SESSION_ID = "id"
+"""Session key: what the session is known by once it is ended, since a copy of its cookie may lie anywhere."""
 SEEN = "seen"
 """Session key: when the person last did something, whole seconds since 1970."""
 POLL_HEADER = "X-Poll"
@@ -23,7 +29,7 @@ _NS = 1_000_000_000
 
 @blueprint.before_request
 def end_idle_session() -> None:
-    """Sign out a person who did nothing for longer than the settings allow.
+    """Sign out a person who did nothing for longer than the settings allow, or whose session was ended elsewhere.
 
     Raises:
         AuthError: ``unauthenticated``, so that the sign-in page follows.
@@ -31,6 +37,10 @@ def end_idle_session() -> None:
     if find_person() is None:
         return
     services = get_services()
+    if SESSION_ID not in session or is_withdrawn(services.engine_db, session[SESSION_ID]):
+        end()
+        session.clear()
+        raise AuthError("unauthenticated", "this session was ended; sign in again")
     now_s = services.clock.now_ns() // _NS
     limit_s = services.settings.session_minutes * 60
     g.idle_limit_s = limit_s
@@ -64,7 +74,10 @@ def sign_in() -> ResponseReturnValue:
 @require("self.manage")
 def sign_out() -> ResponseReturnValue:
     """End the session."""
-    get_services().accounts.sign_out(current_person())
+    services = get_services()
+    expires = services.clock.now() + timedelta(minutes=services.settings.session_minutes)
+    withdraw(services.engine_db, services.clock, session[SESSION_ID], expires)
+    services.accounts.sign_out(current_person())
     end()
     _forget_session()
     flash(gettext("You are signed out."))
@@ -101,6 +114,7 @@ def _begin_session(person: Person) -> None:
     """Start a fresh session, so that one planted before the sign-in is worth nothing."""
     _forget_session()
     begin(person)
+    session[SESSION_ID] = str(uuid.uuid4())
     session[SEEN] = get_services().clock.now_ns() // _NS
 
 

@@ -7,7 +7,6 @@ error, because what follows it cannot be trusted.
 
 import hashlib
 import ipaddress
-import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -20,14 +19,13 @@ from auditsvc.errors import InputError
 from auditsvc.event.fields import FIELDS, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, Field, Kind, Level
 from auditsvc.event.model import Event
 from auditsvc.event.time import parse_time_ns
+from auditsvc.jsontext import refuse_duplicate_keys
 
 MAX_INTEGER = 2**53
 """Largest magnitude of an integer from outside: what every JSON reader keeps exact."""
 
 _UNKNOWN = re.compile(r"object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"object missing required field `(.*)`")
-_GAPS = ((b" ", b" :"), (b"\t", b"\t:"), (b"\n", b"\n:"), (b"\r", b"\r:"))
-"""JSON's white space, and how it looks before a colon."""
 _Keyword = Annotated[str, Meta(max_length=MAX_KEYWORD)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 _Integer = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
@@ -155,17 +153,6 @@ def flatten(struct: Struct) -> tuple[Event, int]:
     return event, keys
 
 
-def refuse_duplicate_keys(record: bytes, expected: int) -> None:
-    """Raise ``InputError`` (``json_invalid``) when an object of the record has a key twice.
-
-    Counting ``":`` is cheap, and counts no key too few unless white space stands before a colon. Only when that may be
-    so, or when other than the ``expected`` number is found, is the record parsed again, slowly, to be sure.
-    """
-    if record.count(b'":') == expected and not any(space in record and gap in record for space, gap in _GAPS):
-        return
-    json.loads(record, object_pairs_hook=_refuse_pairs)
-
-
 def _refuse_nul(event: Event) -> None:
     """Raise ``InputError`` (``field_invalid``) for a NUL character, which PostgreSQL does not take in text."""
     for name, value in event.items():
@@ -173,15 +160,6 @@ def _refuse_nul(event: Event) -> None:
         if "\0" in name or any(isinstance(text, str) and "\0" in text for text in texts):
             name = name.replace("\0", "\\u0000")
             raise InputError("field_invalid", f"{name}: holds a NUL character", field=name)
-
-
-def _refuse_pairs(pairs: list[tuple[str, Any]]) -> None:
-    """Raise for a repeated key."""
-    seen = set()
-    for key, _ in pairs:
-        if key in seen:
-            raise InputError("json_invalid", f"duplicate key `{key[:64]}`")
-        seen.add(key)
 
 
 def normalise(event: Event, hash_subject: HashSubject) -> None:

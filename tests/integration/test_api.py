@@ -77,8 +77,23 @@ def test_errors_are_problem_documents_and_keep_their_headers(service: Service) -
     assert (missing.status_code, missing.mimetype) == (404, "application/problem+json")
     text = service.client.post("/api/v1/tokens", data="name=x", content_type="text/plain")
     assert (text.status_code, text.get_json()["code"]) == (415, "media_type_unsupported")
-    broken = service.client.post("/api/v1/tokens", data="{", content_type="application/json")
-    assert broken.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{",
+        '{"name": "a", "name": "b"}',
+        '{"name": "a", "password": "\\ud800"}',
+        "[" * 400_000,
+        "9" * 5000,
+        "NaN",
+        "\xff",
+    ],
+)
+def test_a_body_that_is_no_strict_json_is_the_callers_fault(service: Service, body: str) -> None:
+    answer = service.client.post("/api/v1/tokens", data=body.encode("latin-1"), content_type="application/json")
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "json_invalid")
 
 
 @pytest.mark.parametrize(

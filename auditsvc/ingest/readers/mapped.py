@@ -13,19 +13,18 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from auditsvc.catalog.model import Source
 from auditsvc.errors import InputError
 from auditsvc.event.fields import INPUT_ONLY, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, Field, Kind, Level, find_field
 from auditsvc.event.model import Event, Value
-from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address, refuse_duplicate_keys
+from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns, count_ns, parse_time_ns
 from auditsvc.ingest.readers.combined import parse_clf_time, path_of
 from auditsvc.ingest.readers.identity import read_items
 from auditsvc.ingest.readers.native import is_whole_json
 from auditsvc.ingest.readers.option import find_mapping, find_text, refuse, refuse_unknown
 from auditsvc.ingest.readers.route import ROUTE_OPTIONS, Router, outcome_of_status
+from auditsvc.jsontext import decode_json
 
 _OPTIONS = ROUTE_OPTIONS | {"fields", "items"}
 _SPEC_KEYS = frozenset({"path", "paths", "format", "map", "default", "scale", "split"})
@@ -79,7 +78,7 @@ class MappedReader:
 
     def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
         """Return the record's events; raise ``InputError`` (``json_invalid``, ``field_invalid``, ``record_empty``)."""
-        document, repaired = decode_json(record)
+        document, repaired = decode_repaired(record)
         items = document
         if self._items is not None and not isinstance(document, list):
             items = _look_up(document, self._items)
@@ -173,38 +172,22 @@ class MappedReader:
         return check_time_ns(wall_ns - seconds * NS, text)
 
 
-def decode_json(record: bytes) -> tuple[Any, bool]:
+def decode_repaired(record: bytes) -> tuple[Any, bool]:
     r"""Return the JSON document, and whether ``\xXX`` had to be repaired.
 
     Raises:
         InputError: ``json_invalid`` for broken JSON or a key that stands twice in one object.
     """
-    repaired = False
     try:
-        document = msgspec.json.decode(record)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
+        return decode_json(record), False
+    except InputError:
         if b"\\x" not in record:
-            raise InputError("json_invalid", f"not valid JSON: {err}") from err
-        mended = _BAD_ESCAPE.sub(_mend, record).decode("utf-8", "backslashreplace").replace("\\x", "\\\\x")
-        record, repaired = mended.encode(), True
-        try:
-            document = msgspec.json.decode(record)
-        except (msgspec.DecodeError, RecursionError) as again:
-            raise InputError("json_invalid", f"not valid JSON, also after repair of `\\x` escapes: {again}") from again
+            raise
+    mended = _BAD_ESCAPE.sub(_mend, record).decode("utf-8", "backslashreplace").replace("\\x", "\\\\x")
     try:
-        refuse_duplicate_keys(record, _count_keys(document))
-    except RecursionError as err:
-        raise InputError("json_invalid", "objects and arrays are nested too deep") from err
-    return document, repaired
-
-
-def _count_keys(document: Any) -> int:
-    """Return the number of keys of all objects in a JSON document."""
-    if isinstance(document, dict):
-        return len(document) + sum(_count_keys(value) for value in document.values() if isinstance(value, (dict, list)))
-    if isinstance(document, list):
-        return sum(_count_keys(value) for value in document if isinstance(value, (dict, list)))
-    return 0
+        return decode_json(mended.encode()), True
+    except InputError as err:
+        raise InputError(err.code, f"also after repair of `\\x` escapes: {err.message}") from err
 
 
 def _mend(match: re.Match[bytes]) -> bytes:

@@ -10,7 +10,7 @@ from auditsvc.event.model import Event
 from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns
 from auditsvc.ingest.readers.identity import read_items
-from auditsvc.ingest.readers.mapped import decode_json
+from auditsvc.ingest.readers.mapped import decode_repaired
 from auditsvc.ingest.readers.native import is_whole_json
 from auditsvc.ingest.readers.option import find_mapping, find_mappings, find_text, refuse, refuse_unknown
 from auditsvc.ingest.readers.route import METHOD_ACTIONS, compile_glob, outcome_of_status, read_action
@@ -65,7 +65,7 @@ class XRoadReader:
 
     def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
         """Return the record's events; raise ``InputError`` (``json_invalid``, ``field_invalid``, ``record_empty``)."""
-        document, repaired = decode_json(record)
+        document, repaired = decode_repaired(record)
         items = document.get("records", document) if isinstance(document, dict) else document
         if not isinstance(items, list):
             items = [items]

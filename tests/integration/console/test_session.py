@@ -73,6 +73,19 @@ def test_an_idle_session_ends_and_a_used_one_does_not(service: Service, client: 
     assert client.get("/reports").status_code == 303
 
 
+def test_a_copy_of_the_cookie_is_worth_nothing_after_signing_out(service: Service, client: FlaskClient) -> None:
+    service.make_account(Role.AUDITOR, "auditor")
+    sign_in(client, "auditor")
+    kept = client.get_cookie("auditsvc")
+    assert kept is not None
+    other = service.app.test_client()
+    sign_in(other, "auditor")
+    assert client.post("/sign-out", data={"csrf_token": find_token(client.get("/reports"))}).status_code == 303
+    client.set_cookie("auditsvc", kept.value)
+    assert client.get("/reports").location == "/sign-in?next=/reports"
+    assert other.get("/reports").status_code == 200
+
+
 def test_a_page_that_refreshes_itself_does_not_keep_a_session_alive(service: Service, client: FlaskClient) -> None:
     service.make_account(Role.AUDITOR, "auditor")
     sign_in(client, "auditor")
