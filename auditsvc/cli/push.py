@@ -53,21 +53,18 @@ def command(
     as_json: bool,
 ) -> None:
     """Send FILE (plain, gzip or zstd) to a running service; started again, go on where it stopped."""
-    key = key_file.read_text(encoding="utf-8").strip()
-    if not key.isascii() or not key.isprintable() or not key:
-        raise InputError("input_invalid", f"`{key_file}` does not hold an API key")
     settings = load_settings()
+    address = _parse_address(url or f"http://{settings.ingest_host}:{settings.ingest_port}")
     plan = push.PushPlan(
         file=file,
         source=source,
-        key=key,
+        key=_read_key(key_file),
         state_path=state or file.with_name(f"{file.name}.push.json"),
         batch_bytes=batch_bytes,
         whole=whole or push.is_array(file),
         patience_s=patience,
     )
-    base = url or f"http://{settings.ingest_host}:{settings.ingest_port}"
-    with httpx.Client(base_url=base, trust_env=False) as client, _show(file.name) as report:
+    with httpx.Client(base_url=address, trust_env=False) as client, _show(file.name) as report:
         done = push.push_file(plan, client, report=report, sleep=time.sleep)
     if as_json:
         print_json(asdict(done))
@@ -76,6 +73,30 @@ def command(
             f"{file.name}: {done.records} records, {done.accepted} events, {done.quarantined} in quarantine, "
             f"{done.duplicates} sent before"
         )
+
+
+def _read_key(path: Path) -> str:
+    """Return the API key in a file; raise ``InputError`` (``input_invalid``) when it holds none."""
+    try:
+        key = path.read_bytes().strip().decode("ascii")
+    except OSError as err:
+        raise InputError("not_found", f"cannot read `{path}`: {err.strerror}") from err
+    except UnicodeDecodeError:
+        key = ""
+    if not key or not key.isprintable() or " " in key:
+        raise InputError("input_invalid", f"`{path}` does not hold an API key")
+    return key
+
+
+def _parse_address(text: str) -> httpx.URL:
+    """Return the address to send to; raise ``InputError`` (``input_invalid``) for what is no http(s) address."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InputError("input_invalid", f"--url: expected an address like http://127.0.0.1:8471, got `{text[:200]}`")
+    return url
 
 
 @contextmanager

@@ -1,20 +1,21 @@
 """Sending a log file to a running service: in batches of whole lines, resumable, safe to repeat.
 
-Order of steps: read the file once for digest and size; take up the state of an earlier run if it is of the same file and
-source; then batch by batch: send, wait for the receipt, keep the place. A batch is the same bytes under the same
-``Idempotency-Key`` in every run with the same batch size, so an answer that got lost costs nothing.
+Order of steps: take up the state of an earlier run; read the file once for its size, and to see that what was sent then
+still stands at its beginning (a log may have grown since); then batch by batch: send, wait for the receipt, keep the
+place. A batch is the same bytes under the same ``Idempotency-Key`` in every run with the same batch size, so an answer
+that got lost costs nothing.
 """
 
 import hashlib
-import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import zstandard
 
 from auditsvc.errors import CODES, AuditError, InputError, StorageError
@@ -61,17 +62,18 @@ class Progress:
 
     Attributes:
         service: address it is sent to; another service has none of it.
-        file_sha256: hex digest of the unpacked file.
+        source: whose records they are.
         size: bytes of the unpacked file.
         offset: bytes of it that have a receipt.
+        sent_sha256: hex digest of those bytes.
         batches, records, accepted, quarantined, duplicates: sums over the receipts of all runs.
     """
 
     service: str
-    file_sha256: str
     source: str
     size: int
     offset: int = 0
+    sent_sha256: str = hashlib.sha256().hexdigest()
     batches: int = 0
     records: int = 0
     accepted: int = 0
@@ -96,15 +98,19 @@ def push_file(
 
     Raises:
         InputError: ``body_empty``, ``body_undecodable`` for the file; the service's own code when it refuses.
-        StorageError: ``storage_unavailable`` when the service cannot be reached for ``patience_s``.
+        StorageError: ``storage_unavailable`` when the service cannot be reached for ``patience_s``, or the place cannot
+            be kept.
     """
-    progress = _load_state(plan, str(client.base_url), *measure_file(plan.file))
+    progress, sent = _begin(plan, str(client.base_url))
+    _save_state(plan.state_path, progress)
     report(progress)
     for offset, batch in read_batches(plan.file, progress.offset, plan.batch_bytes, whole=plan.whole):
-        for place, part, receipt in _send_split(plan, client, progress, offset, batch, sleep):
+        for place, part, receipt in _send_split(plan, client, offset, batch, sleep):
+            sent.update(part)
             progress = replace(
                 progress,
                 offset=place + len(part),
+                sent_sha256=sent.hexdigest(),
                 batches=progress.batches + 1,
                 records=progress.records + receipt["records"],
                 accepted=progress.accepted + receipt["accepted"],
@@ -116,15 +122,30 @@ def push_file(
     return progress
 
 
-def measure_file(path: Path) -> tuple[str, int]:
-    """Return the hex digest and the size of the unpacked file; raise ``InputError`` when it is empty or broken."""
+def _begin(plan: PushPlan, service: str) -> tuple[Progress, "hashlib._Hash"]:
+    """Return where to go on, and the digest so far: where an earlier run stopped if the file still begins the same."""
+    known = _load_state(plan.state_path)
+    if known is not None and (known.service, known.source) == (service, plan.source):
+        size, sent = measure_file(plan.file, known.offset)
+        if known.offset <= size and known.sent_sha256 == sent.hexdigest():
+            return replace(known, size=size), sent
+    size, sent = measure_file(plan.file, 0)
+    return Progress(service, plan.source, size), sent
+
+
+def measure_file(path: Path, offset: int) -> tuple[int, "hashlib._Hash"]:
+    """Return the size of the unpacked file and the SHA-256 of its first ``offset`` bytes.
+
+    Raises:
+        InputError: ``body_empty``, ``body_undecodable``, ``not_found``.
+    """
     digest, size = hashlib.sha256(), 0
     for piece in _read_pieces(path):
-        digest.update(piece)
+        digest.update(piece[: max(0, offset - size)])
         size += len(piece)
     if size == 0:
         raise InputError("body_empty", f"`{path}` is empty")
-    return digest.hexdigest(), size
+    return size, digest
 
 
 def read_batches(path: Path, start: int, batch_bytes: int, *, whole: bool) -> Iterator[tuple[int, bytes]]:
@@ -179,26 +200,24 @@ def _read_pieces(path: Path) -> Iterator[bytes]:
 def _send_split(
     plan: PushPlan,
     client: httpx.Client,
-    progress: Progress,
     offset: int,
     batch: bytes,
     sleep: Callable[[float], None],
 ) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
     """Send a batch, in halves when the service finds it too large; give (offset, bytes, receipt) of each part."""
     try:
-        yield offset, batch, _send(plan, client, progress, offset, batch, sleep)
+        yield offset, batch, _send(plan, client, offset, batch, sleep)
     except InputError as err:
         middle = batch.find(b"\n", len(batch) // 2) + 1 or batch.rfind(b"\n", 0, len(batch) - 1) + 1
         if plan.whole or err.http_status != 413 or not 0 < middle < len(batch):
             raise
-        yield from _send_split(plan, client, progress, offset, batch[:middle], sleep)
-        yield from _send_split(plan, client, progress, offset + middle, batch[middle:], sleep)
+        yield from _send_split(plan, client, offset, batch[:middle], sleep)
+        yield from _send_split(plan, client, offset + middle, batch[middle:], sleep)
 
 
 def _send(
     plan: PushPlan,
     client: httpx.Client,
-    progress: Progress,
     offset: int,
     batch: bytes,
     sleep: Callable[[float], None],
@@ -208,7 +227,7 @@ def _send(
         "Authorization": f"Bearer {plan.key}",
         "Content-Type": "application/json" if plan.whole else "text/plain",
         "Content-Encoding": "zstd",
-        "Idempotency-Key": _build_key(progress, offset, len(batch)),
+        "Idempotency-Key": _build_key(offset, batch),
     }
     body = zstandard.ZstdCompressor(level=1).compress(batch)
     path = f"/ingest/v1/sources/{quote(plan.source, safe='')}/records"
@@ -237,9 +256,9 @@ def _send(
         wait = min(wait * 2, LONGEST_WAIT_S)
 
 
-def _build_key(progress: Progress, offset: int, length: int) -> str:
-    """Return the idempotency key of the bytes ``[offset, offset + length)`` of the file, for its source."""
-    return f"push-{progress.file_sha256[:40]}-{offset}-{length}"
+def _build_key(offset: int, batch: bytes) -> str:
+    """Return the idempotency key of the bytes that stand at ``offset`` of a file, for its source."""
+    return f"push-{hashlib.sha256(batch).hexdigest()[:40]}-{offset}-{len(batch)}"
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -254,25 +273,28 @@ def _refusal(response: httpx.Response) -> AuditError:
         problem = response.json()
         code, detail = str(problem["code"]), str(problem["detail"])
     except (ValueError, KeyError, TypeError):
-        code, detail = "delivery_refused", response.text[:200]
+        kind = response.headers.get("Content-Type", "nothing")
+        code, detail = "delivery_refused", f"it answers with `{kind[:80]}`; is this the address deliveries go to?"
     if code not in CODES:
         code = "delivery_refused"
     return InputError(code, f"the service refused with status {response.status_code}: {detail}")
 
 
-def _load_state(plan: PushPlan, service: str, digest: str, size: int) -> Progress:
-    """Return where an earlier run of the same file, source and service stopped, else the beginning."""
-    fresh = Progress(service, digest, plan.source, size)
+def _load_state(path: Path) -> Progress | None:
+    """Return what an earlier run kept, None when there is nothing that can be used."""
     try:
-        known = Progress(**json.loads(plan.state_path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return fresh
-    same = (known.service, known.file_sha256, known.source, known.size) == (service, digest, plan.source, size)
-    return known if same and 0 <= known.offset <= size else fresh
+        known = msgspec.json.decode(path.read_bytes(), type=Progress)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return known if known.offset >= 0 else None
 
 
 def _save_state(path: Path, progress: Progress) -> None:
-    """Replace the state file."""
+    """Replace the state file; raise ``StorageError`` (``storage_unavailable``) when it cannot be written."""
     draft = path.with_name(f"{path.name}.part")
-    draft.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_bytes(msgspec.json.encode(progress))
+        draft.replace(path)
+    except OSError as err:
+        message = f"the place cannot be kept in `{path}`: {err.strerror}; name another file with --state"
+        raise StorageError("storage_unavailable", message) from err

@@ -124,12 +124,47 @@ def test_a_lost_answer_and_a_lost_state_store_nothing_twice(log: Path) -> None:
     assert service.received == LINES
 
 
-@pytest.mark.parametrize("state", ["", "{", "[]", "5", '{"file_sha256":"x"}', '{"colour":1}'])
+@pytest.mark.parametrize(
+    "state",
+    [
+        "", "{", "[]", "5", '{"sent_sha256":"x"}', '{"colour":1}',
+        '{"service":"http://service","source":"s","size":1,"offset":-5}',
+    ],
+)  # fmt: skip
 def test_a_broken_state_file_means_from_the_beginning(log: Path, state: str) -> None:
     log.with_suffix(".state").write_text(state)
     service = Service()
     run(service, log)
     assert service.received == LINES
+
+
+def test_of_a_file_that_grew_only_the_rest_is_sent(log: Path) -> None:
+    service = Service()
+    run(service, log)
+    sent = len(service.bodies)
+    log.write_bytes(LINES + b"one more\n")
+    done = run(service, log)
+    assert service.received == LINES + b"one more\n"
+    assert (done.records, done.duplicates, len(service.bodies) - sent) == (501, 0, 1)
+
+
+def test_without_its_state_a_file_that_grew_stores_whole_batches_once(log: Path) -> None:
+    service = Service()
+    run(service, log)
+    sent = len(service.bodies)
+    log.write_bytes(LINES + LINES)
+    log.with_suffix(".state").unlink()
+    done = run(service, log)
+    assert done.records == 1000
+    assert done.duplicates > 450  # all but the last batch, which was not full
+    assert len(service.bodies) - sent <= sent + 2
+
+
+def test_a_place_that_cannot_be_kept_is_told_before_anything_is_sent(log: Path, tmp_path: Path) -> None:
+    service = Service()
+    with pytest.raises(StorageError, match="--state"):
+        run(service, log, state_path=tmp_path / "nowhere" / "state")
+    assert service.requests == 0
 
 
 def test_a_state_of_another_file_is_not_used(log: Path) -> None:
@@ -167,8 +202,8 @@ def test_a_refusal_stops_at_once_with_the_services_code(log: Path, status: int, 
 
 
 def test_an_answer_that_is_not_ours_is_a_refusal(log: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        run(Service(lambda: httpx.Response(400, text="<html>")), log)
+    with pytest.raises(InputError, match="is this the address") as caught:
+        run(Service(lambda: httpx.Response(400, html="<html>")), log)
     assert caught.value.code == "delivery_refused"
 
 
@@ -208,5 +243,6 @@ def test_an_array_goes_as_one_body(tmp_path: Path) -> None:
 def test_keys_name_the_bytes_they_stand_for(log: Path) -> None:
     service = Service()
     run(service, log)
-    digest = hashlib.sha256(LINES).hexdigest()
-    assert all(key.startswith(f"push-{digest[:40]}-") and len(key) <= 200 for key in service.bodies)
+    for key, body in service.bodies.items():
+        assert key.startswith(f"push-{hashlib.sha256(body).hexdigest()[:40]}-")
+        assert len(key) <= 200
