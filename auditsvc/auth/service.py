@@ -30,6 +30,8 @@ from auditsvc.settings import Settings
 
 INSTALLATION = "auditsvc"
 """The actor of acts nobody asked for in person: the first start."""
+SHELL = "shell:"
+"""Begins the name of an actor who has a shell on the machine; no account's name holds a colon."""
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,63}\Z")
 _BAD_CREDENTIALS = "name or password is wrong, or the account is disabled"
@@ -263,13 +265,21 @@ class Accounts:
     def reset_password(self, name: str, *, actor: str) -> NewAccount:
         """Give an account a new one-time password, end its sessions and unlock its name.
 
+        Whoever resets an administrator's password takes over that duty, so no account may do it, only a shell.
+
         Raises:
             InputError: ``not_found``.
+            AuthError: ``forbidden`` for an administrator's account unless ``actor`` is a shell.
         """
         password = new_one_time_password()
         hashed = self.passwords.hash(password)
         with write_session(self.engine) as session:
             row = _get_row(session, name)
+            if row.duty != Duty.BUSINESS and not actor.startswith(SHELL):
+                raise AuthError(
+                    "forbidden",
+                    "an administrator's password is reset on the machine itself: `auditsvc account reset-password`",
+                )
             row.password_hash = hashed
             row.must_change_password = True
             row.credential_version += 1

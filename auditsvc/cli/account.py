@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from auditsvc.auth.roles import ROLES, Duty, Role
-from auditsvc.auth.service import Account, Accounts, NewAccount
+from auditsvc.auth.service import SHELL, Account, Accounts, NewAccount
 from auditsvc.cli.context import json_option, load_settings, open_database, print_json
 from auditsvc.clock import SystemClock
 from auditsvc.ledger.archive import Archive
@@ -33,7 +33,7 @@ def open_accounts() -> Accounts:
 
 def find_actor() -> str:
     """Return how acts of this shell's user are signed in the log."""
-    return f"shell:{getpass.getuser()}"
+    return f"{SHELL}{getpass.getuser()}"
 
 
 @command.command("list")

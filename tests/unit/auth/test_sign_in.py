@@ -135,6 +135,16 @@ def test_the_last_administrator_of_a_kind_can_neither_be_disabled_nor_lose_the_r
         accounts.withdraw_role("auditadmin", Role.AUDIT_ADMINISTRATOR, actor="secadmin")
 
 
+def test_no_account_takes_over_an_administrator_by_a_new_password(accounts: Accounts) -> None:
+    made = {item.account.name: item for item in accounts.create_administrators()}
+    for name in ("secadmin", "auditadmin", "sysadmin"):
+        with pytest.raises(AuthError, match="on the machine itself"):
+            accounts.reset_password(name, actor="sysadmin")
+        accounts.sign_in(name, made[name].one_time_password)
+        fresh = accounts.reset_password(name, actor="shell:root")
+        accounts.sign_in(name, fresh.one_time_password)
+
+
 def test_every_act_is_a_leaf_of_the_log_with_its_actor(accounts: Accounts) -> None:
     made = accounts.create("lin", display_name="", actor="sysadmin")
     accounts.assign_role("lin", Role.AUDITOR, actor="secadmin")
