@@ -25,7 +25,9 @@ class StatusSchema(Schema):
     judged_size = fields.Integer(required=True, metadata={"description": "leaves the engine has followed"})
     lag = fields.Integer(required=True, metadata={"description": "leaves accepted but not judged yet"})
     lag_records = fields.Integer(required=True, metadata={"description": "records accepted but not judged yet"})
-    records = fields.Integer(required=True)
+    records = fields.Integer(
+        required=True, metadata={"description": "records of the log; one that is a JSON array holds several events"}
+    )
     events = fields.Integer(required=True)
     duplicates = fields.Integer(required=True)
     quarantined = fields.Integer(required=True)

@@ -28,6 +28,8 @@ from auditsvc.settings import Settings
 
 MAX_RECORDS = 1_000_000
 """Most records, and most items of records, of one delivery: bounds the tree hashed and the quarantine made of it."""
+MAX_ITEMS = 100_000
+"""Most items of one record; the engine judges a record as a whole."""
 DOCUMENT_COST = 16
 """Bytes of memory a byte of a JSON document may take while it is read."""
 MAX_LISTED_REJECTS = 100
@@ -210,8 +212,9 @@ class Intake:
         items = 0
         for record, item, found, raw in reader.scan(body, kind, _skip_subject):
             items += 1
-            if items > MAX_RECORDS:
-                raise InputError("too_many_records", f"at most {MAX_RECORDS} items a delivery; send several")
+            if items > MAX_RECORDS or item >= MAX_ITEMS:
+                limits = f"{MAX_ITEMS} items a record and {MAX_RECORDS} a delivery"
+                raise InputError("too_many_records", f"at most {limits} are taken; send several, or send lines")
             if kind == LINES and len(raw) > self._max_record:
                 raise InputError(
                     "record_too_large", f"line {record + 1}: longer than {self._max_record} bytes", line=record + 1
