@@ -2,12 +2,14 @@
 
 python-jose 3.5.0 believes too much of what a token says about itself, so everything it is lax about is decided here,
 in this order: size; three parts of canonical base64url; a header with exactly ``alg``, ``kid`` and ``typ``, without a
-key twice; ``alg`` is ES256; ``typ`` is the one the caller asked for; ``kid`` names one of the caller's keys, and only
-that key (a PEM public key on P-256, never raw bytes) is handed to jose with ``algorithms=["ES256"]``.
+key twice; ``alg`` is ES256; ``typ`` is the one the caller asked for; ``kid`` names one of the caller's keys; the
+signature is 64 bytes with the lower ``s``; and only that key (a PEM public key on P-256, never raw bytes) is handed to
+jose with ``algorithms=["ES256"]``.
 
-Only ``jws`` is used: ``jwt`` brings its own clock, ``jwe`` a decompression bomb. An ECDSA signature has a second valid
-form (r, n-s), which every library accepts: key caches and comparisons on the SHA-256 of the payload, never on the
-token's text.
+Only ``jws`` is used: ``jwt`` brings its own clock, ``jwe`` a decompression bomb. Of an ECDSA signature (r, s) anybody
+can make a second valid one, (r, n-s), which every library accepts: we issue the one with the lower ``s`` and refuse the
+other, so that no byte of a token can be changed without notice. Signing twice still gives two signatures: key caches
+and comparisons on the SHA-256 of the payload, never on the token's text.
 """
 
 import base64
@@ -39,6 +41,9 @@ MAX_BEARER_BYTES = 8 * 1024
 """Largest bearer token; it travels in a request header."""
 CLOCK_LEEWAY_S = 30
 """How far the clock of the machine that issued a bearer token may be ahead of ours."""
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Order n of the base point of P-256 (SEC 2, section 2.4.2)."""
 
 _PART = re.compile(r"[A-Za-z0-9_-]+\Z")
 _HEADER_KEYS = frozenset({"alg", "kid", "typ"})
@@ -113,9 +118,11 @@ def sign_jws(payload: bytes, key_pem: str, kid: str, typ: str) -> str:
     """
     _load_private(key_pem)
     try:
-        return str(jws.sign(payload, key_pem, headers={"kid": kid, "typ": typ}, algorithm=ALGORITHM))
+        token = str(jws.sign(payload, key_pem, headers={"kid": kid, "typ": typ}, algorithm=ALGORITHM))
     except JOSEError as err:
         raise SigningError("key_unusable", "the signing key cannot sign") from err
+    signed, _, signature = token.rpartition(".")
+    return f"{signed}.{_encode_part(_lower_s(_decode_part(signature)))}"
 
 
 def verify_jws(token: str, keys: Mapping[str, str], typ: str) -> bytes:
@@ -140,6 +147,8 @@ def verify_jws(token: str, keys: Mapping[str, str], typ: str) -> bytes:
         raise _refuse(f"signed by the unknown key `{kid[:64]}`")
     if len(signature) != 64:
         raise _refuse(f"expected a signature of 64 bytes, got {len(signature)}")
+    if signature != _lower_s(signature):
+        raise _refuse("the signature is not the one with the lower `s`")
     public_pem = keys[kid]
     _load_public(public_pem)
     try:
@@ -255,6 +264,12 @@ def _decode_part(part: str) -> bytes:
     if _encode_part(data) != part:
         raise _refuse("a part is not canonical base64url")
     return data
+
+
+def _lower_s(signature: bytes) -> bytes:
+    """Return the form of an ECDSA signature, r and s of 32 bytes each, whose ``s`` is at most half the order."""
+    s = int.from_bytes(signature[32:], "big")
+    return signature[:32] + min(s, (P256_ORDER - s) % P256_ORDER).to_bytes(32, "big")
 
 
 def _load_private(key_pem: str) -> ec.EllipticCurvePrivateKey:

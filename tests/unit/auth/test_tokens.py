@@ -51,7 +51,15 @@ def forge(header: object, *, payload: bytes = PAYLOAD, key: str = PRIVATE) -> st
 
 def sign_raw(private: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     r, s = decode_dss_signature(private.sign(data, ec.ECDSA(hashes.SHA256())))
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return r.to_bytes(32, "big") + min(s, tokens.P256_ORDER - s).to_bytes(32, "big")
+
+
+def malleate(token: str) -> str:
+    """Return the token with the other valid signature that anybody can make of its own."""
+    signed, _, part = token.rpartition(".")
+    signature = base64.urlsafe_b64decode(part + "==")
+    other = tokens.P256_ORDER - int.from_bytes(signature[32:], "big")
+    return f"{signed}.{b64(signature[:32] + other.to_bytes(32, 'big'))}"
 
 
 GOOD = {"alg": "ES256", "kid": "a", "typ": TYP}
@@ -109,6 +117,8 @@ HOSTILE = {
     "padding": (forge(GOOD) + "==", "not base64url"),
     "trailing line feed": (forge(GOOD) + "\n", "not base64url"),
     "not ASCII": ("é.é.é", "not base64url"),
+    "the other form of the signature": (malleate(forge(GOOD)), "lower `s`"),
+    "an s that is no number below the order": (forge(GOOD).rpartition(".")[0] + "." + b64(b"\xff" * 64), "lower `s`"),
     "short signature": (forge(GOOD)[:-2], "expected a signature of 64 bytes"),
 }
 
@@ -128,6 +138,16 @@ def test_a_second_spelling_of_the_same_signature_is_refused() -> None:
     assert base64.urlsafe_b64decode(twin.split(".")[2] + "==") == base64.urlsafe_b64decode(token.split(".")[2] + "==")
     with pytest.raises(SigningError, match="canonical"):
         tokens.verify_jws(twin, KEYS, TYP)
+
+
+def test_what_we_sign_has_the_lower_s_and_only_that_form_is_taken() -> None:
+    for _ in range(20):
+        token = tokens.sign_jws(PAYLOAD, PRIVATE, "a", TYP)
+        assert tokens.verify_jws(token, KEYS, TYP) == PAYLOAD
+        twin = malleate(token)
+        assert outside.deserialize_compact(twin, ECKey.import_key(PUBLIC), algorithms=["ES256"]).payload == PAYLOAD
+        with pytest.raises(SigningError, match="lower `s`"):
+            tokens.verify_jws(twin, KEYS, TYP)
 
 
 def test_every_changed_character_of_a_token_is_refused() -> None:
