@@ -46,7 +46,7 @@ def command(files: Sequence[Path], trust_file: Path | None, as_json: bool) -> No
     """
     try:
         trust = None if trust_file is None else load_trust_file(trust_file)
-        verification = verify_files(files, trust)
+        verification = verify_files(files, trust, trust_file)
     except AuditError as err:
         click.echo(f"auditsvc: {err.message} [{err.code}]", err=True)
         sys.exit(EXIT_USAGE)

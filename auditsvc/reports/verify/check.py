@@ -44,18 +44,19 @@ class Verification:
     report: Mapping[str, Any] | None
 
 
-def verify_files(paths: Sequence[Path], trust: Trust | None) -> Verification:
+def verify_files(paths: Sequence[Path], trust: Trust | None, trust_file: Path | None = None) -> Verification:
     """Return the checklist of a report's files, of a bundle alone, or of a data folder.
 
     Args:
         paths: files, or folders of files.
         trust: keys known beforehand; without them nothing signed can be checked.
+        trust_file: where ``trust`` was read from, to tell whether it came along with the files.
 
     Raises:
         InputError: ``not_found`` or ``input_invalid`` when the files are not what can be verified.
     """
     given = sort_files(paths)
-    steps = [_check_trust(trust, given)]
+    steps = [_check_trust(trust, trust_file, given)]
     report: Mapping[str, Any] | None = None
     if given.has_report:
         more, report = _check_report(given, trust)
@@ -70,12 +71,23 @@ def verify_files(paths: Sequence[Path], trust: Trust | None) -> Verification:
     return Verification(ordered, decide_exit_code(ordered), report)
 
 
-def _check_trust(trust: Trust | None, given: Given) -> Step:
+def _check_trust(trust: Trust | None, trust_file: Path | None, given: Given) -> Step:
     """Return step 1."""
-    note = "; the trust file among the report's own files is not used" if given.trust_ignored else ""
+    note = _describe_trust_files(given, trust_file)
     if trust is None:
         return not_done(1, "NO_TRUST", _NO_TRUST + note)
     return passed(1, f"log `{trust.log.origin}`, {len(trust.report_keys)} report key(s), one PDF certificate{note}")
+
+
+def _describe_trust_files(given: Given, trust_file: Path | None) -> str:
+    """Return what is to be said of trust files among the files that are verified."""
+    used = [path for path in given.trust_files if trust_file is not None and path.samefile(trust_file)]
+    if used:
+        return (
+            f"; WARNING: `{used[0].name}` came along with the files it is to prove, so whoever made them may have made "
+            "it too; get it another way"
+        )
+    return "; the trust file among the report's own files is not used" if given.trust_files else ""
 
 
 def _check_data_dir(folder: Path, trust: Trust) -> list[Step]:

@@ -1,16 +1,20 @@
 """Sorts the files a verifier was given by what they are."""
 
 import json
-from collections.abc import Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from auditsvc.errors import InputError
+from auditsvc.reports.content import FORMAT
 
 MAX_JSON_BYTES = 256 * 1024 * 1024
 """Larger documents are refused before they are parsed."""
 DATABASE_FILE = "auditsvc.db"
 """Its presence tells a data folder from a folder of report files."""
+_SUFFIXES = (".json", ".jws", ".pdf", ".tar")
 
 
 @dataclass(slots=True)
@@ -19,7 +23,7 @@ class Given:
 
     Attributes:
         data_dir: a folder of the service itself, whose archive is to be checked.
-        trust_ignored: a trust file lay among the others; it is not used.
+        trust_files: trust files that lay among the others; they say nothing.
     """
 
     json: tuple[str, bytes] | None = None
@@ -27,7 +31,7 @@ class Given:
     pdfs: list[tuple[str, bytes]] = field(default_factory=list)
     bundle: Path | None = None
     data_dir: Path | None = None
-    trust_ignored: bool = False
+    trust_files: list[Path] = field(default_factory=list)
 
     @property
     def has_report(self) -> bool:
@@ -43,39 +47,54 @@ def sort_files(paths: Sequence[Path]) -> Given:
     """
     given = Given()
     for path in paths:
-        if path.is_dir() and (path / DATABASE_FILE).is_file():
-            if given.data_dir is not None:
-                raise _second("data folder", path)
-            given.data_dir = path
-        elif path.is_dir():
-            for inner in sorted(path.iterdir()):
-                if inner.is_file() and inner.suffix in (".json", ".jws", ".pdf", ".tar"):
-                    _add(given, inner)
-        else:
+        if not path.is_dir():
             _add(given, path)
+        elif (path / DATABASE_FILE).is_file():
+            _add_data_dir(given, path)
+        else:
+            for inner in _list_known(path):
+                _add(given, inner)
     if not given.has_report and given.bundle is None and given.data_dir is None:
         raise InputError("input_invalid", "nothing to verify: give a report's files, a bundle or a data folder")
     return given
 
 
+def _list_known(folder: Path) -> list[Path]:
+    """Return what lies in a folder under a name that a report's file could have, in order of names."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    except OSError as err:
+        raise InputError("not_found", f"`{folder}`: {err.strerror or err}") from err
+
+
+def _add_data_dir(given: Given, folder: Path) -> None:
+    """Sort in a data folder. A report's files beside the database would be passed over, so they are refused."""
+    if given.data_dir is not None:
+        raise _second("data folder", folder)
+    for path in _list_known(folder):
+        if path.suffix.lower() != ".json" or _parse_object(_read(path)).get("format") == FORMAT:
+            message = f"`{path}` lies in a data folder and would be passed over; verify the two apart from each other"
+            raise InputError("input_invalid", message)
+    given.data_dir = folder
+
+
 def _add(given: Given, path: Path) -> None:
     """Sort one file in by the end of its name."""
-    name = path.name
-    if path.suffix == ".tar":
-        if not path.is_file():
-            raise InputError("not_found", f"`{path}`: no such file")
+    name, kind = path.name, path.suffix.lower()
+    if kind == ".tar":
+        _check_regular(path)
         if given.bundle is not None:
             raise _second("bundle", path)
         given.bundle = path
         return
     data = _read(path)
-    if path.suffix == ".pdf":
+    if kind == ".pdf":
         given.pdfs.append((name, data))
-    elif path.suffix == ".jws":
+    elif kind == ".jws":
         if given.jws is not None:
             raise _second("JWS", path)
         given.jws = (name, data)
-    elif path.suffix == ".json":
+    elif kind == ".json":
         _add_json(given, path, data)
     else:
         raise InputError("input_invalid", f"`{path}`: expected a name that ends in .pdf, .json, .jws or .tar")
@@ -83,25 +102,37 @@ def _add(given: Given, path: Path) -> None:
 
 def _add_json(given: Given, path: Path, data: bytes) -> None:
     """Sort in a report's JSON, or notice a trust file."""
-    if _looks_like_trust(data):
-        given.trust_ignored = True
+    content = _parse_object(data)
+    if "log_vkey" in content and "format" not in content:
+        given.trust_files.append(path)
         return
     if given.json is not None:
         raise _second("report in JSON", path)
     given.json = (path.name, data)
 
 
-def _looks_like_trust(data: bytes) -> bool:
-    """Say whether a JSON file is a trust file and no report."""
+def _parse_object(data: bytes) -> Mapping[str, Any]:
+    """Return the object a JSON file holds; an empty one for anything else, of which the checklist says what it is."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and "log_vkey" in content and "format" not in content
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _check_regular(path: Path) -> None:
+    """Raise for what is not there, and for what is no file: reading a pipe or a device may never end."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as err:
+        raise InputError("not_found", f"`{path}`: {err.strerror or err}") from err
+    if not stat.S_ISREG(mode):
+        raise InputError("input_invalid", f"`{path}`: neither a file nor a folder of files")
 
 
 def _read(path: Path) -> bytes:
     """Return a file's bytes."""
+    _check_regular(path)
     try:
         if path.stat().st_size > MAX_JSON_BYTES * 2:
             raise InputError("input_invalid", f"`{path}`: larger than {MAX_JSON_BYTES * 2} bytes")

@@ -20,7 +20,7 @@ __all__ = [
 EXIT_USAGE = 3
 
 NAMES: dict[int, tuple[str, str]] = {
-    1: ("keys to trust were given, apart from the report", "已另行提供受信任的密钥"),
+    1: ("keys to trust were given", "已提供受信任的密钥"),
     2: ("report.json is canonical and of a known format", "report.json 为规范形式且格式已知"),
     3: ("report.jws is signed by a trusted report key", "report.jws 由受信任的报告密钥签名"),
     4: ("report.jws is over report.json, byte for byte", "report.jws 所签内容与 report.json 逐字节一致"),
