@@ -112,6 +112,7 @@ class Engine:
         self._alerts = AlertStage(engine_db, store, self._versions, journal) if raises_alerts else None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._writing: Future[None] | None = None
+        self._next: Position | None = None
         self._forget()
 
     # --- turning
@@ -187,8 +188,8 @@ class Engine:
         self._forget()
 
     def _forget(self) -> None:
-        """Start again from the store's position."""
-        self._next = self._store.position()
+        """Start again from the store's position, which is asked for when it is needed: the store may be away just now."""
+        self._next = None
         self._recent = Recent()
         self._leaves: deque[Leaf] = deque()
         self._open: _OpenBatch | None = None
@@ -197,8 +198,8 @@ class Engine:
 
     def _build_next(self) -> tuple[Chunk | None, Recent, int]:
         """Return the next chunk with what the one after must know of it, and its size; None at the end of the log."""
-        first = self._next.next
-        position = self._next
+        position = self._store.position() if self._next is None else self._next
+        first = position.next
         builder = ChunkBuilder(self._store, self._recent)
         while builder.size < self._chunk_events:
             if self._open is None:
