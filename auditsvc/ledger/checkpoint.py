@@ -1,7 +1,8 @@
 """Signing checkpoints: at most a second after the log grew, and never one that the last one does not lead to.
 
 Order of steps before every signature, under an exclusive file lock:
-1. read the last checkpoint from its own append-only file, and check its signature with our key;
+1. read the last checkpoint from its own append-only file, and check its signature with our key; drop an unfinished
+   one behind it, and refuse anything else that stands there;
 2. the database must hold at least as many leaves, and its stored nodes must give that checkpoint's root hash;
 3. hash every header since then anew; the tree grown from the signed one must be the database's head;
 4. sign; append to the file, fsync; only then put it into the database, where others read it.
@@ -21,14 +22,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from auditsvc.clock import Clock
 from auditsvc.database import begin_write
+from auditsvc.durable import sync_folder
 from auditsvc.errors import AuditError, LogError, SigningError, StorageError
-from auditsvc.ledger.archive import sync_folder
 from auditsvc.ledger.keys import load_signer
 from auditsvc.ledger.log import read_head
 from auditsvc.ledger.note import Checkpoint, Signer, format_checkpoint, read_last_note, sign_note, verify_checkpoint
 from auditsvc.ledger.proof import latest_checkpoint, load_range
 from auditsvc.ledger.tables import checkpoint, leaf
 from auditsvc.ledger.tree import CompactRange, hash_leaf
+from auditsvc.ledger.verify.note import is_unfinished
 from auditsvc.settings import Settings
 
 __all__ = ["Checkpoint", "Checkpointer"]
@@ -140,10 +142,15 @@ class Checkpointer:
     def _read_last(self) -> Checkpoint | None:
         """Return the last checkpoint of the file, its signature checked; drop an unfinished one behind it.
 
-        The process died while it appended that one, before anybody was given it.
+        The process died while it appended that one, before anybody was given it. Whatever else stands there was put
+        there by somebody else, and is left for a person to see.
         """
         note, end = read_last_note(self._path)
-        if self._path.exists() and end < self._path.stat().st_size:
+        rest = _read_from(self._path, end)
+        if rest and not is_unfinished(rest.decode("utf-8", "replace"), self._origin):
+            message = f"`{self._path}` has {len(rest)} bytes from byte {end} on that are no unfinished checkpoint"
+            raise LogError("log_damaged", f"{message}; find out who wrote them and cut them off")
+        if rest:
             _log.warning("unfinished_checkpoint_dropped", extra={"offset": end})
             os.truncate(self._path, end)
         return None if note is None else verify_checkpoint(note, self._signer.verifier_key)
@@ -182,6 +189,16 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _read_from(path: Path, offset: int) -> bytes:
+    """Return the bytes of a file from ``offset`` on; none when there is no file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def _append(path: Path, note: str) -> None:

@@ -304,6 +304,28 @@ def test_a_changed_checkpoint_is_named(ledger: Ledger, name: str) -> None:
     assert failures(verify(ledger)) == expected
 
 
+@pytest.mark.parametrize("junk", ["junk\n", "\n", "audit.example/log\n8\nAAAA\n\njunk", "\0\0junk"])
+def test_bytes_behind_the_last_checkpoint_are_named(ledger: Ledger, junk: str) -> None:
+    with ledger.settings.checkpoint_path.open("a") as file:
+        file.write(junk)
+    steps = verify(ledger)
+    assert failures(steps) == [("CP_FOREIGN", "behind checkpoint 1")]
+    assert decide_exit_code(steps) == 1
+
+
+def test_a_checkpoint_cut_off_by_a_crash_is_no_tampering_and_no_pass(ledger: Ledger) -> None:
+    ledger.submit(build_delivery(40))
+    before = ledger.settings.checkpoint_path.stat().st_size
+    ledger.sign()
+    whole = ledger.settings.checkpoint_path.read_bytes()
+    for end in range(before + 1, len(whole)):
+        ledger.settings.checkpoint_path.write_bytes(whole[:end])
+        found = [(step.code, step.where) for step in verify(ledger) if step.state != "pass"]
+        assert found == [("CP_UNFINISHED", "behind checkpoint 1"), ("UNCHECKPOINTED", "#8")]
+    ledger.settings.checkpoint_path.write_bytes(whole)
+    assert decide_exit_code(verify(ledger)) == 0
+
+
 def test_a_log_without_checkpoints_is_incomplete_evidence(ledger: Ledger) -> None:
     ledger.settings.checkpoint_path.unlink()
     steps = verify(ledger)

@@ -15,7 +15,14 @@ from auditsvc.errors import AuditError, LogError
 from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES, ArchiveEvidence, BundleEvidence, Evidence
 from auditsvc.ledger.verify.frame import read_frame
 from auditsvc.ledger.verify.header import NONE, OBJECT_FIELDS, Header, parse_header
-from auditsvc.ledger.verify.note import Checkpoint, parse_checkpoint, split_notes, verify_checkpoint
+from auditsvc.ledger.verify.note import (
+    Checkpoint,
+    cut_rest,
+    is_unfinished,
+    parse_checkpoint,
+    split_notes,
+    verify_checkpoint,
+)
 from auditsvc.ledger.verify.step import Step, failed, not_done, passed
 from auditsvc.ledger.verify.tree import CompactRange, Node, build_root, hash_leaf, hash_records
 from auditsvc.ledger.verify.trust import LogTrust
@@ -113,11 +120,12 @@ def _read_entries(evidence: Evidence, origin: str) -> tuple[list[LoggedHeader], 
 
 def _read_checkpoints(evidence: Evidence, trust: LogTrust) -> tuple[list[Checkpoint], list[Step]]:
     """Return the checkpoints whose signature holds, and step 3."""
+    text = evidence.notes()
     try:
-        notes = split_notes(evidence.notes())
+        notes, rest = split_notes(text), cut_rest(text)
     except AuditError as err:
         return [], [failed(3, "CP_INVALID", "", err.message)]
-    good, findings = [], []
+    good, findings = [], _check_rest(rest, f"behind checkpoint {len(notes) - 1}" if notes else "", trust)
     for number, note in enumerate(notes):
         try:
             good.append(verify_checkpoint(note, trust.key))
@@ -125,8 +133,18 @@ def _read_checkpoints(evidence: Evidence, trust: LogTrust) -> tuple[list[Checkpo
             code = "CP_SIG_INVALID" if err.code == "signature_invalid" else "CP_INVALID"
             findings.append(failed(3, code, f"checkpoint {number} ({_describe(note)})", err.message))
     if not notes:
-        return [], [not_done(3, "CP_MISSING", "there is no checkpoint: nothing says what the log was")]
+        return [], [*findings, not_done(3, "CP_MISSING", "there is no checkpoint: nothing says what the log was")]
     return good, _one_or(passed(3, f"{len(good)} checkpoints by `{trust.origin}+{trust.key.key_id.hex()}`"), findings)
+
+
+def _check_rest(rest: str, where: str, trust: LogTrust) -> list[Step]:
+    """Return what is wrong with what follows the last whole note; a crash while signing is not tampering."""
+    if not rest:
+        return []
+    if is_unfinished(rest, trust.origin):
+        message = "a checkpoint whose writing was cut off, as by a crash; the service drops it when it signs next"
+        return [not_done(3, "CP_UNFINISHED", message, where)]
+    return [failed(3, "CP_FOREIGN", where, f"{len(rest)} characters that are no checkpoint, from {rest[:40]!r} on")]
 
 
 def _describe(note: str) -> str:

@@ -199,7 +199,7 @@ def verify_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
 def split_notes(text: str) -> list[str]:
     """Return the notes of a checkpoint file: notes one after the other, an empty line after each.
 
-    An unfinished last note (its empty line was never written) is left out.
+    What follows the last whole note is left out; :func:`cut_rest` gives it.
 
     Raises:
         LogError: ``note_invalid`` when text and signature parts do not alternate.
@@ -213,3 +213,49 @@ def split_notes(text: str) -> list[str]:
     for note in notes:
         parse_note(note)
     return notes
+
+
+def cut_rest(text: str) -> str:
+    """Return what follows the last whole note of a checkpoint file: nothing, an unfinished note, or what does not belong.
+
+    Raises:
+        LogError: ``note_invalid``, as :func:`split_notes`.
+    """
+    return text[sum(len(note) + 1 for note in split_notes(text)) :]
+
+
+def is_unfinished(rest: str, origin: str) -> bool:
+    """Say whether ``rest`` begins like a checkpoint of ``origin``: a writer that died in the middle leaves that.
+
+    Zero bytes at its end are a file that had grown before its content was on the disk. Bytes that are not UTF-8 are
+    U+FFFD here; a dash cut in two becomes one.
+    """
+    *whole, begun = rest.rstrip("\0").removesuffix("\ufffd").split("\n")
+    lines = (
+        _Line(origin),
+        _Line(form=re.compile(r"[0-9]{1,18}")),
+        _Line(form=re.compile(r"[A-Za-z0-9+/=]{1,44}")),
+        _Line(),
+        _Line(f"— {origin} ", re.compile(r"[A-Za-z0-9+/=]{1,92}")),
+        _Line(),
+    )
+    if len(whole) >= len(lines):
+        return False
+    complete = all(line.matches(text) for line, text in zip(lines, whole, strict=False))
+    last = lines[len(whole)]
+    return complete and (last.literal.startswith(begun) or last.matches(begun))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """How a line of a checkpoint's note begins, and the form of what follows, if anything does."""
+
+    literal: str = ""
+    form: re.Pattern[str] | None = None
+
+    def matches(self, text: str) -> bool:
+        """Say whether ``text`` is such a line."""
+        if not text.startswith(self.literal):
+            return False
+        rest = text.removeprefix(self.literal)
+        return not rest if self.form is None else bool(self.form.fullmatch(rest))

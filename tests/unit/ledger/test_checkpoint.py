@@ -218,6 +218,20 @@ def test_an_unfinished_checkpoint_at_the_end_of_the_file_is_dropped(tmp_path: Pa
     assert len(split_notes(text)) == 3
 
 
+@pytest.mark.parametrize("junk", ["junk\n", "\n", "x" * 200_000])
+def test_foreign_bytes_behind_the_last_checkpoint_are_left_and_nothing_is_signed(tmp_path: Path, junk: str) -> None:
+    ledger = open_ledger(tmp_path)
+    fill_ledger(ledger)
+    with ledger.settings.checkpoint_path.open("a") as file:
+        file.write(junk)
+    before = ledger.settings.checkpoint_path.read_bytes()
+    ledger.submit(build_delivery(20))
+    with pytest.raises(SigningError, match="that are no unfinished checkpoint") as caught:
+        checkpointer(ledger).sign_now()
+    assert caught.value.code == "checkpoint_refused"
+    assert ledger.settings.checkpoint_path.read_bytes() == before
+
+
 @pytest.mark.parametrize("unfinished", ["", "audit.example/log\n2000\nAAAA", "a\n1\nb\n\n— x"])
 def test_the_last_note_of_a_long_file_is_found_from_its_end(tmp_path: Path, unfinished: str) -> None:
     path = tmp_path / "checkpoints.log"

@@ -16,6 +16,7 @@ from auditsvc.ledger.note import (
     split_notes,
     verify_checkpoint,
 )
+from auditsvc.ledger.verify.note import cut_rest, is_unfinished
 
 SIGNER = Signer("audit.example/log", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 OTHER = Signer("audit.example/log", Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
@@ -132,6 +133,29 @@ def test_a_checkpoint_file_gives_its_whole_notes_and_leaves_out_an_unfinished_on
     for end in range(len(NOTE) + 1, len(text)):
         assert split_notes(text[:end]) == [NOTE]
     assert split_notes("") == []
+
+
+def test_every_cut_of_a_note_is_unfinished_and_nothing_else_is() -> None:
+    second = sign_note(format_checkpoint("audit.example/log", 43, ROOT), SIGNER)
+    written = f"{NOTE}\n".encode() + f"{second}\n".encode()
+    begin = len(NOTE.encode()) + 1
+    for end in range(begin, len(written)):
+        rest = cut_rest(written[:end].decode("utf-8", "replace"))
+        assert is_unfinished(rest, "audit.example/log"), rest
+        assert is_unfinished(rest + "\0" * 100, "audit.example/log"), rest
+        assert end == begin or not is_unfinished(rest + "\n\n\n", "audit.example/log"), rest
+    assert cut_rest(written.decode()) == ""
+    odd = (
+        "junk\n",
+        "\n",
+        " ",
+        "audit.example/log2",
+        "audit.example/log\nx",
+        "audit.example/log\n1\nA\n\nx",
+        f"{second}\nx",
+    )
+    for junk in odd:
+        assert not is_unfinished(junk, "audit.example/log"), junk
 
 
 def test_reading_a_statement_does_not_need_the_key() -> None:
