@@ -4,7 +4,6 @@ A token names account and credential version as its subject, so that a changed p
 ends it at once; giving one back early is remembered by the token's id until it would have ended anyway.
 """
 
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from auditsvc.auth.model import Person
 from auditsvc.auth.tokens import build_thumbprint, issue_token, verify_token
 from auditsvc.auth.withdrawn import is_withdrawn, withdraw
 from auditsvc.clock import Clock
+from auditsvc.durable import write_once
 from auditsvc.errors import AuthError, SigningError
 from auditsvc.settings import Settings
 
@@ -113,28 +113,11 @@ def load_or_create_token_key(folder: Path) -> str:
     """
     path = folder / KEY_FILE
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = ec.generate_private_key(ec.SECP256R1())
-        _write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     pem = path.read_text(encoding="ascii")
     _public_pem(pem)
     return pem
-
-
-def _write_once(path: Path, data: bytes) -> None:
-    """Write a new file whole or not at all; the first of two writers wins."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
 
 
 def _public_pem(key_pem: str) -> str:

@@ -11,13 +11,13 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from auditsvc.bilingual import Text
 from auditsvc.catalog.model import (
     Agreement,
     Catalog,
     City,
     Matter,
     Source,
-    Text,
 )
 from auditsvc.catalog.schema import CODE, MappingReader
 from auditsvc.catalog.section import (

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+from auditsvc.bilingual import Text
 from auditsvc.event.model import Value
 
 ORG_LEVELS = ("province", "city", "district", "town", "enterprise")
@@ -20,18 +21,6 @@ UPDATE_CYCLES = ("real_time", "daily", "weekly", "monthly", "quarterly", "yearly
 TARGET_OPERATORS = ("gte", "lte", "eq")
 VERSION_DIGITS = 16
 """Hex digits of a catalogue's digest that events carry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One text in the two languages of the product."""
-
-    zh: str
-    en: str
-
-    def get(self, language: str) -> str:
-        """Return the Chinese text for ``zh`` and every ``zh-…``, else the English one."""
-        return self.zh if language.startswith("zh") else self.en
 
 
 @dataclass(frozen=True, slots=True)

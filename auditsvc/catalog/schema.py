@@ -10,7 +10,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from auditsvc.catalog.model import Text, Validity
+from auditsvc.bilingual import Text
+from auditsvc.catalog.model import Validity
 from auditsvc.document import Value
 from auditsvc.errors import InputError, Problem
 from auditsvc.event.time import count_ns, parse_time_ns

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from auditsvc.bilingual import Text
 from auditsvc.catalog.load import load_catalog
-from auditsvc.catalog.model import Catalog, Text
+from auditsvc.catalog.model import Catalog
 from auditsvc.cli.context import json_option, load_settings, open_database, print_json
 from auditsvc.clock import SystemClock
 from auditsvc.database import begin_write

@@ -5,10 +5,10 @@ impossible to look up; it is as secret as the signing keys.
 """
 
 import hmac
-import os
 import secrets
 from pathlib import Path
 
+from auditsvc.durable import write_once
 from auditsvc.errors import SigningError
 
 KEY_FILE = "subject.key"
@@ -39,7 +39,7 @@ def load_or_create_subject_hasher(key_dir: Path) -> SubjectHasher:
     path = key_dir / KEY_FILE
     try:
         if not path.exists():
-            _create(path)
+            write_once(path, f"{KEY_ID} {secrets.token_hex(_KEY_BYTES)}\n".encode("ascii"))
         text = path.read_text(encoding="ascii")
         key_id, digits = text.split()
         key = bytes.fromhex(digits)
@@ -48,20 +48,3 @@ def load_or_create_subject_hasher(key_dir: Path) -> SubjectHasher:
     if len(key) != _KEY_BYTES:
         raise SigningError("key_unusable", f"`{path}`: expected a key of {_KEY_BYTES} bytes, got {len(key)}")
     return SubjectHasher(key_id, key)
-
-
-def _create(path: Path) -> None:
-    """Write a new key; when two processes try, one wins and both use its key."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{KEY_ID} {secrets.token_hex(_KEY_BYTES)}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import zstandard
 
+from auditsvc.durable import sync_folder
 from auditsvc.errors import LogError, StorageError
 from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES, read_frame
 
@@ -23,15 +24,6 @@ _SEGMENT = re.compile(r"w[0-9]+-[0-9]{6}\.seg\Z")
 def compress_frame(payload: bytes) -> bytes:
     """Return ``payload`` as one zstd frame with checksum and content size."""
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True, write_content_size=True).compress(payload)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_folder(folder: Path) -> None:

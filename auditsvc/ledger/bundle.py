@@ -14,8 +14,9 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection, select
 
+from auditsvc.durable import sync_folder
 from auditsvc.errors import LogError, StorageError
-from auditsvc.ledger.archive import Archive, sync_folder
+from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.header import OBJECT_FIELDS, parse_header
 from auditsvc.ledger.log import Leaf
 from auditsvc.ledger.note import Checkpoint, parse_checkpoint

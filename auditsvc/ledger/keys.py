@@ -1,6 +1,5 @@
 """The log's signing key: one Ed25519 key in a file that only its owner reads."""
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from auditsvc.durable import write_once
 from auditsvc.errors import SigningError
 from auditsvc.ledger.note import Signer, format_vkey
 
@@ -25,9 +25,8 @@ def load_or_create_log_key(key_dir: Path) -> Ed25519PrivateKey:
     """
     path = key_dir / LOG_KEY_FILE
     try:
-        key_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
-            _create(path)
+            write_once(path, _build_pem())
         key = load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as err:
         raise SigningError("key_unusable", f"log key `{path}` cannot be used: {err}") from err
@@ -46,24 +45,6 @@ def load_log_vkey(key_dir: Path, origin: str) -> str:
     return format_vkey(load_signer(key_dir, origin).verifier_key)
 
 
-def _create(path: Path) -> None:
-    """Write a new key; whoever comes second keeps the first one's."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    draft = path.with_suffix(f".{os.getpid()}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        draft.unlink()
+def _build_pem() -> bytes:
+    """Return a new key."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

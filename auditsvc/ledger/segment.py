@@ -15,8 +15,9 @@ from types import TracebackType
 
 import msgspec
 
+from auditsvc.durable import sync_folder
 from auditsvc.errors import StorageError
-from auditsvc.ledger.archive import Archive, sync_folder
+from auditsvc.ledger.archive import Archive
 
 SEGMENT_BYTES = 256 * 1024 * 1024
 """A segment that has grown past this is closed."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
+from auditsvc.bilingual import Text
 from auditsvc.condition.ast import ALWAYS, InCalendar, InList, Node, iter_leaves
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.evaluate import Context
@@ -27,7 +28,6 @@ from auditsvc.policy.model import (
     PolicySet,
     Severity,
     Status,
-    Text,
 )
 from auditsvc.policy.reader import CODE, Reader, parse_duration, parse_instant_in, parse_version, parse_zone
 from auditsvc.policy.resource import read_calendar, read_legal, read_list

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
+from auditsvc.bilingual import Text
 from auditsvc.condition.ast import Node
 from auditsvc.condition.evaluate import Context
 from auditsvc.event.model import Event
@@ -50,18 +51,6 @@ DEFAULT_ON_MISSING: Mapping[Effect, OnMissing] = {
     Effect.PERMIT: OnMissing.INDETERMINATE,
 }
 JUDGING = frozenset({Status.SHADOW, Status.ACTIVE})
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text people read, in both languages."""
-
-    zh: str
-    en: str
-
-    def get(self, language: str) -> str:
-        """Return the text in ``zh`` or, for any other language, in English."""
-        return self.zh if language.startswith("zh") else self.en
 
 
 @dataclass(frozen=True, slots=True)

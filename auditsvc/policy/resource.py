@@ -3,10 +3,11 @@
 import re
 from datetime import date, timedelta
 
+from auditsvc.bilingual import Text
 from auditsvc.condition.calendar import Calendar, Hours
 from auditsvc.document import Value
 from auditsvc.errors import Problem
-from auditsvc.policy.model import LegalAct, Text
+from auditsvc.policy.model import LegalAct
 from auditsvc.policy.reader import Reader, parse_boolean, parse_day, parse_zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from auditsvc.catalog.model import Source, Text
+from auditsvc.bilingual import Text
+from auditsvc.catalog.model import Source
 from auditsvc.clock import Clock, FixedClock
 from auditsvc.database import begin_write, migrate, open_engine
 from auditsvc.document import build_bundle
