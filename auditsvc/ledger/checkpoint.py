@@ -23,7 +23,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from auditsvc.clock import Clock
 from auditsvc.database import begin_write
 from auditsvc.durable import sync_folder
-from auditsvc.durable import sync_folder
 from auditsvc.errors import AuditError, LogError, SigningError, StorageError
 from auditsvc.ledger.keys import load_signer
 from auditsvc.ledger.log import read_head
