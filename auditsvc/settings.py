@@ -3,10 +3,16 @@
 Order: defaults, then the TOML file named by ``AUDITSVC_CONFIG``, then the environment. Secrets are given by file path.
 """
 
+import difflib
+import importlib.util
+import ipaddress
+import json
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +21,32 @@ from auditsvc.errors import AuditError
 PREFIX = "AUDITSVC_"
 CONFIG_KEY = "AUDITSVC_CONFIG"
 _TEST_PREFIX = "AUDITSVC_TEST_"
+_GIB = 1024**3
+BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "console_port": (1, 65535),
+        "ingest_port": (1, 65535),
+        "ingest_workers": (1, 64),  # each holds a slot of the archive, and there are 64
+        "ingest_threads": (1, 1024),
+        "max_body_bytes": (1, _GIB),  # a batch is one frame of the archive, which holds a GiB
+        "max_record_bytes": (1, _GIB),
+        "max_document_bytes": (1, _GIB),
+        "max_pending_bytes": (1, 1024 * _GIB),
+        "duplicate_horizon_days": (0, 3650),
+        "duckdb_threads": (1, 256),
+        "argon2_memory_kib": (8, 4 * 1024 * 1024),  # argon2 itself wants 8 KiB for each lane
+        "argon2_time_cost": (1, 100),
+        "argon2_parallelism": (1, 64),
+        "session_minutes": (1, 7 * 24 * 60),
+        "worker_slot": (-1, 63),
+    }
+)
+"""Least and most of every whole number."""
+_MEMORY = re.compile(r"[1-9][0-9]*(\.[0-9]+)? ?[KMGT]i?B", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_SQLITE = "sqlite:///"
+_POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
+_DRIVER = "psycopg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +58,8 @@ class Settings:
     origin: str = "auditsvc.localhost/log"
     """Name of the log in every checkpoint (C2SP tlog-checkpoint); chosen once, never changed."""
     database_url: str = ""
-    """SQLAlchemy address of the relational database; empty: SQLite in ``data_dir``."""
+    """Address of the relational database, ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME`` (needs the package
+    ``psycopg``); empty: SQLite in ``data_dir``."""
     archive_dir: Path | None = None
     """Folder of the archive; default ``data_dir/archive``."""
     key_dir: Path | None = None
@@ -34,49 +67,50 @@ class Settings:
     checkpoint_file: Path | None = None
     """Append-only file of signed checkpoints, best on another volume; default ``data_dir/checkpoints.log``."""
     console_host: str = "127.0.0.1"
-    """Address the console and the API listen on."""
+    """IP address the console and the API listen on."""
     console_port: int = 8470
-    """Port of the console and the API."""
+    """Port of the console and the API, 1 to 65535."""
     ingest_host: str = "127.0.0.1"
-    """Address the ingest workers listen on; best in another network than the console."""
+    """IP address the ingest workers listen on; best in another network than the console."""
     ingest_port: int = 8471
-    """Port of the ingest workers."""
+    """Port of the ingest workers, 1 to 65535."""
     ingest_workers: int = 2
-    """Ingest worker processes."""
+    """Ingest worker processes, 1 to 64."""
     ingest_threads: int = 32
-    """Threads of one ingest worker; they wait together for one group commit."""
+    """Threads of one ingest worker; they wait together for one group commit. 1 to 1024."""
     max_body_bytes: int = 64 * 1024 * 1024
-    """Largest request body after decompression."""
+    """Largest request body after decompression, at most 1 GiB."""
     max_record_bytes: int = 1024 * 1024
-    """Largest single record of a body of lines."""
+    """Largest single record of a body of lines, at most 1 GiB."""
     max_document_bytes: int = 16 * 1024 * 1024
-    """Largest body that is one JSON document, such as an array: unlike lines, it is held in memory as a whole."""
+    """Largest body that is one JSON document, such as an array: unlike lines, it is held in memory as a whole. At most
+    1 GiB."""
     max_pending_bytes: int = 256 * 1024 * 1024
-    """Bytes one ingest worker holds before it answers 429."""
+    """Bytes one ingest worker holds before it answers 429, at most 1 TiB."""
     duplicate_horizon_days: int = 7
-    """How long the same body from the same source gets its first receipt."""
+    """How long the same body from the same source gets its first receipt, 0 to 3650."""
     duckdb_memory_limit: str = "4GB"
-    """Most memory the embedded event store takes."""
+    """Most memory the embedded event store takes: a number and KB, MB, GB, TB, KiB, MiB, GiB or TiB."""
     duckdb_threads: int = 2
-    """Threads of the embedded event store."""
+    """Threads of the embedded event store, 1 to 256."""
     time_zone: str = "Asia/Shanghai"
     """IANA zone of days, hours and printed times in console and reports."""
     default_language: Literal["zh", "en"] = "zh"
     """Language of the console before a person chooses one."""
     argon2_memory_kib: int = 65536
-    """Memory of one password hash, in KiB."""
+    """Memory of one password hash, in KiB; at least 8 for each lane, at most 4194304."""
     argon2_time_cost: int = 3
-    """Passes of one password hash."""
+    """Passes of one password hash, 1 to 100."""
     argon2_parallelism: int = 4
-    """Lanes of one password hash."""
+    """Lanes of one password hash, 1 to 64."""
     session_minutes: int = 30
-    """Idle minutes after which a person has to sign in again."""
+    """Idle minutes after which a person has to sign in again, 1 to 10080."""
     secure_cookies: bool = False
     """Set when the console is reached over HTTPS."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
     worker_slot: int = -1
-    """Number of this ingest worker's segment; -1 takes the first free one."""
+    """Number of this ingest worker's segment, up to 63; -1 takes the first free one, as several workers must."""
 
     @property
     def archive_path(self) -> Path:
@@ -100,8 +134,20 @@ class Settings:
 
     @property
     def database(self) -> str:
-        """SQLAlchemy address of the relational database."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'auditsvc.db').resolve()}"
+        """SQLAlchemy address of the relational database, the driver named."""
+        if self.database_url.startswith(_POSTGRESQL[0]):
+            return _POSTGRESQL[1] + self.database_url.removeprefix(_POSTGRESQL[0])
+        return self.database_url or f"{_SQLITE}{(self.data_dir / 'auditsvc.db').resolve()}"
+
+    @property
+    def console_url(self) -> str:
+        """Address of the console and the API, as this machine reaches it."""
+        return _format_url(self.console_host, self.console_port)
+
+    @property
+    def ingest_url(self) -> str:
+        """Address of the ingest workers, as this machine reaches it."""
+        return _format_url(self.ingest_host, self.ingest_port)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -115,66 +161,196 @@ class Settings:
         Raises:
             AuditError: ``settings_invalid`` for an unknown key or a value of the wrong form.
         """
-        values: dict[str, Any] = {}
-        config = environ.get(CONFIG_KEY)
-        if config:
-            values.update(_read_toml(Path(config)))
-        for key, text in environ.items():
-            if key.startswith(PREFIX) and key != CONFIG_KEY and not key.startswith(_TEST_PREFIX):
-                values[key[len(PREFIX) :].lower()] = (key, text)
+        given = _read_given(environ)
         known = {field.name: field for field in fields(cls)}
-        parsed = {}
-        for name, (where, raw) in values.items():
+        for name, value in given.items():
             if name not in known:
-                raise AuditError(
-                    "settings_invalid", f"unknown setting `{where}`; docs/settings.md lists the known ones"
-                )
-            parsed[name] = _parse_value(where, raw, known[name].type)
-        return cls(**parsed)._checked()
-
-    def _checked(self) -> "Settings":
-        """Return these settings if values fit together."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as err:
-            raise AuditError("settings_invalid", f"time_zone: `{self.time_zone}` is not a known IANA zone") from err
-        if not self.origin or any(char.isspace() or char == "+" for char in self.origin):
-            raise AuditError("settings_invalid", f"origin: `{self.origin}` must be non-empty, without spaces or `+`")
-        return self
+                raise AuditError("settings_invalid", f"unknown setting `{value.where}`{_suggest(value, name, known)}")
+        settings = cls(**{name: _parse_value(name, value, known[name].type) for name, value in given.items()})
+        _check_together(settings, lambda name: given[name].where if name in given else f"{PREFIX}{name.upper()}")
+        return settings
 
 
-def _read_toml(path: Path) -> dict[str, tuple[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value somebody gave, with where it stands: an environment variable, or file, line and key."""
+
+    where: str
+    raw: Any
+    from_file: bool
+
+    def refuse(self, expected: str, got: str | None = None) -> AuditError:
+        """Return the error that names place, what was expected and what was got."""
+        shown = f"`{self.raw}`" if got is None else got
+        return AuditError("settings_invalid", f"{self.where}: expected {expected}, got {shown}")
+
+
+def _read_given(environ: Mapping[str, str]) -> dict[str, _Given]:
+    """Return what the TOML file and the environment give, the environment winning."""
+    config = environ.get(CONFIG_KEY)
+    given = _read_toml(Path(config)) if config else {}
+    for key, text in environ.items():
+        if key.startswith(PREFIX) and key != CONFIG_KEY and not key.startswith(_TEST_PREFIX):
+            given[key.removeprefix(PREFIX).lower()] = _Given(key, text, from_file=False)
+    return given
+
+
+def _suggest(value: _Given, name: str, known: Mapping[str, Any]) -> str:
+    """Return what to do about an unknown name: the known one like it, and where all are listed."""
+    close = difflib.get_close_matches(name, known, n=1)
+    spelled = [found if value.from_file else f"{PREFIX}{found.upper()}" for found in close]
+    meant = f"; did you mean `{spelled[0]}`?" if spelled else ""
+    return f"{meant}; docs/settings.md lists the known ones"
+
+
+def _read_toml(path: Path) -> dict[str, _Given]:
     """Return the TOML file's keys with where they stand."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
     except OSError as err:
         raise AuditError("settings_invalid", f"{CONFIG_KEY}: cannot read `{path}`: {err.strerror}") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise AuditError("settings_invalid", f"{path}: not valid TOML: {err}") from err
-    return {key: (f"{path}: {key}", value) for key, value in table.items()}
+        raise AuditError("settings_invalid", f"{CONFIG_KEY}: `{path}` is not valid TOML: {err}") from err
+    return {key: _Given(f"{path}{_find_line(text, key)}: {key}", value, from_file=True) for key, value in table.items()}
 
 
-def _parse_value(where: str, raw: Any, kind: Any) -> Any:
-    """Return ``raw`` as the setting's type."""
-    if kind in (Path, Path | None):
-        return Path(str(raw))
-    if kind is bool:
-        return _parse_bool(where, raw)
+def _find_line(text: str, key: str) -> str:
+    """Return ``:<line>`` of a top-level key, nothing when it is written in an unusual way."""
+    written = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[]=.]""")
+    for number, line in enumerate(text.splitlines(), 1):
+        if written.match(line):
+            return f":{number}"
+    return ""
+
+
+def _parse_value(name: str, given: _Given, kind: Any) -> Any:
+    """Return what is given as the setting's type, within its bounds."""
     if kind is int:
-        try:
-            return int(str(raw))
-        except ValueError as err:
-            raise AuditError("settings_invalid", f"{where}: expected a whole number, got `{raw}`") from err
+        return _parse_int(name, given)
+    if kind is bool:
+        return _parse_bool(given)
+    if not isinstance(given.raw, str):
+        raise given.refuse("text in quotes", f"`{json.dumps(given.raw, default=str)}`")
+    if kind in (Path, Path | None):
+        return _parse_path(given)
     choices = getattr(kind, "__args__", None)
-    if choices and raw not in choices:
-        raise AuditError("settings_invalid", f"{where}: expected one of {', '.join(choices)}, got `{raw}`")
-    return str(raw)
+    if choices and given.raw not in choices:
+        raise given.refuse(f"one of {', '.join(choices)}")
+    if name in _CHECKS:
+        _CHECKS[name](given)
+    return given.raw
 
 
-def _parse_bool(where: str, raw: Any) -> bool:
-    """Return a truth value from TOML or from ``true``, ``false``, ``1`` or ``0``."""
+def _parse_int(name: str, given: _Given) -> int:
+    """Return a whole number within the setting's bounds."""
+    least, most = BOUNDS[name]
+    expected = f"a whole number from {least} to {most}"
+    if given.from_file and (not isinstance(given.raw, int) or isinstance(given.raw, bool)):
+        raise given.refuse(expected, f"`{json.dumps(given.raw, default=str)}`")
+    text = str(given.raw)
+    if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
+        raise given.refuse(expected)
+    return int(text)
+
+
+def _parse_bool(given: _Given) -> bool:
+    """Return a truth value: TOML's own, or the words ``true``, ``false``, ``1`` and ``0`` of the environment."""
+    if isinstance(given.raw, bool):
+        return given.raw
     words = {"true": True, "1": True, "false": False, "0": False}
-    word = str(raw).lower()
-    if word not in words:
-        raise AuditError("settings_invalid", f"{where}: expected true or false, got `{raw}`")
+    word = str(given.raw).lower()
+    if given.from_file or word not in words:
+        raise given.refuse("true or false")
     return words[word]
+
+
+def _parse_path(given: _Given) -> Path:
+    """Return a path; an empty one would silently be the present folder."""
+    if not given.raw.strip() or "\0" in given.raw:
+        raise given.refuse("a path; leave the setting out for its default")
+    return Path(given.raw)
+
+
+def _check_origin(given: _Given) -> None:
+    """Refuse what cannot be the name in a signed note."""
+    origin = given.raw
+    if not origin or not origin.isprintable() or any(char.isspace() or char == "+" for char in origin):
+        raise given.refuse("a name without spaces and `+`, such as `audit.example.gov.cn/log`")
+
+
+def _check_host(given: _Given) -> None:
+    """Refuse what the web server cannot listen on; it takes addresses, not names."""
+    try:
+        ipaddress.ip_address(given.raw)
+    except ValueError as err:
+        raise given.refuse("an IP address such as `127.0.0.1`, `0.0.0.0` or `::1`") from err
+
+
+def _check_zone(given: _Given) -> None:
+    """Refuse a zone this machine does not know."""
+    try:
+        ZoneInfo(given.raw)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as err:
+        raise given.refuse("a known IANA zone such as `Asia/Shanghai`") from err
+
+
+def _check_memory(given: _Given) -> None:
+    """Refuse what the event store would not understand."""
+    if not _MEMORY.fullmatch(given.raw):
+        raise given.refuse("a number and a unit, such as `512MB` or `4GB`")
+
+
+def _check_database(given: _Given) -> None:
+    """Refuse a database this program cannot use; an address may hold a password, so only its beginning is shown."""
+    url = given.raw
+    shown = f"`{url.partition('://')[0][:40]}://…`" if "://" in url else "something else"
+    if not url or (url.startswith(_SQLITE) and url != _SQLITE and ":memory:" not in url and "?" not in url):
+        return
+    if not url.startswith(_POSTGRESQL) or url in _POSTGRESQL:
+        raise given.refuse("`sqlite:///FILE` or `postgresql://USER@HOST/NAME`", shown)
+    if importlib.util.find_spec(_DRIVER) is None:
+        raise AuditError(
+            "settings_invalid",
+            f"{given.where}: PostgreSQL needs the package `{_DRIVER}`, which is not installed; "
+            f"install `{_DRIVER}[binary]` beside auditsvc, or leave the setting out for SQLite",
+        )
+
+
+_CHECKS: Mapping[str, Callable[[_Given], None]] = MappingProxyType(
+    {
+        "origin": _check_origin,
+        "database_url": _check_database,
+        "console_host": _check_host,
+        "ingest_host": _check_host,
+        "duckdb_memory_limit": _check_memory,
+        "time_zone": _check_zone,
+    }
+)
+"""What a text has to be, where its type does not say."""
+
+
+def _check_together(settings: Settings, where: Callable[[str], str]) -> None:
+    """Refuse values that are fine alone and cannot be together; ``where`` names the place of a setting."""
+    if (settings.console_host, settings.console_port) == (settings.ingest_host, settings.ingest_port):
+        raise AuditError(
+            "settings_invalid",
+            f"{where('ingest_port')}: expected another port than the console's, got `{settings.ingest_port}` for both",
+        )
+    if settings.argon2_memory_kib < 8 * settings.argon2_parallelism:
+        raise AuditError(
+            "settings_invalid",
+            f"{where('argon2_memory_kib')}: expected at least {8 * settings.argon2_parallelism}, which is 8 KiB for "
+            f"each of {settings.argon2_parallelism} lanes, got `{settings.argon2_memory_kib}`",
+        )
+    if settings.worker_slot >= 0 and settings.ingest_workers > 1:
+        raise AuditError(
+            "settings_invalid",
+            f"{where('worker_slot')}: expected -1 with {settings.ingest_workers} ingest workers, since a slot is one "
+            f"worker's, got `{settings.worker_slot}`",
+        )
+
+
+def _format_url(host: str, port: int) -> str:
+    """Return an HTTP address; IPv6 stands in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

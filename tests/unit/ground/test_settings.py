@@ -1,11 +1,14 @@
 """Settings come from the environment and a TOML file, and nothing unknown slips in."""
 
+import importlib.machinery
+import importlib.util
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from auditsvc.errors import AuditError
-from auditsvc.settings import Settings
+from auditsvc.settings import BOUNDS, Settings
 
 
 def test_defaults_put_everything_below_the_data_folder() -> None:
@@ -23,16 +26,114 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.ingest_workers, settings.console_port, settings.time_zone) == (3, 9001, "UTC")
 
 
+WRONG = [
+    ("INGEST_PORT", "many", "expected a whole number from 1 to 65535, got `many`"),
+    ("CONSOLE_PORT", "99999", "expected a whole number from 1 to 65535, got `99999`"),
+    ("CONSOLE_PORT", "0", "expected a whole number from 1 to 65535, got `0`"),
+    ("INGEST_PORT", "-1", "expected a whole number from 1 to 65535, got `-1`"),
+    ("INGEST_PORT", "8_471", "got `8_471`"),
+    ("INGEST_PORT", "9" * 5000, "expected a whole number from 1 to 65535"),
+    ("INGEST_PORT", "8470", "expected another port than the console's, got `8470` for both"),
+    ("INGEST_WORKERS", "0", "expected a whole number from 1 to 64, got `0`"),
+    ("INGEST_THREADS", "0", "expected a whole number from 1 to 1024, got `0`"),
+    ("MAX_BODY_BYTES", "-1", "expected a whole number from 1 to 1073741824, got `-1`"),
+    ("SESSION_MINUTES", "0", "expected a whole number from 1 to 10080, got `0`"),
+    ("ARGON2_MEMORY_KIB", "16", "expected at least 32, which is 8 KiB for each of 4 lanes, got `16`"),
+    ("WORKER_SLOT", "3", "expected -1 with 2 ingest workers"),
+    ("DUCKDB_MEMORY_LIMIT", "x", "expected a number and a unit, such as `512MB` or `4GB`, got `x`"),
+    ("DUCKDB_MEMORY_LIMIT", "0GB", "got `0GB`"),
+    ("SECURE_COOKIES", "maybe", "expected true or false, got `maybe`"),
+    ("LOG_LEVEL", "loud", "expected one of debug, info, warning, error, got `loud`"),
+    ("TIME_ZONE", "Mars/Olympus", "expected a known IANA zone such as `Asia/Shanghai`, got `Mars/Olympus`"),
+    ("TIME_ZONE", "Asia", "got `Asia`"),
+    ("TIME_ZONE", "", "got ``"),
+    ("ORIGIN", "two words", "expected a name without spaces and `+`"),
+    ("CONSOLE_HOST", "localhost", "expected an IP address such as `127.0.0.1`, `0.0.0.0` or `::1`, got `localhost`"),
+    ("DATA_DIR", "", "expected a path; leave the setting out for its default, got ``"),
+    ("ARCHIVE_DIR", " ", "expected a path"),
+    ("DATABASE_URL", "foo://x", "expected `sqlite:///FILE` or `postgresql://USER@HOST/NAME`, got `foo://…`"),
+    ("DATABASE_URL", "nonsense", "expected `sqlite:///FILE` or `postgresql://USER@HOST/NAME`, got something else"),
+    ("DATABASE_URL", "sqlite://", "expected `sqlite:///FILE`"),
+    ("DATABASE_URL", "sqlite:///:memory:", "expected `sqlite:///FILE`"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), WRONG)
+def test_a_wrong_value_is_refused_with_its_place_what_was_expected_and_got(name: str, text: str, said: str) -> None:
+    with pytest.raises(AuditError) as caught:
+        Settings.from_mapping({f"AUDITSVC_{name}": text})
+    assert caught.value.code == "settings_invalid"
+    assert caught.value.message.startswith(f"AUDITSVC_{name}: ")
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("data_dir = 5", "data_dir: expected text in quotes, got `5`"),
+        ("data_dir = true", "data_dir: expected text in quotes, got `true`"),
+        ("origin = ['a']", 'origin: expected text in quotes, got `["a"]`'),
+        ("console_port = '9000'", 'console_port: expected a whole number from 1 to 65535, got `"9000"`'),
+        ("console_port = true", "console_port: expected a whole number from 1 to 65535, got `true`"),
+        ("console_port = 9000.5", "console_port: expected a whole number from 1 to 65535, got `9000.5`"),
+        ("secure_cookies = 1", "secure_cookies: expected true or false, got `1`"),
+        ("time_zone = 'Mars'", "time_zone: expected a known IANA zone"),
+        ("[ingest]\nport = 1", "unknown setting `"),
+    ],
+)
+def test_a_wrong_value_in_the_file_is_refused_with_its_line(tmp_path: Path, line: str, said: str) -> None:
+    config = tmp_path / "auditsvc.toml"
+    config.write_text(f"# settings\n\n{line}\n")
+    with pytest.raises(AuditError) as caught:
+        Settings.from_mapping({"AUDITSVC_CONFIG": str(config)})
+    assert caught.value.code == "settings_invalid"
+    assert f"{config}:3: " in caught.value.message
+    assert said in caught.value.message
+
+
+def test_postgresql_without_its_driver_is_refused_and_no_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(AuditError, match="PostgreSQL needs the package `psycopg`, which is not installed") as caught:
+        Settings.from_mapping({"AUDITSVC_DATABASE_URL": "postgresql://u:secret@h/a"})
+    assert "secret" not in caught.value.message
+
+
+def test_postgresql_with_its_driver_is_taken_and_the_driver_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: importlib.machinery.ModuleSpec("psycopg", None))
+    settings = Settings.from_mapping({"AUDITSVC_DATABASE_URL": "postgresql://u@h/a"})
+    assert settings.database == "postgresql+psycopg://u@h/a"
+
+
+def test_every_whole_number_has_bounds_that_hold_its_default() -> None:
+    numbers = {field.name: field.default for field in fields(Settings) if field.type is int}
+    assert set(numbers) == set(BOUNDS)
+    assert all(least <= numbers[name] <= most for name, (least, most) in BOUNDS.items())
+
+
+def test_every_bound_stands_in_the_meaning_that_people_read() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "settings.md").read_text(encoding="utf-8")
+    words = {1024**3: "1 GiB", 1024**4: "1 TiB"}
+    for name, (_, most) in BOUNDS.items():
+        row = next(line for line in page.splitlines() if f"`AUDITSVC_{name.upper()}`" in line)
+        assert words.get(most, str(most)) in row, name
+
+
+@pytest.mark.parametrize("limit", ["512MB", "4GB", "1.5 GiB", "800mb"])
+def test_the_event_stores_own_way_of_writing_memory_is_taken(limit: str) -> None:
+    assert Settings.from_mapping({"AUDITSVC_DUCKDB_MEMORY_LIMIT": limit}).duckdb_memory_limit == limit
+
+
+def test_addresses_of_ipv6_stand_in_brackets() -> None:
+    settings = Settings.from_mapping({"AUDITSVC_CONSOLE_HOST": "::1"})
+    assert (settings.console_url, settings.ingest_url) == ("http://[::1]:8470", "http://127.0.0.1:8471")
+
+
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"AUDITSVC_INGESTPORT": "1"}, "unknown setting `AUDITSVC_INGESTPORT`"),
-        ({"AUDITSVC_INGEST_PORT": "many"}, "AUDITSVC_INGEST_PORT: expected a whole number, got `many`"),
-        ({"AUDITSVC_SECURE_COOKIES": "maybe"}, "expected true or false, got `maybe`"),
-        ({"AUDITSVC_LOG_LEVEL": "loud"}, "expected one of debug, info, warning, error, got `loud`"),
-        ({"AUDITSVC_TIME_ZONE": "Mars/Olympus"}, "`Mars/Olympus` is not a known IANA zone"),
-        ({"AUDITSVC_ORIGIN": "two words"}, "origin: `two words` must be non-empty"),
-        ({"AUDITSVC_CONFIG": "/nonexistent.toml"}, "cannot read `/nonexistent.toml`"),
+        ({"AUDITSVC_INGESTPORT": "1"}, "unknown setting `AUDITSVC_INGESTPORT`; did you mean `AUDITSVC_INGEST_PORT`?"),
+        ({"AUDITSVC_CONFIG": "/nonexistent.toml"}, "AUDITSVC_CONFIG: cannot read `/nonexistent.toml`"),
+        ({"AUDITSVC_CONFIG": "/"}, "AUDITSVC_CONFIG: cannot read `/`"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(environ: dict[str, str], said: str) -> None:
@@ -45,5 +146,14 @@ def test_a_wrong_setting_is_refused_by_name(environ: dict[str, str], said: str) 
 def test_an_unknown_key_in_the_file_is_refused_with_the_file_named(tmp_path: Path) -> None:
     config = tmp_path / "auditsvc.toml"
     config.write_text("colour = 1\n")
-    with pytest.raises(AuditError, match=r"auditsvc\.toml: colour"):
+    with pytest.raises(AuditError, match=r"auditsvc\.toml:1: colour"):
         Settings.from_mapping({"AUDITSVC_CONFIG": str(config)})
+
+
+@pytest.mark.parametrize("content", [b"console_port = \n", b"\xff\xfe\x00", b"a = 1\na = 2\n"])
+def test_a_damaged_file_is_refused_with_its_name_and_place(tmp_path: Path, content: bytes) -> None:
+    config = tmp_path / "auditsvc.toml"
+    config.write_bytes(content)
+    with pytest.raises(AuditError, match=r"AUDITSVC_CONFIG: `.*auditsvc\.toml` is not valid TOML: ") as caught:
+        Settings.from_mapping({"AUDITSVC_CONFIG": str(config)})
+    assert caught.value.code == "settings_invalid"
