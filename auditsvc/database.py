@@ -12,18 +12,20 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from auditsvc.errors import StorageError
+from auditsvc.errors import AuditError, StorageError
 
 SQLITE_BUSY_MS = 60_000
 """How long a writer waits for the others; group commits take milliseconds, so this is never reached unless the disk hangs."""
 
 _WRITE = "auditsvc_write"
+_VERSION_TABLE = "alembic_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -68,19 +70,74 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def build_engine_options(url: str) -> dict[str, Any]:
     """Return the options every engine on ``url`` is made with."""
-    if make_url(url).get_backend_name() == "sqlite":
+    if _parse_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False}}
     return {"pool_pre_ping": True}
 
 
 def open_engine(url: str) -> Engine:
-    """Return an engine on ``url``, with a SQLite file's folder made and its pragmas set."""
-    address = make_url(url)
-    if address.get_backend_name() == "sqlite" and address.database:
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, **build_engine_options(url))
+    """Return an engine on ``url``, with a SQLite file's folder made and its pragmas set.
+
+    Raises:
+        AuditError: ``settings_invalid`` when ``url`` is not an address this program can use.
+        StorageError: ``storage_unavailable`` when the folder cannot be made.
+    """
+    path = find_file(url)
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            message = f"folder `{path.parent}` of the database cannot be made: {err.strerror}; see `AUDITSVC_DATA_DIR`"
+            raise StorageError("storage_unavailable", message) from err
+    return _make_engine(url)
+
+
+def has_tables(url: str) -> bool:
+    """Tell whether there is a database of this program at ``url``; makes nothing.
+
+    Raises:
+        AuditError: ``settings_invalid`` when ``url`` is not an address this program can use.
+        StorageError: ``storage_unavailable`` when it cannot be asked.
+    """
+    path = find_file(url)
+    if path is not None and not path.is_file():
+        return False
+    engine = _make_engine(url)
+    try:
+        return inspect(engine).has_table(_VERSION_TABLE)
+    except DBAPIError as err:
+        raise StorageError("storage_unavailable", f"database{_name(path)}: cannot be read: {err.orig}") from err
+    finally:
+        engine.dispose()
+
+
+def find_file(url: str) -> Path | None:
+    """Return the file of a SQLite address, None for another database."""
+    address = _parse_url(url)
+    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+
+
+def _parse_url(url: str) -> URL:
+    """Return an address's parts; it may hold a password, so no text of the error is passed on."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as err:
+        raise AuditError("settings_invalid", "AUDITSVC_DATABASE_URL: expected a database's address") from err
+
+
+def _make_engine(url: str) -> Engine:
+    """Return an engine with its pragmas set; nothing is connected yet."""
+    try:
+        engine = create_engine(url, **build_engine_options(url))
+    except (ArgumentError, ImportError) as err:
+        raise AuditError("settings_invalid", f"AUDITSVC_DATABASE_URL: no driver for this database: {err}") from err
     prepare_engine(engine)
     return engine
+
+
+def _name(path: Path | None) -> str:
+    """Return a SQLite file's name for a message."""
+    return "" if path is None else f" `{path}`"
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -141,5 +198,9 @@ def migrate(engine: Engine) -> None:
         with begin_write(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except DatabaseError as err:
-        raise StorageError("storage_unavailable", f"database: cannot migrate: {err.orig}") from err
+    except DBAPIError as err:
+        name = _name(find_file(engine.url.render_as_string(hide_password=True)))
+        raise StorageError("storage_unavailable", f"database{name}: cannot migrate: {err.orig}") from err
+    except CommandError as err:
+        message = f"database: its tables are of another version of the program: {err}; run that version"
+        raise StorageError("storage_unavailable", message) from err
