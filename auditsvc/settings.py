@@ -14,12 +14,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from auditsvc.errors import AuditError
 
 PREFIX = "AUDITSVC_"
 CONFIG_KEY = "AUDITSVC_CONFIG"
+_CACHE_KEY = "AUDITSVC_CACHE"
+"""Where the project's tools keep downloads; not the service's."""
 _TEST_PREFIX = "AUDITSVC_TEST_"
 _GIB = 1024**3
 BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
@@ -39,6 +42,9 @@ BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "argon2_parallelism": (1, 64),
         "session_minutes": (1, 7 * 24 * 60),
         "worker_slot": (-1, 63),
+        "elasticsearch_timeout_s": (1, 600),
+        "elasticsearch_replicas": (0, 9),
+        "elasticsearch_bulk_bytes": (65536, 67108864),  # the server refuses more than 100 MiB in one request
     }
 )
 """Least and most of every whole number."""
@@ -47,6 +53,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
 _DRIVER = "psycopg"
+_INDEX_PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +96,26 @@ class Settings:
     """Bytes one ingest worker holds before it answers 429, at most 1 TiB."""
     duplicate_horizon_days: int = 7
     """How long the same body from the same source gets its first receipt, 0 to 3650."""
+    event_store: Literal["duckdb", "elasticsearch"] = "duckdb"
+    """Where events are indexed: in a file of this machine, or in Elasticsearch. Either can be built again from the archive."""
+    elasticsearch_urls: str = ""
+    """Addresses of Elasticsearch, ``https://HOST:PORT``, several with commas between; each is tried when another is away."""
+    elasticsearch_ca_file: Path | None = None
+    """Certificate of the authority that signed Elasticsearch's, in PEM; default the machine's own authorities."""
+    elasticsearch_user: str = ""
+    """User of Elasticsearch; needs ``elasticsearch_password_file``."""
+    elasticsearch_password_file: Path | None = None
+    """File with the user's password."""
+    elasticsearch_api_key_file: Path | None = None
+    """File with an API key of Elasticsearch in its encoded form, instead of user and password."""
+    elasticsearch_prefix: str = "gs"
+    """Beginning of every index's name: lower-case letters, digits, ``_`` and ``-``."""
+    elasticsearch_timeout_s: int = 30
+    """Seconds Elasticsearch may take for one answer, 1 to 600."""
+    elasticsearch_replicas: int = 1
+    """Copies of each index beside the first, 0 to 9; 0 for a single node, which then is the only one to have it."""
+    elasticsearch_bulk_bytes: int = 4 * 1024 * 1024
+    """Most bytes of one bulk request, 65536 to 67108864."""
     duckdb_memory_limit: str = "4GB"
     """Most memory the embedded event store takes: a number and KB, MB, GB, TB, KiB, MiB, GiB or TiB."""
     duckdb_threads: int = 2
@@ -150,6 +177,11 @@ class Settings:
         return _format_url(self.ingest_host, self.ingest_port)
 
     @property
+    def elasticsearch_hosts(self) -> tuple[str, ...]:
+        """Addresses of Elasticsearch, one by one, without a trailing slash."""
+        return tuple(_split_urls(self.elasticsearch_urls))
+
+    @property
     def zone(self) -> ZoneInfo:
         """The zone of days and hours."""
         return ZoneInfo(self.time_zone)
@@ -190,7 +222,7 @@ def _read_given(environ: Mapping[str, str]) -> dict[str, _Given]:
     config = environ.get(CONFIG_KEY)
     given = _read_toml(Path(config)) if config else {}
     for key, text in environ.items():
-        if key.startswith(PREFIX) and key != CONFIG_KEY and not key.startswith(_TEST_PREFIX):
+        if key.startswith(PREFIX) and key not in (CONFIG_KEY, _CACHE_KEY) and not key.startswith(_TEST_PREFIX):
             given[key.removeprefix(PREFIX).lower()] = _Given(key, text, from_file=False)
     return given
 
@@ -317,6 +349,40 @@ def _check_database(given: _Given) -> None:
         )
 
 
+def _check_elasticsearch(given: _Given) -> None:
+    """Refuse what is no list of addresses; a password in one is not shown."""
+    for url in _split_urls(given.raw):
+        problem = _find_url_problem(url)
+        if problem:
+            raise given.refuse(
+                "addresses `https://HOST:PORT` with commas between, user and password in settings of their own", problem
+            )
+
+
+def _find_url_problem(url: str) -> str:
+    """Return what is wrong with the address of a server, nothing when it is fine."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "one with a port or host that cannot be"
+    if "@" in url:
+        return "one with a user or password"
+    if parts.scheme not in ("http", "https"):
+        return "one that begins otherwise"
+    if not parts.hostname or port is None:
+        return f"`{url}` without host and port"
+    if any(char.isspace() for char in url) or parts.query or parts.fragment:
+        return f"`{url}`"
+    return ""
+
+
+def _check_prefix(given: _Given) -> None:
+    """Refuse what cannot begin the name of an index."""
+    if not _INDEX_PREFIX.fullmatch(given.raw):
+        raise given.refuse("up to 40 lower-case letters, digits, `_` and `-`, a letter or digit first")
+
+
 _CHECKS: Mapping[str, Callable[[_Given], None]] = MappingProxyType(
     {
         "origin": _check_origin,
@@ -324,6 +390,8 @@ _CHECKS: Mapping[str, Callable[[_Given], None]] = MappingProxyType(
         "console_host": _check_host,
         "ingest_host": _check_host,
         "duckdb_memory_limit": _check_memory,
+        "elasticsearch_urls": _check_elasticsearch,
+        "elasticsearch_prefix": _check_prefix,
         "time_zone": _check_zone,
     }
 )
@@ -349,6 +417,40 @@ def _check_together(settings: Settings, where: Callable[[str], str]) -> None:
             f"{where('worker_slot')}: expected -1 with {settings.ingest_workers} ingest workers, since a slot is one "
             f"worker's, got `{settings.worker_slot}`",
         )
+    _check_elasticsearch_together(settings, where)
+
+
+def _check_elasticsearch_together(settings: Settings, where: Callable[[str], str]) -> None:
+    """Refuse an Elasticsearch without address, half a credential or two, and one that would be sent in the clear."""
+    has_password, has_key = settings.elasticsearch_password_file, settings.elasticsearch_api_key_file
+    problem = ""
+    if settings.event_store == "elasticsearch" and not settings.elasticsearch_hosts:
+        problem = f"{where('elasticsearch_urls')}: expected an address, since the event store is elasticsearch"
+    elif bool(settings.elasticsearch_user) != bool(has_password):
+        missing = "elasticsearch_password_file" if settings.elasticsearch_user else "elasticsearch_user"
+        problem = f"{where(missing)}: expected a value, since user and password go together"
+    elif has_password and has_key:
+        problem = f"{where('elasticsearch_api_key_file')}: expected none beside a user and password"
+    elif has_password or has_key:
+        clear = [url for url in settings.elasticsearch_hosts if _is_readable_on_the_way(url)]
+        if clear:
+            problem = (
+                f"{where('elasticsearch_urls')}: expected `https://`, got `{clear[0]}`, which would send the password or "
+                "key in the clear"
+            )
+    if problem:
+        raise AuditError("settings_invalid", problem)
+
+
+def _is_readable_on_the_way(url: str) -> bool:
+    """Return whether what is sent to ``url`` leaves this machine in the clear."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
+
+
+def _split_urls(text: str) -> list[str]:
+    """Return addresses that stand with commas between."""
+    return [url.strip().rstrip("/") for url in text.split(",") if url.strip()]
 
 
 def _format_url(host: str, port: int) -> str:

@@ -55,6 +55,14 @@ WRONG = [
     ("DATABASE_URL", "nonsense", "expected `sqlite:///FILE` or `postgresql://USER@HOST/NAME`, got something else"),
     ("DATABASE_URL", "sqlite://", "expected `sqlite:///FILE`"),
     ("DATABASE_URL", "sqlite:///:memory:", "expected `sqlite:///FILE`"),
+    ("EVENT_STORE", "oracle", "expected one of duckdb, elasticsearch, got `oracle`"),
+    ("ELASTICSEARCH_URLS", "es1:9200", "got one that begins otherwise"),
+    ("ELASTICSEARCH_URLS", "https://es1", "got `https://es1` without host and port"),
+    ("ELASTICSEARCH_URLS", "https://es1:9200, https://es2:x", "got one with a port or host that cannot be"),
+    ("ELASTICSEARCH_URLS", "https://es1:9200?a=1", "got `https://es1:9200?a=1`"),
+    ("ELASTICSEARCH_PREFIX", "GS", "expected up to 40 lower-case letters, digits, `_` and `-`"),
+    ("ELASTICSEARCH_PREFIX", "_gs", "a letter or digit first, got `_gs`"),
+    ("ELASTICSEARCH_TIMEOUT_S", "0", "expected a whole number from 1 to 600, got `0`"),
 ]
 
 
@@ -102,6 +110,50 @@ def test_postgresql_with_its_driver_is_taken_and_the_driver_named(monkeypatch: p
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: importlib.machinery.ModuleSpec("psycopg", None))
     settings = Settings.from_mapping({"AUDITSVC_DATABASE_URL": "postgresql://u@h/a"})
     assert settings.database == "postgresql+psycopg://u@h/a"
+
+
+def test_addresses_of_elasticsearch_are_split_at_commas() -> None:
+    settings = Settings.from_mapping({"AUDITSVC_ELASTICSEARCH_URLS": "https://es1:9200/, https://es2:9200,"})
+    assert settings.elasticsearch_hosts == ("https://es1:9200", "https://es2:9200")
+    assert Settings().elasticsearch_hosts == ()
+
+
+def test_a_password_in_an_address_of_elasticsearch_is_refused_and_not_shown() -> None:
+    with pytest.raises(AuditError, match="got one with a user or password") as caught:
+        Settings.from_mapping({"AUDITSVC_ELASTICSEARCH_URLS": "https://u:secret@es1:9200"})
+    assert "secret" not in caught.value.message
+
+
+TOGETHER = [
+    ({"EVENT_STORE": "elasticsearch"}, "ELASTICSEARCH_URLS: expected an address"),
+    ({"ELASTICSEARCH_USER": "u"}, "ELASTICSEARCH_PASSWORD_FILE: expected a value"),
+    ({"ELASTICSEARCH_PASSWORD_FILE": "/p"}, "ELASTICSEARCH_USER: expected a value"),
+    (
+        {"ELASTICSEARCH_USER": "u", "ELASTICSEARCH_PASSWORD_FILE": "/p", "ELASTICSEARCH_API_KEY_FILE": "/k"},
+        "ELASTICSEARCH_API_KEY_FILE: expected none beside a user and password",
+    ),
+    (
+        {"ELASTICSEARCH_API_KEY_FILE": "/k", "ELASTICSEARCH_URLS": "https://es1:9200,http://es2:9200"},
+        "ELASTICSEARCH_URLS: expected `https://`, got `http://es2:9200`, which would send the password or key in the clear",
+    ),
+]
+
+
+@pytest.mark.parametrize(("environ", "said"), TOGETHER)
+def test_settings_of_elasticsearch_that_do_not_fit_together_are_refused(environ: dict[str, str], said: str) -> None:
+    with pytest.raises(AuditError) as caught:
+        Settings.from_mapping({f"AUDITSVC_{name}": text for name, text in environ.items()})
+    assert caught.value.code == "settings_invalid"
+    assert said in caught.value.message
+
+
+def test_a_secret_may_go_in_the_clear_to_this_machine_itself() -> None:
+    given = {"ELASTICSEARCH_API_KEY_FILE": "/k", "ELASTICSEARCH_URLS": "http://127.0.0.1:9200,http://[::1]:9200"}
+    assert Settings.from_mapping({f"AUDITSVC_{name}": text for name, text in given.items()}).elasticsearch_hosts
+
+
+def test_the_folder_of_downloads_is_no_setting_of_the_service() -> None:
+    assert Settings.from_mapping({"AUDITSVC_CACHE": "/x"}) == Settings()
 
 
 def test_every_whole_number_has_bounds_that_hold_its_default() -> None:
