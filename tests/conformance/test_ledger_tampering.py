@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import json
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -180,7 +182,7 @@ def test_a_changed_or_missing_object_is_named_by_its_leaf(ledger: Ledger) -> Non
 EDITS: dict[str, tuple[list[str], list[str]]] = {
     "header field edited": (
         ["UPDATE leaf SET header = replace(header, 'source-seq 1', 'source-seq 2') WHERE seq = 3"],
-        ["ROOT_MISMATCH", "ROOT_MISMATCH", "SOURCE_GAP", "SOURCE_GAP", "LEAF_ALTERED", "NODE_ALTERED", "HEAD_ALTERED"],
+        ["ROOT_MISMATCH", "SOURCE_GAP", "LEAF_ALTERED", "BATCH_ALTERED", "NODE_ALTERED", "HEAD_ALTERED"],
     ),
     "accepted time back-dated": (
         ["UPDATE leaf SET header = replace(header, 'accepted 2026-10-01', 'accepted 2026-09-01') WHERE seq = 4"],
@@ -217,8 +219,30 @@ EDITS: dict[str, tuple[list[str], list[str]]] = {
     "batch id twice": (
         ["UPDATE leaf SET header = (SELECT replace(a.header, substr(a.header, 40, 45), substr(b.header, 40, 45)) "
          "FROM leaf a, leaf b WHERE a.seq = 7 AND b.seq = 5) WHERE seq = 7"],
-        ["ROOT_MISMATCH", "DUPLICATE_BATCH", "LEAF_ALTERED", "NODE_ALTERED", "HEAD_ALTERED"],
+        ["ROOT_MISMATCH", "DUPLICATE_BATCH", "LEAF_ALTERED", "BATCH_ALTERED", "NODE_ALTERED", "HEAD_ALTERED"],
     ),
+    "kind of a leaf edited": (["UPDATE leaf SET kind = 'admin' WHERE seq = 0"], ["LEAF_ALTERED"]),
+    "leaf stored under another number": (
+        ["UPDATE delivery SET seq = 9 WHERE seq = 7", "UPDATE batch SET seq = 9 WHERE seq = 7", "UPDATE leaf SET seq = 9 WHERE seq = 7"],
+        ["FILE_MISSING", "LEAF_ALTERED"],
+    ),
+    "batch of another source": (["UPDATE batch SET source = 'other' WHERE seq = 3"], ["BATCH_ALTERED"]),
+    "batch of a leaf that is none": (
+        ["INSERT INTO batch SELECT 4, 'x', source, 77, records, segment, 77, length, fingerprints FROM batch WHERE seq = 3"],
+        ["BATCH_ALTERED"],
+    ),
+    "length beyond the segment": (["UPDATE batch SET length = 9000000000000 WHERE seq = 3"], ["FILE_MISSING"]),
+    "length is text": (["UPDATE batch SET length = 'x' WHERE seq = 3"], ["FILE_MISSING"]),
+    "length is negative": (["UPDATE batch SET length = -1 WHERE seq = 3"], ["FILE_MISSING"]),
+    "offset is a blob": (["UPDATE batch SET \"offset\" = x'00' WHERE seq = 3"], ["FILE_MISSING"]),
+    "segment is a number": (["UPDATE batch SET segment = x'ff' WHERE seq = 3"], ["FILE_MISSING"]),
+    "fingerprints are a number": (["UPDATE batch SET fingerprints = 9000000000000 WHERE seq = 3"], ["FINGERPRINTS_ALTERED"]),
+    "fingerprints are text": (["UPDATE batch SET fingerprints = 'abc' WHERE seq = 3"], ["FINGERPRINTS_ALTERED"]),
+    "header is a blob": (["UPDATE leaf SET header = x'ff00fe' WHERE seq = 3"], ["HEADER_INVALID"]),
+    "header is not UTF-8": (["UPDATE leaf SET header = CAST(x'ff00fe' AS TEXT) WHERE seq = 3"], ["HEADER_INVALID"]),
+    "header is a number": (["UPDATE leaf SET header = 7 WHERE seq = 3"], ["HEADER_INVALID"]),
+    "head is text": (["UPDATE head SET size = 'x', frontier = 'y'"], ["HEAD_ALTERED"]),
+    "head deleted": (["DELETE FROM head"], ["HEAD_ALTERED"]),
 }  # fmt: skip
 
 
@@ -230,6 +254,92 @@ def test_a_changed_database_is_named(ledger: Ledger, name: str) -> None:
     found = [code for code, _ in failures(steps)]
     assert list(dict.fromkeys(found)) == list(dict.fromkeys(codes)), failures(steps)
     assert decide_exit_code(steps) == 1
+
+
+def damage(ledger: Ledger, *statements: str) -> None:
+    ledger.engine.dispose()
+    with closing(sqlite3.connect(ledger.database)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+DAMAGES: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
+    "no leaves": (["DROP TABLE leaf"], [(2, "DATABASE_DAMAGED")]),
+    "leaves without headers": (["ALTER TABLE leaf RENAME COLUMN header TO other"], [(2, "DATABASE_DAMAGED")]),
+    "no batches": (["DROP TABLE batch"], [(7, "DATABASE_DAMAGED")] * 6 + [(9, "DATABASE_DAMAGED")]),
+    "no nodes": (["DROP TABLE node"], [(9, "DATABASE_DAMAGED")]),
+    "no head": (["DROP TABLE head"], [(9, "DATABASE_DAMAGED")]),
+    "a view in place of the leaves": (
+        [
+            "ALTER TABLE leaf RENAME TO other",
+            "CREATE VIEW leaf AS WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n) "
+            "SELECT i AS seq, 'x' AS kind, 'x' AS header, x'00' AS leaf_hash FROM n",
+        ],
+        [(2, "DATABASE_DAMAGED")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_database_is_a_failed_step(ledger: Ledger, name: str) -> None:
+    statements, expected = DAMAGES[name]
+    damage(ledger, *statements)
+    steps = verify(ledger)
+    assert [(step.number, step.code) for step in steps if step.state == "fail"] == expected
+    assert decide_exit_code(steps) == 1
+    assert {step.number for step in steps} == set(range(2, 10))
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", bytes(range(256)) * 20])
+def test_what_is_no_database_is_a_failed_step(ledger: Ledger, content: bytes) -> None:
+    ledger.engine.dispose()
+    ledger.database.write_bytes(content)
+    for beside in ("-wal", "-shm"):
+        ledger.database.with_name(ledger.database.name + beside).unlink(missing_ok=True)
+    steps = verify(ledger)
+    assert failures(steps) == [("DATABASE_DAMAGED", "")]
+    assert {step.state for step in steps[1:]} == {"not done"}
+
+
+def test_a_database_damaged_anywhere_never_ends_in_anything_but_steps(ledger: Ledger) -> None:
+    ledger.engine.dispose()
+    damage(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
+    data = ledger.database.read_bytes()
+    chance = random.Random(1)
+    for _ in range(150):
+        spoiled = bytearray(data)
+        for _ in range(chance.choice((1, 20, 400))):
+            spoiled[chance.randrange(len(spoiled))] = chance.randrange(256)
+        ledger.database.write_bytes(spoiled)
+        assert {step.number for step in verify(ledger)} == set(range(2, 10))
+
+
+def test_a_locked_database_is_not_done_and_no_tampering(ledger: Ledger) -> None:
+    ledger.engine.dispose()
+    with closing(sqlite3.connect(ledger.database)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        steps = verify(ledger)
+    assert failures(steps) == []
+    assert (steps[0].code, decide_exit_code(steps)) == ("DATABASE_UNREADABLE", 2)
+
+
+def test_a_checkpoint_file_that_cannot_be_read_is_not_done(ledger: Ledger) -> None:
+    ledger.settings.checkpoint_path.unlink()
+    ledger.settings.checkpoint_path.mkdir()
+    steps = verify(ledger)
+    assert failures(steps) == []
+    assert decide_exit_code(steps) == 2
+
+
+def test_a_batch_that_states_more_bytes_than_there_is_memory_is_not_believed(ledger: Ledger) -> None:
+    stated = f"'raw-bytes {len(PAYLOAD)}', 'raw-bytes {10**17}'"
+    edit_database(ledger, f"UPDATE leaf SET header = replace(header, {stated}) WHERE seq = 3")  # noqa: S608
+    frame = bytearray(zstandard.ZstdCompressor(level=1, write_checksum=True).compress(bytes(5_000_000)))
+    replace_frame(ledger, 3, b"\x28\xb5\x2f\xfd\xe4" + (10**15).to_bytes(8, "little") + bytes(frame[10:]))
+    assert ("FILE_CORRUPT", "#3") in failures(verify(ledger))
 
 
 def test_a_batch_removed_with_its_header_and_the_rest_renumbered_is_a_root_mismatch(ledger: Ledger) -> None:

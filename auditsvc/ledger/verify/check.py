@@ -13,7 +13,7 @@ from pathlib import Path
 
 from auditsvc.errors import AuditError, LogError
 from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES, ArchiveEvidence, BundleEvidence, Evidence
-from auditsvc.ledger.verify.frame import read_frame
+from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES, read_frame
 from auditsvc.ledger.verify.header import NONE, OBJECT_FIELDS, Header, parse_header
 from auditsvc.ledger.verify.note import (
     Checkpoint,
@@ -62,11 +62,30 @@ def verify_archive(database: Path, archive: Path, checkpoints: Path, trust: LogT
     Raises:
         LogError: ``not_found`` when there is no database.
     """
-    with ArchiveEvidence(database, archive, checkpoints) as evidence:
+    try:
+        evidence = ArchiveEvidence(database, archive, checkpoints)
+    except LogError as err:
+        if err.code == "not_found":
+            raise
+        return [_unread(2, "", err), *_skip(3, 9, "the entries of the log cannot be read")]
+    with evidence:
         steps = check_evidence(evidence, trust)
         if any(step.number == 2 and step.state != "pass" for step in steps):
             return [*steps, *_skip(9, 9, "the entries of the log cannot be read")]
         return [*steps, *_check_database(evidence)]
+
+
+def _unread(number: int, where: str, err: LogError, missing: str = "FILE_MISSING", other: str = "FILE_CORRUPT") -> Step:
+    """Return what an error of reading evidence says about a step; only a medium that is not there now is no failure."""
+    match err.code:
+        case "storage_unavailable":
+            return not_done(number, "DATABASE_UNREADABLE", err.message, where)
+        case "log_damaged":
+            return failed(number, "DATABASE_DAMAGED", where, err.message)
+        case "not_found":
+            return failed(number, missing, where, err.message)
+        case _:
+            return failed(number, other, where, err.message)
 
 
 def _skip(first: int, last: int, reason: str) -> list[Step]:
@@ -102,7 +121,11 @@ def _one_or(fine: Step, findings: Sequence[Step]) -> list[Step]:
 def _read_entries(evidence: Evidence, origin: str) -> tuple[list[LoggedHeader], list[Step]]:
     """Return the entries, or what is wrong with the first bad one: later ones cannot be placed."""
     entries: list[LoggedHeader] = []
-    for seq, text in enumerate(evidence.headers()):
+    try:
+        texts = list(evidence.headers())
+    except LogError as err:
+        return [], [_unread(2, "", err)]
+    for seq, text in enumerate(texts):
         try:
             header = parse_header(text)
         except LogError as err:
@@ -120,7 +143,10 @@ def _read_entries(evidence: Evidence, origin: str) -> tuple[list[LoggedHeader], 
 
 def _read_checkpoints(evidence: Evidence, trust: LogTrust) -> tuple[list[Checkpoint], list[Step]]:
     """Return the checkpoints whose signature holds, and step 3."""
-    text = evidence.notes()
+    try:
+        text = evidence.notes()
+    except LogError as err:
+        return [], [not_done(3, "CP_MISSING", err.message)]
     try:
         notes, rest = split_notes(text), cut_rest(text)
     except AuditError as err:
@@ -247,12 +273,12 @@ def _check_frames(evidence: Evidence, entries: Sequence[LoggedHeader]) -> list[S
 def _check_frame(evidence: Evidence, header: Header) -> list[Step]:
     """Return what contradicts one batch's header in the archive; nothing when its records are the accepted ones."""
     where = f"#{header.seq}"
-    stated = evidence.fingerprints(header)
     try:
-        payload = read_frame(evidence.frame(header), int(header.fields["raw-bytes"]) * 2 + INSERTED_BYTES)
+        stated = evidence.fingerprints(header)
+        limit = min(int(header.fields["raw-bytes"]) * 2 + INSERTED_BYTES, MAX_PAYLOAD_BYTES)
+        payload = read_frame(evidence.frame(header), limit)
     except LogError as err:
-        code = "FILE_MISSING" if err.code == "not_found" else "FILE_CORRUPT"
-        return [failed(7, code, where, err.message)]
+        return [_unread(7, where, err)]
     try:
         hashes = hash_records(payload, header.fields["kind"])
     except LogError as err:
@@ -312,29 +338,62 @@ def _check_object(evidence: Evidence, digest: str, where: str) -> list[Step]:
     try:
         data = read_frame(evidence.object_frame(digest))
     except LogError as err:
-        code = "OBJECT_MISSING" if err.code == "not_found" else "OBJECT_ALTERED"
-        return [failed(8, code, where, err.message)]
+        return [_unread(8, where, err, "OBJECT_MISSING", "OBJECT_ALTERED")]
     if hashlib.sha256(data).hexdigest() != digest:
         return [failed(8, "OBJECT_ALTERED", where, f"object `{digest}` holds other bytes than its name says")]
     return []
 
 
 def _check_database(evidence: ArchiveEvidence) -> list[Step]:
-    """Return step 9: leaf hashes, nodes and head of the database are those the headers give."""
+    """Return step 9: rows of leaves and batches, nodes and head of the database are those the headers give."""
+    try:
+        return _compare_database(evidence)
+    except LogError as err:
+        return [_unread(9, "", err)]
+
+
+def _compare_database(evidence: ArchiveEvidence) -> list[Step]:
+    """Return step 9, when the database can be read to its end."""
     findings: list[Step] = []
     tree, nodes = CompactRange(), dict[tuple[int, int], bytes]()
-    for seq, header, stored in evidence.database.execute("SELECT seq, header, leaf_hash FROM leaf ORDER BY seq"):
-        leaf_hash = hash_leaf(header.encode())
+    for seq, kind, header, stored in evidence.rows(
+        "leaf", "SELECT seq, kind, header, leaf_hash FROM leaf ORDER BY seq"
+    ):
+        where, leaf_hash = f"#{tree.size}", hash_leaf(header.encode())
         if leaf_hash != stored:
-            findings.append(failed(9, "LEAF_ALTERED", f"#{seq}", "the stored leaf hash is not that of the entry"))
+            findings.append(failed(9, "LEAF_ALTERED", where, "the stored leaf hash is not that of the entry"))
+        if seq != tree.size or kind != _cut_kind(header):
+            findings.append(failed(9, "LEAF_ALTERED", where, f"stored as leaf {seq} of kind `{str(kind)[:40]}`"))
         nodes.update({(node.level, node.position): node.hash for node in tree.append(leaf_hash)})
-    stored_nodes = evidence.database.execute("SELECT level, position, hash FROM node ORDER BY level, position")
+    findings += _compare_batches(evidence)
+    stored_nodes = evidence.rows("node", "SELECT level, position, hash FROM node ORDER BY level, position")
     findings += _compare_nodes(nodes, [Node(*row) for row in stored_nodes])
-    head = evidence.database.execute("SELECT size, frontier FROM head").fetchone()
-    if head is None or (head[0], head[1]) != (tree.size, b"".join(tree.frontier)):
-        message = f"head of size {head[0] if head else 'none'}, the entries give {tree.size}"
+    heads = list(evidence.rows("head", "SELECT size, frontier FROM head"))
+    if heads != [(tree.size, b"".join(tree.frontier))]:
+        message = f"head of size {heads[0][0] if heads else 'none'}, the entries give {tree.size}"
         findings.append(failed(9, "HEAD_ALTERED", "", message))
     return _one_or(passed(9, f"{tree.size} leaves, {len(nodes)} nodes and the head"), findings)
+
+
+def _cut_kind(header: str) -> str:
+    """Return the kind that the first line of a parsed header states."""
+    return header.partition("\n")[0].split("/")[-2]
+
+
+def _compare_batches(evidence: ArchiveEvidence) -> Iterator[Step]:
+    """Give the rows of batches that do not say what their entries say; a row that is missing is for step 7."""
+    query = (
+        "SELECT batch.seq, leaf.header, batch_id, source, source_seq, records "
+        "FROM batch LEFT JOIN leaf ON leaf.seq = batch.seq ORDER BY batch.seq"
+    )
+    for seq, text, *stored in evidence.rows("batch", query):
+        header = None if text is None else parse_header(text)
+        if header is None or header.kind != "batch":
+            yield failed(9, "BATCH_ALTERED", f"#{seq}", "there is no such batch in the log")
+            continue
+        fields = header.fields
+        if stored != [fields["batch-id"], fields["source"], int(fields["source-seq"]), int(fields["records"])]:
+            yield failed(9, "BATCH_ALTERED", f"#{seq}", f"stored as {str(stored)[:200]}")
 
 
 def _compare_nodes(nodes: dict[tuple[int, int], bytes], stored: Sequence[Node]) -> Iterator[Step]:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from auditsvc.errors import LogError
+from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES
 from auditsvc.ledger.verify.header import Header
 from auditsvc.ledger.verify.tar import Member, iter_members
 
@@ -21,6 +22,12 @@ FINGERPRINT_BYTES = 4
 MANIFEST = "MANIFEST"
 MAX_TEXT_BYTES = 4 * 1024 * 1024 * 1024
 """Headers of ten million batches; more is not read into memory."""
+MAX_FRAME_BYTES = MAX_PAYLOAD_BYTES + MAX_PAYLOAD_BYTES // 64
+"""No frame of a payload that is read is longer, even when nothing of it could be compressed."""
+LOCK_WAIT_S = 1.0
+"""The service locks nobody out that only reads; whoever does is not waited for long."""
+_UNAVAILABLE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_NOMEM")
+"""Names of SQLite's errors that say nothing about what is stored."""
 _SEGMENT = re.compile(r"w[0-9]+-[0-9]{6}\.seg\Z")
 
 
@@ -152,64 +159,92 @@ class BundleEvidence:
 
 
 class ArchiveEvidence:
-    """A live archive: its folder, its SQLite database (opened for reading only) and its checkpoint file."""
+    """A live archive: its folder, its SQLite database (opened for reading only) and its checkpoint file.
+
+    Whatever stands in the database may be anything: every value is looked at before it is used, and every error of the
+    database is a :class:`LogError`, ``log_damaged`` for a database that is not what the service wrote, or
+    ``storage_unavailable`` for one that cannot be read just now.
+    """
 
     def __init__(self, database: Path, archive: Path, checkpoints: Path) -> None:
         """Open the database.
 
         Raises:
-            LogError: ``not_found`` when there is none.
+            LogError: ``not_found`` when there is none; ``log_damaged`` or ``storage_unavailable``.
         """
         if not database.is_file():
             raise LogError("not_found", f"there is no database `{database}`")
-        self._archive, self._checkpoints = archive, checkpoints
-        self.database = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
-        self.database.execute("BEGIN")
+        self._archive = archive
+        # INVARIANT: the notes are read before the database's state is fixed, so none of them is about later leaves.
+        self._notes = _try_read_notes(checkpoints)
+        self._database = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
+        self._database.text_factory = _decode_text
+        self._tables = {"sqlite_master"}
         self.first = 0
-        self.last = int(self.database.execute("SELECT count(*) FROM leaf").fetchone()[0])
+        try:
+            self._query("sqlite_master", "BEGIN")
+            # A view could give any rows, without end; only tables are read.
+            self._tables |= {
+                row[0] for row in self._query("sqlite_master", "SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+            self.last: int = self._query("leaf", "SELECT count(*) FROM leaf")[0][0]
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _query(self, table: str, query: str, *values: int) -> list[Any]:
+        """Return the rows of a query on ``table``; see :meth:`rows`."""
+        return list(self.rows(table, query, *values))
+
+    def rows(self, table: str, query: str, *values: int) -> Iterator[Any]:
+        """Give the rows of a query on ``table``.
+
+        Raises:
+            LogError: ``log_damaged`` or ``storage_unavailable``.
+        """
+        if table not in self._tables:
+            raise LogError("log_damaged", f"database: there is no table `{table}`")
+        try:
+            with closing(self._database.execute(query, values)) as rows:
+                yield from rows
+        except (sqlite3.Error, UnicodeDecodeError) as err:  # the latter for an error text that quotes a damaged schema
+            name = str(getattr(err, "sqlite_errorname", ""))
+            code = "storage_unavailable" if name.startswith(_UNAVAILABLE) else "log_damaged"
+            raise LogError(code, f"database: {err}") from err
 
     def headers(self) -> Iterator[str]:
         """Give the headers of the log from leaf 0 on."""
-        with closing(self.database.execute("SELECT header FROM leaf ORDER BY seq")) as rows:
-            for (header,) in rows:
-                yield str(header)
+        for (header,) in self.rows("leaf", "SELECT header FROM leaf ORDER BY seq"):
+            yield str(header)
 
     def notes(self) -> str:
         """Return the checkpoint notes, an empty line after each."""
-        try:
-            return self._checkpoints.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
+        if isinstance(self._notes, LogError):
+            raise self._notes
+        return self._notes
 
     def frame(self, header: Header) -> bytes:
         """Return a batch's frame."""
-        query = 'SELECT segment, "offset", length FROM batch WHERE seq = ?'
-        row = self.database.execute(query, (header.seq,)).fetchone()
-        if row is None:
+        rows = self._query("batch", 'SELECT segment, "offset", length FROM batch WHERE seq = ?', header.seq)
+        if not rows:
             raise LogError("not_found", f"the database does not say where the frame of batch {header.seq} lies")
-        segment, offset, length = row
-        if not _SEGMENT.match(segment):
-            raise LogError("not_found", f"`{segment[:80]}` is not the name of a segment")
-        try:
-            with (self._archive / "segments" / segment).open("rb") as file:
-                frame = os.pread(file.fileno(), length, offset)
-        except OSError as err:
-            raise LogError("not_found", f"segment `{segment}` cannot be read: {err.strerror}") from err
-        if len(frame) != length:
-            raise LogError("not_found", f"segment `{segment}` ends at {offset + len(frame)}, not {offset + length}")
-        return frame
+        segment, offset, length = rows[0]
+        if not isinstance(segment, str) or not _SEGMENT.match(segment):
+            raise LogError("not_found", f"`{str(segment)[:80]}` is not the name of a segment")
+        if type(offset) is not int or type(length) is not int or offset < 0 or length < 0:
+            raise LogError(
+                "not_found", f"`{str(offset)[:20]}`, `{str(length)[:20]}` are no place in segment `{segment}`"
+            )
+        return _read_part(self._archive / "segments" / segment, offset, length)
 
     def fingerprints(self, header: Header) -> bytes:
         """Return the fingerprints of a batch's records."""
-        row = self.database.execute("SELECT fingerprints FROM batch WHERE seq = ?", (header.seq,)).fetchone()
-        return bytes(row[0]) if row else b""
+        rows = self._query("batch", "SELECT fingerprints FROM batch WHERE seq = ?", header.seq)
+        return rows[0][0] if rows and isinstance(rows[0][0], bytes) else b""
 
     def object_frame(self, digest: str) -> bytes:
         """Return an object's frame."""
-        try:
-            return (self._archive / "objects" / digest[:2] / f"{digest}.zst").read_bytes()
-        except OSError as err:
-            raise LogError("not_found", f"object `{digest}` cannot be read: {err.strerror}") from err
+        return _read_part(self._archive / "objects" / digest[:2] / f"{digest}.zst", 0, None)
 
     def __enter__(self) -> "ArchiveEvidence":
         """Return the evidence itself."""
@@ -219,4 +254,39 @@ class ArchiveEvidence:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the database."""
-        self.database.close()
+        self._database.close()
+
+
+def _decode_text(data: bytes) -> str:
+    """Return a text of the database; bytes that are not UTF-8 become U+FFFD, which no header and no name has."""
+    return data.decode("utf-8", "replace")
+
+
+def _try_read_notes(path: Path) -> str | LogError:
+    """Return the text of the checkpoint file, empty when there is none; or why it cannot be read."""
+    try:
+        return _read_part(path, 0, None, MAX_TEXT_BYTES).decode("utf-8", "replace") if path.exists() else ""
+    except LogError as err:
+        return err
+
+
+def _read_part(path: Path, offset: int, length: int | None, limit: int = MAX_FRAME_BYTES) -> bytes:
+    """Return ``length`` bytes of a file from ``offset`` on; all of them, at most ``limit``, when it is None.
+
+    Raises:
+        LogError: ``not_found`` when it has fewer, ``frame_corrupt`` when more; nothing is read then.
+    """
+    try:
+        if not path.is_file():
+            raise LogError("not_found", f"`{path.name}` is missing or is not a file")
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            wanted = size - offset if length is None else length
+            if offset + wanted > size:
+                raise LogError("not_found", f"`{path.name}` ends at {size}, not {offset + wanted}")
+            if wanted > limit:
+                raise LogError("frame_corrupt", f"`{path.name}` has {wanted} bytes, expected at most {limit}")
+            file.seek(offset)
+            return file.read(wanted)
+    except OSError as err:
+        raise LogError("not_found", f"`{path.name}` cannot be read: {err.strerror}") from err

@@ -19,7 +19,7 @@ NAMES: dict[int, tuple[str, str]] = {
     6: ("times never go back and no source has a gap", "时间不倒退，各来源序号连续"),
     7: ("every archived record is the one that was accepted", "归档记录与接收时一致"),
     8: ("policy sets, catalogues and details are the ones put in force", "策略集、目录与操作详情与登记一致"),
-    9: ("the database's tree is the one the entries give", "数据库中的哈希树与条目一致"),
+    9: ("rows and tree of the database are those the entries give", "数据库中的记录与哈希树和条目一致"),
 }
 """Step number to its name in English and Chinese."""
 
