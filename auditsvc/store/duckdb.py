@@ -23,9 +23,10 @@ from auditsvc.errors import StorageError
 from auditsvc.ids import EventUid, FindingKey
 from auditsvc.settings import Settings
 from auditsvc.store import findings, search
-from auditsvc.store.aggregate import build_group, build_measure, run_groups, sort_key
+from auditsvc.store.aggregate import build_group, build_measure, run_groups
 from auditsvc.store.clause import build_clause
 from auditsvc.store.columns import build_event_table, quote
+from auditsvc.store.figure import sort_key
 from auditsvc.store.model import (
     COUNT,
     AggregateQuery,
