@@ -35,6 +35,8 @@ setup(
         "cryptography>=45",
         "python-jose[cryptography]>=3.5,<4",
         "elasticsearch>=8.15,<9",
+        "elastic-transport>=8.15,<9",
+        "urllib3>=2,<3",
         "marshmallow>=4.1,<5",
         "flask-smorest>=0.46,<0.48",
         "flask-babel>=4,<5",
