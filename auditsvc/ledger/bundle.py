@@ -6,7 +6,6 @@ checkpoint that covers ``last``; ``checkpoints.txt``, the last checkpoint at or 
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,7 +22,16 @@ from auditsvc.ledger.note import Checkpoint, parse_checkpoint
 from auditsvc.ledger.proof import checkpoint_at_least
 from auditsvc.ledger.service import find_latest, iter_leaves
 from auditsvc.ledger.tables import batch, checkpoint
-from auditsvc.ledger.verify.evidence import FORMAT, MANIFEST
+from auditsvc.ledger.verify.bundle import (
+    CHECKPOINTS,
+    DESCRIPTION,
+    FINGERPRINTS,
+    HEADERS,
+    MANIFEST,
+    build_description,
+    name_frame,
+    name_object,
+)
 from auditsvc.ledger.verify.tar import END, build_member_header, pad
 
 
@@ -84,18 +92,17 @@ def _write_members(
 ) -> None:
     """Write all members in order."""
     first, last = period
-    description = {"format": FORMAT, "origin": covering.origin, "first": first, "last": last, "size": covering.size}
-    tar.add("bundle.json", json.dumps(description, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    tar.add(DESCRIPTION, build_description(covering.origin, first=first, last=last, size=covering.size))
     headers = "".join(f"{entry.header}\n" for entry in iter_leaves(connection, 0, covering.size))
-    tar.add("headers.txt", headers.encode("ascii"))
+    tar.add(HEADERS, headers.encode("ascii"))
     notes = [note for note in (_find_before(connection, first), covering.note) if note]
-    tar.add("checkpoints.txt", "".join(f"{note}\n" for note in dict.fromkeys(notes)).encode())
+    tar.add(CHECKPOINTS, "".join(f"{note}\n" for note in dict.fromkeys(notes)).encode())
     for entry in iter_leaves(connection, first, last):
         if entry.kind == "batch":
-            tar.add(f"frames/{entry.seq}.zst", archive.read_frame(entry.segment, entry.offset, entry.length))
-    tar.add("fingerprints.bin", b"".join(_iter_fingerprints(connection, first, last)))
+            tar.add(name_frame(entry.seq), archive.read_frame(entry.segment, entry.offset, entry.length))
+    tar.add(FINGERPRINTS, b"".join(_iter_fingerprints(connection, first, last)))
     for digest in sorted(set(_iter_objects(_list_in_force(connection, first, last)))):
-        tar.add(f"objects/{digest}.zst", archive.read_object_frame(bytes.fromhex(digest)))
+        tar.add(name_object(digest), archive.read_object_frame(bytes.fromhex(digest)))
     tar.finish()
 
 

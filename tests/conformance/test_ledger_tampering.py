@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import sqlite3
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -492,6 +493,7 @@ def bundle(original: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bundle_verifies_by_itself(original: Ledger, bundle: Path) -> None:
     steps = verify_bundle(bundle, original.trust)
     assert [(step.number, step.state) for step in steps] == [(number, "pass") for number in range(1, 9)]
+    assert "records of leaves [3, 7), headers of 8" in steps[0].detail
     assert "11 records in 3 batches" in steps[6].detail
     assert "2 objects" in steps[7].detail
 
@@ -561,7 +563,121 @@ FORGED: dict[str, tuple[dict[str, bytes | None], str, str]] = {
     "fingerprints left out": ({"fingerprints.bin": None}, "FINGERPRINTS_ALTERED", "#3"),
     "description": ({"bundle.json": b"{}"}, "BUNDLE_ALTERED", "forged.bundle.tar"),
     "headers cut": ({"headers.txt": b""}, "TRUNCATED", "#0"),
+    "headers left out": ({"headers.txt": None}, "BUNDLE_ALTERED", "forged.bundle.tar"),
+    "checkpoints left out altogether": ({"checkpoints.txt": None}, "BUNDLE_ALTERED", "forged.bundle.tar"),
+    "a frame nobody asks for": ({"frames/9999.zst": b"x"}, "BUNDLE_ALTERED", "frames/9999.zst"),
+    "a frame of a leaf that is no batch": ({"frames/4.zst": FRAME}, "BUNDLE_ALTERED", "frames/4.zst"),
+    "a frame from before the period": ({"frames/2.zst": FRAME}, "BUNDLE_ALTERED", "frames/2.zst"),
+    "another name of a frame": ({"frames/03.zst": FRAME}, "BUNDLE_ALTERED", "frames/03.zst"),
+    "a name that leads out of the folder": ({"../../evil": b"x"}, "BUNDLE_ALTERED", "../../evil"),
+    "an object nobody asks for": (
+        {f"objects/{'a' * 64}.zst": compress_frame(b"x")}, "BUNDLE_ALTERED", f"objects/{'a' * 64}.zst",
+    ),
+    "a member that is no file of a bundle": ({"README": b"x"}, "BUNDLE_ALTERED", "README"),
+}  # fmt: skip
+
+
+def describe(**changes: object) -> bytes:
+    values = {
+        "first": 3,
+        "format": "auditsvc-bundle/v1",
+        "last": 7,
+        "origin": "audit.example/log",
+        "size": 8,
+        **changes,
+    }
+    return json.dumps(
+        {key: value for key, value in values.items() if value is not None}, separators=(",", ":")
+    ).encode()
+
+
+DESCRIPTIONS: dict[str, tuple[bytes, str]] = {
+    "without the line feed": (describe(), "one spelling"),
+    "with blanks": (json.dumps(json.loads(describe())).encode() + b"\n", "one spelling"),
+    "a key more": (describe(note=1) + b"\n", "five keys"),
+    "a key less": (describe(size=None) + b"\n", "five keys"),
+    "a fraction": (describe(first=3.5) + b"\n", "whole numbers"),
+    "a truth value": (describe(first=True) + b"\n", "whole numbers"),
+    "below zero": (describe(first=-1) + b"\n", "whole numbers"),
+    "first after last": (describe(first=8) + b"\n", "whole numbers"),
+    "last after size": (describe(last=9) + b"\n", "whole numbers"),
+    "another format": (describe(format="x") + b"\n", "five keys"),
+    "another log": (describe(origin="other.example/log") + b"\n", "is of log `other.example/log`"),
+    "another size": (describe(size=7) + b"\n", "has 8 entries"),
+    "a list": (b"[]\n", "five keys"),
+    "nested too deep": (b"[" * 2000 + b"]" * 2000, "bundle: "),
+    "too large": (b" " * 5000, "larger than"),
 }
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_a_description_in_any_other_form_is_noticed(original: Ledger, bundle: Path, tmp_path: Path, name: str) -> None:
+    data, text = DESCRIPTIONS[name]
+    forged = tmp_path / "forged.bundle.tar"
+    rebuild(bundle, forged, {"bundle.json": data})
+    steps = verify_bundle(forged, original.trust)
+    assert (steps[0].state, steps[0].code) == ("fail", "BUNDLE_ALTERED")
+    assert text in steps[0].detail
+
+
+def read_member(bundle: Path, name: str) -> bytes:
+    with tarfile.open(bundle) as tar:
+        file = tar.extractfile(name)
+        assert file is not None
+        return file.read()
+
+
+@pytest.mark.parametrize("name", ["headers.txt", "checkpoints.txt", "fingerprints.bin"])
+@pytest.mark.parametrize("added", [b"junk", b"\n", b"audit.example/log\n8\n"])
+def test_bytes_behind_the_last_item_of_a_member_are_noticed(
+    original: Ledger, bundle: Path, tmp_path: Path, name: str, added: bytes
+) -> None:
+    forged = tmp_path / "forged.bundle.tar"
+    rebuild(bundle, forged, {name: read_member(bundle, name) + added})
+    steps = verify_bundle(forged, original.trust)
+    assert "BUNDLE_ALTERED" in [code for code, _ in failures(steps)]
+
+
+def test_a_checkpoint_that_does_not_belong_to_a_bundle_is_noticed(
+    original: Ledger, bundle: Path, tmp_path: Path
+) -> None:
+    first, last = notes_of(original)
+    forged = tmp_path / "forged.bundle.tar"
+    for notes in ([first, last], [last, last], [first]):
+        rebuild(bundle, forged, {"checkpoints.txt": "".join(f"{note}\n" for note in notes).encode()})
+        assert ("BUNDLE_ALTERED", "checkpoints.txt") in failures(verify_bundle(forged, original.trust)), notes
+
+
+def test_members_in_another_order_are_noticed(original: Ledger, bundle: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "forged.bundle.tar"
+    frame = read_member(bundle, "frames/3.zst")
+    rebuild(bundle, forged, {"frames/3.zst": None})
+    rebuild(forged, tmp_path / "again.bundle.tar", {"frames/3.zst": frame})
+    steps = verify_bundle(tmp_path / "again.bundle.tar", original.trust)
+    assert failures(steps) == [("BUNDLE_ALTERED", "frames/3.zst")]
+
+
+def test_a_member_header_of_any_size_and_name_ends_in_steps(original: Ledger, bundle: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "forged.bundle.tar"
+    data = bundle.read_bytes()
+    chance = random.Random(2)
+    fields = ((0, 100), (100, 108), (124, 136), (136, 148), (156, 157), (157, 257), (257, 265), (345, 500))
+    odd = (b"\x80" + b"\x7f" * 200, b"\xff" * 200, b"a/" * 100, b"\0" * 200, b"7" * 200, b"S" * 200, b"-1 " * 70)
+    for _ in range(300):
+        block = bytearray(data[:512])
+        begin, end = chance.choice(fields)
+        block[begin:end] = chance.choice(odd)[: end - begin]
+        block[148:156] = b"%06o\0 " % sum(bytes(block[:148]) + b" " * 8 + bytes(block[156:]))
+        forged.write_bytes(bytes(block) + data[512:])
+        steps = verify_bundle(forged, original.trust)
+        assert bytes(block) == data[:512] or decide_exit_code(steps) == 1
+
+
+def test_a_checkpoint_pinned_after_a_bundle_was_made_does_not_speak_against_it(original: Ledger, bundle: Path) -> None:
+    later = LogTrust(original.trust.key, parse_checkpoint(resign(original, 50, bytes(32))))
+    steps = verify_bundle(bundle, later)
+    assert [(step.code, step.state) for step in steps if step.state != "pass"] == [("PINNED_LATER", "not done")]
+    assert decide_exit_code(steps) == 2
 
 
 @pytest.mark.parametrize("name", FORGED)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditsvc.errors import AuditError, LogError
-from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES, ArchiveEvidence, BundleEvidence, Evidence
+from auditsvc.ledger.verify.bundle import BundleEvidence
+from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES, ArchiveEvidence, Evidence
 from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES, read_frame
-from auditsvc.ledger.verify.header import NONE, OBJECT_FIELDS, Header, parse_header
+from auditsvc.ledger.verify.header import NONE, Header, list_objects, parse_header
 from auditsvc.ledger.verify.note import (
     Checkpoint,
     cut_rest,
@@ -52,8 +53,11 @@ def verify_bundle(path: Path, trust: LogTrust) -> list[Step]:
     except LogError as err:
         return [failed(1, "BUNDLE_ALTERED", path.name, err.message), *_skip(2, 8, "the bundle is not whole")]
     with evidence:
-        first = passed(1, f"`{path.name}`: every member is the one in the manifest")
-        return [first, *check_evidence(evidence, trust)]
+        entries, broken = _read_entries(evidence, trust.origin)
+        if broken:
+            unknown = not_done(1, "NOT_DONE", "the entries, which say what members there are, cannot be read")
+            return [unknown, *broken, *_skip(3, 8, "the entries of the log cannot be read")]
+        return [*_check_members(path.name, evidence, entries, trust), *_check_entries(evidence, entries, trust)]
 
 
 def verify_archive(database: Path, archive: Path, checkpoints: Path, trust: LogTrust) -> list[Step]:
@@ -69,10 +73,10 @@ def verify_archive(database: Path, archive: Path, checkpoints: Path, trust: LogT
             raise
         return [_unread(2, "", err), *_skip(3, 9, "the entries of the log cannot be read")]
     with evidence:
-        steps = check_evidence(evidence, trust)
-        if any(step.number == 2 and step.state != "pass" for step in steps):
-            return [*steps, *_skip(9, 9, "the entries of the log cannot be read")]
-        return [*steps, *_check_database(evidence)]
+        entries, broken = _read_entries(evidence, trust.origin)
+        if broken:
+            return [*broken, *_skip(3, 9, "the entries of the log cannot be read")]
+        return [*_check_entries(evidence, entries, trust), *_check_database(evidence)]
 
 
 def _unread(number: int, where: str, err: LogError, missing: str = "FILE_MISSING", other: str = "FILE_CORRUPT") -> Step:
@@ -93,16 +97,23 @@ def _skip(first: int, last: int, reason: str) -> list[Step]:
     return [not_done(number, "NOT_DONE", reason) for number in range(first, last + 1)]
 
 
-def check_evidence(evidence: Evidence, trust: LogTrust) -> list[Step]:
-    """Return steps 2 to 8."""
-    entries, broken = _read_entries(evidence, trust.origin)
-    if broken:
-        return [*broken, *_skip(3, 8, "the entries of the log cannot be read")]
+def _check_members(name: str, evidence: BundleEvidence, entries: Sequence[LoggedHeader], trust: LogTrust) -> list[Step]:
+    """Return step 1 of a bundle that its manifest accounts for."""
+    findings = [
+        failed(1, "BUNDLE_ALTERED", member[:120], message)
+        for member, message in evidence.check_members([entry.header for entry in entries], trust.origin)
+    ]
+    detail = f"`{name}`: records of leaves [{evidence.first}, {evidence.last}), headers of {evidence.size}"
+    return _one_or(passed(1, detail), findings)
+
+
+def _check_entries(evidence: Evidence, entries: Sequence[LoggedHeader], trust: LogTrust) -> list[Step]:
+    """Return steps 2 to 8, the entries having been read."""
     steps = [passed(2, f"{len(entries)} entries, indexes 0 to {len(entries) - 1}" if entries else "no entries")]
     checkpoints, signed = _read_checkpoints(evidence, trust)
     steps += signed
     steps += _check_roots(entries, checkpoints)
-    steps += _check_order(checkpoints, entries, trust)
+    steps += _check_order(checkpoints, entries, trust, live=evidence.live)
     steps += _one_or(passed(6, "accepted times and source sequences are unbroken"), list(_check_chains(entries)))
     steps += _check_frames(evidence, entries)
     steps += _check_objects(evidence, entries)
@@ -124,7 +135,7 @@ def _read_entries(evidence: Evidence, origin: str) -> tuple[list[LoggedHeader], 
     try:
         texts = list(evidence.headers())
     except LogError as err:
-        return [], [_unread(2, "", err)]
+        return [], [_unread(2, "", err, "BUNDLE_ALTERED", "BUNDLE_ALTERED")]
     for seq, text in enumerate(texts):
         try:
             header = parse_header(text)
@@ -207,7 +218,9 @@ def _check_roots(entries: Sequence[LoggedHeader], checkpoints: Sequence[Checkpoi
     return _one_or(passed(4, f"root hashes of {len(checkpoints)} checkpoints, the last over {reached}"), findings)
 
 
-def _check_order(checkpoints: Sequence[Checkpoint], entries: Sequence[LoggedHeader], trust: LogTrust) -> list[Step]:
+def _check_order(
+    checkpoints: Sequence[Checkpoint], entries: Sequence[LoggedHeader], trust: LogTrust, *, live: bool
+) -> list[Step]:
     """Return step 5: sizes grow, one root per size, and the pinned checkpoint is among the log's states."""
     findings: list[Step] = []
     roots: dict[int, bytes] = {}
@@ -219,19 +232,28 @@ def _check_order(checkpoints: Sequence[Checkpoint], entries: Sequence[LoggedHead
         elif item.size < reached:
             findings.append(failed(5, "ROLLBACK", where, f"follows a checkpoint of size {reached}"))
         reached = max(reached, item.size)
-    pinned = trust.pinned
-    if pinned is not None and pinned.size > len(entries):
-        message = f"{len(entries)} entries, the pinned checkpoint has {pinned.size}"
-        findings.append(failed(5, "TRUNCATED", f"#{len(entries)}", message))
-    elif pinned is not None:
-        root = build_root([hash_leaf(entry.text.encode("ascii")) for entry in entries[: pinned.size]])
-        if root != pinned.root_hash:
-            message = "the history differs from the pinned checkpoint"
-            findings.append(failed(5, "FORK", f"pinned checkpoint of size {pinned.size}", message))
+    if trust.pinned is not None:
+        findings += _check_pinned(trust.pinned, entries, live=live)
     if not checkpoints and not findings:
         return [not_done(5, "CP_MISSING", "there is no checkpoint with a valid signature")]
-    detail = f"{len(checkpoints)} checkpoints" + (f", pinned at {pinned.size}" if pinned else ", none pinned")
+    detail = f"{len(checkpoints)} checkpoints" + (
+        f", pinned at {trust.pinned.size}" if trust.pinned else ", none pinned"
+    )
     return _one_or(passed(5, detail), findings)
+
+
+def _check_pinned(pinned: Checkpoint, entries: Sequence[LoggedHeader], *, live: bool) -> list[Step]:
+    """Return what the pinned checkpoint contradicts; what was taken from the log before it was signed is shorter."""
+    if pinned.size > len(entries):
+        message = f"{len(entries)} entries, the pinned checkpoint has {pinned.size}"
+        if live:
+            return [failed(5, "TRUNCATED", f"#{len(entries)}", message)]
+        return [not_done(5, "PINNED_LATER", f"{message}; compare with one seen before this was made")]
+    root = build_root([hash_leaf(entry.text.encode("ascii")) for entry in entries[: pinned.size]])
+    if root == pinned.root_hash:
+        return []
+    where = f"pinned checkpoint of size {pinned.size}"
+    return [failed(5, "FORK", where, "the history differs from the pinned checkpoint")]
 
 
 def _check_chains(entries: Sequence[LoggedHeader]) -> Iterator[Step]:
@@ -315,22 +337,9 @@ def _name_records(where: str, known: Sequence[bytes], found: Sequence[bytes]) ->
 
 def _check_objects(evidence: Evidence, entries: Sequence[LoggedHeader]) -> list[Step]:
     """Return step 8: the objects in force in the period have the digests their leaves state."""
-    in_force: dict[str, LoggedHeader] = {}
-    for entry in entries[: evidence.first]:
-        if entry.header.kind in ("policy", "catalog"):
-            in_force[entry.header.kind] = entry
-    wanted = [*in_force.values(), *entries[evidence.first : evidence.last]]
-    findings, seen = [], set()
-    for entry in wanted:
-        key = OBJECT_FIELDS.get(entry.header.kind)
-        if key is None:
-            continue
-        digest = entry.header.fields[key]
-        if digest in seen:
-            continue
-        seen.add(digest)
-        findings += _check_object(evidence, digest, f"#{entry.header.seq}")
-    return _one_or(passed(8, f"{len(seen)} objects"), findings)
+    objects = list_objects([entry.header for entry in entries], evidence.first, evidence.last)
+    findings = [step for digest, seq in objects.items() for step in _check_object(evidence, digest, f"#{seq}")]
+    return _one_or(passed(8, f"{len(objects)} objects"), findings)
 
 
 def _check_object(evidence: Evidence, digest: str, where: str) -> list[Step]:

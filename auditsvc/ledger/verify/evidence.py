@@ -1,7 +1,5 @@
-"""Where evidence is read from: a period bundle, or a live archive with its SQLite database."""
+"""What evidence a verification looks at, and where it is read from in a live archive with its SQLite database."""
 
-import hashlib
-import json
 import os
 import re
 import sqlite3
@@ -14,12 +12,9 @@ from typing import Any, Protocol
 from auditsvc.errors import LogError
 from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES
 from auditsvc.ledger.verify.header import Header
-from auditsvc.ledger.verify.tar import Member, iter_members
 
-FORMAT = "auditsvc-bundle/v1"
 FINGERPRINT_BYTES = 4
 """Leading bytes of a record's leaf hash, kept to name a changed record; see ``docs/ledger.md``."""
-MANIFEST = "MANIFEST"
 MAX_TEXT_BYTES = 4 * 1024 * 1024 * 1024
 """Headers of ten million batches; more is not read into memory."""
 MAX_FRAME_BYTES = MAX_PAYLOAD_BYTES + MAX_PAYLOAD_BYTES // 64
@@ -32,10 +27,15 @@ _SEGMENT = re.compile(r"w[0-9]+-[0-9]{6}\.seg\Z")
 
 
 class Evidence(Protocol):
-    """What :mod:`auditsvc.ledger.verify.check` looks at. Batches of ``[first, last)`` have their frames."""
+    """What :mod:`auditsvc.ledger.verify.check` looks at. Batches of ``[first, last)`` have their frames.
+
+    Attributes:
+        live: whether this is the log itself, which only grows, and not what was taken from it at some time.
+    """
 
     first: int
     last: int
+    live: bool
 
     def headers(self) -> Iterator[str]:
         """Give the headers of the log from leaf 0 on."""
@@ -51,111 +51,6 @@ class Evidence(Protocol):
 
     def object_frame(self, digest: str) -> bytes:
         """Return an object's frame; raise :class:`LogError` ``not_found``."""
-
-
-class BundleEvidence:
-    """A period bundle. Opening it checks that every byte is accounted for by the manifest."""
-
-    def __init__(self, path: Path) -> None:
-        """Read the list of members and check it against the manifest.
-
-        Raises:
-            LogError: ``bundle_invalid``, naming the member.
-        """
-        self._file = path.open("rb")
-        try:
-            members = list(iter_members(self._file))
-            self._members = {member.name: member for member in members}
-            if len(self._members) != len(members):
-                raise LogError("bundle_invalid", "bundle: a member stands twice")
-            self._check_manifest(members)
-            self._read_description()
-        except BaseException:
-            self._file.close()
-            raise
-        self._fingerprint_at = 0
-        self._fingerprint_seq = self.first
-
-    def _check_manifest(self, members: list[Member]) -> None:
-        """Raise unless the manifest is the last member and says exactly what the others are."""
-        if not members or members[-1].name != MANIFEST:
-            raise LogError("bundle_invalid", f"bundle: the last member must be `{MANIFEST}`")
-        stated = self._read(MANIFEST).decode("ascii", "replace").split("\n")
-        for number, member in enumerate(members[:-1]):
-            line = f"{self._digest(member)} {member.size} {member.name}"
-            if number >= len(stated) or stated[number] != line:
-                raise LogError("bundle_invalid", f"bundle: member `{member.name}` is not the one in the manifest")
-        if stated[len(members) - 1 :] != [""]:
-            raise LogError("bundle_invalid", "bundle: the manifest names members that are missing")
-
-    def _read_description(self) -> None:
-        """Read which part of which log this is."""
-        try:
-            data = json.loads(self._read("bundle.json"))
-            self.first, self.last = data["first"], data["last"]
-            good = data["format"] == FORMAT and 0 <= self.first <= self.last
-        except (ValueError, KeyError, TypeError) as err:
-            raise LogError("bundle_invalid", "bundle: `bundle.json` cannot be read") from err
-        if not good:
-            raise LogError("bundle_invalid", f"bundle: expected format `{FORMAT}` and `0 <= first <= last`")
-
-    def _digest(self, member: Member) -> str:
-        """Return the SHA-256 of a member's bytes, hex."""
-        self._file.seek(member.offset)
-        digest, left = hashlib.sha256(), member.size
-        while left:
-            chunk = self._file.read(min(left, 1024 * 1024))
-            digest.update(chunk)
-            left -= len(chunk)
-        return digest.hexdigest()
-
-    def _read(self, name: str) -> bytes:
-        """Return a member's bytes."""
-        member = self._members.get(name)
-        if member is None:
-            raise LogError("not_found", f"bundle: there is no member `{name}`")
-        if member.size > MAX_TEXT_BYTES:
-            raise LogError("bundle_invalid", f"bundle: member `{name}` is too large")
-        self._file.seek(member.offset)
-        return self._file.read(member.size)
-
-    def headers(self) -> Iterator[str]:
-        """Give the headers of the log from leaf 0 on."""
-        text = self._read("headers.txt").decode("ascii", "replace")
-        for part in text.split("\n\n")[:-1]:
-            yield f"{part}\n"
-
-    def notes(self) -> str:
-        """Return the checkpoint notes, an empty line after each."""
-        return self._read("checkpoints.txt").decode("utf-8", "replace")
-
-    def frame(self, header: Header) -> bytes:
-        """Return a batch's frame."""
-        return self._read(f"frames/{header.seq}.zst")
-
-    def fingerprints(self, header: Header) -> bytes:
-        """Return the fingerprints of a batch's records; asked for in order of leaf index."""
-        size = int(header.fields["records"]) * FINGERPRINT_BYTES
-        member = self._members.get("fingerprints.bin")
-        if member is None or self._fingerprint_at + size > member.size:
-            return b""
-        self._file.seek(member.offset + self._fingerprint_at)
-        self._fingerprint_at += size
-        return self._file.read(size)
-
-    def object_frame(self, digest: str) -> bytes:
-        """Return an object's frame."""
-        return self._read(f"objects/{digest}.zst")
-
-    def __enter__(self) -> "BundleEvidence":
-        """Return the evidence itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 class ArchiveEvidence:
@@ -180,7 +75,7 @@ class ArchiveEvidence:
         self._database = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_WAIT_S)
         self._database.text_factory = _decode_text
         self._tables = {"sqlite_master"}
-        self.first = 0
+        self.first, self.live = 0, True
         try:
             self._query("sqlite_master", "BEGIN")
             # A view could give any rows, without end; only tables are read.

@@ -5,7 +5,7 @@ unknown, duplicate, missing and reordered keys, other spellings of a value and a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -102,6 +102,20 @@ def parse_header(text: str) -> Header:
     if "events-root" in fields:
         _check_base64(fields["events-root"])
     return Header(domain[0], domain[1], MappingProxyType(fields))
+
+
+def list_objects(headers: Sequence[Header], first: int, last: int) -> dict[str, int]:
+    """Return the objects that belong to ``[first, last)``: digest in hex to the first leaf there that names it.
+
+    Policy set and catalogue in force at ``first`` belong to it, as well as everything named in the period.
+    """
+    in_force = {header.kind: header for header in headers[:first] if header.kind in ("policy", "catalog")}
+    found: dict[str, int] = {}
+    for header in (*in_force.values(), *headers[first:last]):
+        key = OBJECT_FIELDS.get(header.kind)
+        if key is not None:
+            found.setdefault(header.fields[key], header.seq)
+    return found
 
 
 def _check_base64(value: str) -> None:

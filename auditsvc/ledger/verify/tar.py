@@ -64,9 +64,10 @@ def _parse_member(block: bytes, offset: int) -> Member:
     """Return the member of a header block."""
     try:
         info = tarfile.TarInfo.frombuf(block, "ascii", "strict")
-    except (tarfile.TarError, UnicodeDecodeError, ValueError) as err:
+        spelled = build_member_header(info.name, info.size) if info.size >= 0 else b""
+    except (tarfile.TarError, UnicodeError, ValueError) as err:
         raise _broken(f"no member header at byte {offset}") from err
-    if info.size < 0 or build_member_header(info.name, info.size) != block:
+    if spelled != block:
         raise _broken(f"member header at byte {offset} is not in its one spelling")
     return Member(info.name, offset + BLOCK, info.size)
 

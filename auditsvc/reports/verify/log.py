@@ -7,7 +7,7 @@ from typing import Any
 
 from auditsvc.errors import AuditError, LogError
 from auditsvc.ledger.verify import verify_bundle
-from auditsvc.ledger.verify.evidence import BundleEvidence
+from auditsvc.ledger.verify.bundle import BundleEvidence
 from auditsvc.ledger.verify.header import Header, parse_header
 from auditsvc.ledger.verify.note import Checkpoint
 from auditsvc.ledger.verify.step import Step
