@@ -9,14 +9,16 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
 
 from elasticsearch import Elasticsearch
 
+from auditsvc.settings import Settings
 from tools.elasticsearch import Cluster, Kind, ToolError, start
-from tools.elasticsearch.security import ADMIN, PREFIX
+from tools.elasticsearch.security import ADMIN, PREFIX, SERVICE
 
 URL_KEY = "AUDITSVC_TEST_ELASTICSEARCH_URL"
 _FOLDER = "auditsvc-elastic-test"
@@ -77,6 +79,22 @@ def admin_client(cluster: Cluster) -> Elasticsearch:
         return Elasticsearch(cluster.urls, request_timeout=60)
     pair = (ADMIN, cluster.users[ADMIN])
     return Elasticsearch(cluster.urls, basic_auth=pair, ca_certs=str(cluster.ca_file), request_timeout=60)
+
+
+def service_settings(cluster: Cluster, folder: Path) -> Settings:
+    """Return settings that reach a cluster as the service does; the password's file goes into ``folder``."""
+    settings = Settings(
+        data_dir=folder,
+        event_store="elasticsearch",
+        elasticsearch_urls=",".join(cluster.urls),
+        elasticsearch_ca_file=cluster.ca_file,
+        elasticsearch_replicas=min(1, len(cluster.nodes) - 1),
+    )
+    if not cluster.users:
+        return settings
+    path = folder / "elasticsearch.password"
+    path.write_text(cluster.users[SERVICE] + "\n")
+    return replace(settings, elasticsearch_user=SERVICE, elasticsearch_password_file=path)
 
 
 def _start_for_session(kind: Kind) -> Cluster:

@@ -25,12 +25,21 @@ SERVICE_ROLE = {
     "indices": [
         {
             "names": [f"{PREFIX}-*"],
-            "privileges": ["create_doc", "auto_configure", "read", "view_index_metadata", "maintenance"],
+            "privileges": [
+                "create_doc",
+                "create_index",
+                "auto_configure",
+                "read",
+                "view_index_metadata",
+                "monitor",
+                "maintenance",
+            ],
         },
-        {"names": [f"{PREFIX}-state"], "privileges": ["index"]},
+        {"names": [f"{PREFIX}-state", f"{PREFIX}-*-state"], "privileges": ["index"]},
     ],
 }
-"""Least the service needs: it adds documents and can neither overwrite nor delete them; only its own state it may write over."""
+"""Least the service needs: it adds indices and documents, refreshes and reads; it can neither overwrite nor delete them.
+Only its own state it may write over. Templates, aliases and deletion are an administrator's."""
 HASH_ROUNDS = 10_000
 DAYS = 30
 

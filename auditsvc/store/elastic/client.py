@@ -173,7 +173,4 @@ def _parse_version(text: str) -> tuple[int, ...]:
 
 def _describe_version(who: str, what: str) -> str:
     """Return what to do about a server of another major version."""
-    return (
-        f"{who} is of {what}, but this program's client is of {CLIENT_MAJOR}.x; run a server of version {CLIENT_MAJOR}, "
-        "or install the Python package `elasticsearch` of the server's major version"
-    )
+    return f"{who} is of {what}, but this program's client is of {CLIENT_MAJOR}.x; run a server of version {CLIENT_MAJOR}.x"

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import RemoteDisconnected
 from typing import Any
 
 from elastic_transport import ConnectionError, ConnectionTimeout, TlsError, TransportError
@@ -72,7 +73,7 @@ def _describe_tls(err: TransportError) -> str:
     """Return why certificate or handshake failed."""
     for cause in _causes(err):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted, {cause.verify_message}"
+            return f"its certificate is not trusted, {str(cause.verify_message).rstrip('.')}"
         if isinstance(cause, ssl.SSLError) and cause.reason:
             return str(cause.reason).replace("_", " ").lower()
     return str(err.message)[:_REASON_LENGTH]
@@ -83,6 +84,8 @@ def _describe_system(err: TransportError) -> str:
     for cause in _causes(err):
         if isinstance(cause, NameResolutionError):
             return "there is no such host"
+        if isinstance(cause, RemoteDisconnected):
+            return "it was closed without an answer"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
     return str(err.message)[:_REASON_LENGTH]
