@@ -175,6 +175,10 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
             "a signed token or document is malformed, of another kind, or its signature does not hold",
         ),
         "report_failed": CodeInfo(500, EXIT_DEPENDENCY, "a report could not be laid out or signed"),
+        # what a service needs before it starts
+        "ledger_missing": CodeInfo(503, EXIT_DEPENDENCY, "there is no ledger where the settings say"),
+        "folder_in_use": CodeInfo(503, EXIT_DEPENDENCY, "another process of auditsvc works in the data folder"),
+        "address_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "an address to listen on is taken or cannot be used"),
         # storage
         "storage_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "a database, index or disk cannot be used now"),
     }

@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.cli.claim import claim_folder
+from auditsvc.cli.context import json_option, load_settings, open_database, print_json, require_log_key
 from auditsvc.clock import SystemClock
 from auditsvc.engine.rebuild import reindex
 from auditsvc.errors import EXIT_FINDING
@@ -21,7 +22,9 @@ def command(as_json: bool) -> None:
     """
     settings = load_settings()
     engine_db = open_database(settings)
-    done = reindex(engine_db, Archive(settings.archive_path), settings, SystemClock(), _print_progress)
+    require_log_key(settings)  # the key of data subjects lies beside it, and a new one would change what is stored
+    with claim_folder(settings.data_dir, "reindex"):
+        done = reindex(engine_db, Archive(settings.archive_path), settings, SystemClock(), _print_progress)
     if as_json:
         print_json(
             {

@@ -1,13 +1,15 @@
 """``auditsvc report``: make, list and fetch reports."""
 
 import shutil
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.cli.claim import claim_folder
+from auditsvc.cli.context import json_option, load_settings, open_database, print_json, require_log_key
 from auditsvc.clock import SystemClock, format_instant
 from auditsvc.database import read_session
 from auditsvc.errors import InputError
@@ -57,8 +59,8 @@ def create(
     """
     settings, clock = load_settings(), SystemClock()
     engine = open_database(settings)
-    store = DuckStore(settings.duckdb_path, settings)
-    try:
+    require_log_key(settings)
+    with claim_folder(settings.data_dir, "report create"), closing(DuckStore(settings.duckdb_path, settings)) as store:
         report = create_report(
             engine,
             Archive(settings.archive_path),
@@ -72,8 +74,6 @@ def create(
             actor=actor,
             sign_checkpoint=Checkpointer(engine, settings, clock).sign_now,
         )
-    finally:
-        store.close()
     files = [str(find_report_file(settings, report.id, file.name)) for file in list_report_files(settings, report.id)]
     if as_json:
         print_json({**_describe(report), "files": files})

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -326,14 +326,25 @@ def own_file(path: Path) -> Iterator[None]:
         StorageError: ``storage_unavailable`` when another process is.
     """
     lock = path.with_name(path.name + ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
+    with _open_lock(lock) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
-            message = f"event store `{path}`: another process owns it; stop the service (`auditsvc serve`) first"
+            message = (
+                f"event store `{path}`: another process owns it; stop the service (`auditsvc serve`), or wait until "
+                "`auditsvc reindex` or `auditsvc report create` has ended"
+            )
             raise StorageError("storage_unavailable", message) from err
         yield
+
+
+def _open_lock(lock: Path) -> TextIO:
+    """Open the file that is locked, made when missing."""
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock.open("a")
+    except OSError as err:
+        raise StorageError("storage_unavailable", f"event store: `{lock}` cannot be written: {err.strerror}") from err
 
 
 def _connect(path: Path, settings: Settings) -> DuckDBPyConnection:
