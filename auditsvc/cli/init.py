@@ -11,7 +11,7 @@ from auditsvc.auth.bearer import load_or_create_token_key
 from auditsvc.auth.roles import ROLES, Role
 from auditsvc.auth.service import INSTALLATION, Accounts, NewAccount
 from auditsvc.catalog.load import load_catalog
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.cli.context import json_option, load_settings, make_database, print_json
 from auditsvc.clock import Clock, SystemClock
 from auditsvc.database import begin_write
 from auditsvc.document import Bundle, load_bundle
@@ -46,7 +46,7 @@ def command(policies: Path | None, catalog: Path | None, accounts: Sequence[str]
     wanted = [_parse_account(text) for text in accounts]
     bundles = _load_bundles(policies, catalog)
     clock = SystemClock()
-    engine = open_database(settings)
+    engine = make_database(settings)
     archive = Archive(settings.archive_path)
     log_vkey = _make_keys(settings, clock)
     changed = {kind: _activate(engine, archive, clock, settings, kind, bundle) for kind, bundle in bundles.items()}

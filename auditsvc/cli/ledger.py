@@ -10,9 +10,16 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.cli.context import (
+    json_option,
+    load_settings,
+    open_database,
+    print_json,
+    require_ledger,
+    require_log_key,
+)
 from auditsvc.clock import SystemClock, format_instant
-from auditsvc.errors import InputError
+from auditsvc.errors import AuditError, InputError
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.ledger.keys import load_log_vkey
@@ -24,7 +31,28 @@ from auditsvc.ledger.service import get_leaf
 from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, parse_log_trust, verify_archive
 from auditsvc.settings import Settings
 
+EXIT_NOT_BEGUN = 3
 _MARKS = {"pass": "✓", "fail": "✗", "not done": "–"}
+
+
+class _VerifyCommand(click.Command):
+    """A command that ends with 3 when it could not begin, because 1 says "tampered" and 2 "incomplete evidence" here."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Return the context of a call, or end with 3 when the call is wrong."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as err:
+            err.show()
+            sys.exit(EXIT_NOT_BEGUN)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, or end with 3 when settings, ledger or trust file cannot be used."""
+        try:
+            return super().invoke(ctx)
+        except AuditError as err:
+            click.echo(f"auditsvc: {err.message} [{err.code}]", err=True)
+            sys.exit(EXIT_NOT_BEGUN)
 
 
 @click.group()
@@ -43,6 +71,7 @@ def _open() -> tuple[Settings, Engine]:
 def status(as_json: bool) -> None:
     """Print size, root hash, last checkpoint and the log's verifier key."""
     settings, engine = _open()
+    require_log_key(settings)
     with engine.connect() as connection:
         head, checkpoint = get_head(connection), find_checkpoint(connection)
     facts = {
@@ -63,6 +92,7 @@ def checkpoint(sign: bool, as_json: bool) -> None:
     """Print the last checkpoint, a C2SP signed note."""
     settings, engine = _open()
     if sign:
+        require_log_key(settings)
         Checkpointer(engine, settings, SystemClock()).sign_now()
     with engine.connect() as connection:
         found = find_checkpoint(connection)
@@ -160,7 +190,7 @@ def _describe_orphan(orphan: OrphanFrame) -> dict[str, Any]:
     }
 
 
-@command.command("verify-archive")
+@command.command("verify-archive", cls=_VerifyCommand)
 @click.option(
     "--trust", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Trust file with origin and log_vkey, kept elsewhere; default this installation's own key.",
@@ -169,12 +199,13 @@ def _describe_orphan(orphan: OrphanFrame) -> dict[str, Any]:
 def verify_archive_command(trust: Path | None, as_json: bool) -> None:
     """Hash the whole archive and log anew and compare them with the signed checkpoints.
 
-    Exit codes: 0 verified, 1 tampered, 2 incomplete evidence, 3 usage. Reads a SQLite database; for PostgreSQL, write
-    a period bundle and verify that.
+    Exit codes: 0 verified, 1 tampered, 2 incomplete evidence, 3 usage or nothing there to verify. Reads a
+    SQLite database; for PostgreSQL, write a period bundle and verify that.
     """
     settings = load_settings()
     if settings.database_url and not settings.database_url.startswith("sqlite:///"):
         raise InputError("input_invalid", "the database is not SQLite; make a report and verify its period bundle")
+    require_ledger(settings)
     steps = verify_archive(
         Path(settings.database.removeprefix("sqlite:///")),
         settings.archive_path,
@@ -191,9 +222,12 @@ def verify_archive_command(trust: Path | None, as_json: bool) -> None:
 def _load_trust(path: Path | None, settings: Settings) -> LogTrust:
     """Return what the verification trusts."""
     if path is None:
+        require_log_key(settings)
         return LogTrust(parse_vkey(load_log_vkey(settings.key_path, settings.origin)))
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise InputError("input_invalid", f"trust file `{path}` cannot be read: {err.strerror}") from err
     except ValueError as err:
         raise InputError("input_invalid", f"trust file `{path}` is not JSON") from err
     if not isinstance(data, dict):

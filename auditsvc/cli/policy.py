@@ -180,9 +180,8 @@ def _load(folder: Path | None) -> PolicySet:
     if folder is not None:
         return load_policy_set(load_bundle(folder))
     settings = load_settings()
-    archive = Archive(settings.archive_path)
     with open_database(settings).connect() as connection:
-        bundle = active_bundle(connection, archive, "policy")
+        bundle = active_bundle(connection, Archive(settings.archive_path), "policy")
     if bundle is None:
         raise InputError("not_found", "no policy set is in force; name a folder with --policies or activate one")
     return load_policy_set(bundle)

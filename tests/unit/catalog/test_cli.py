@@ -7,14 +7,19 @@ import pytest
 from click.testing import CliRunner
 
 from auditsvc.cli.catalog import command
+from auditsvc.cli.context import make_database
 from auditsvc.errors import AuditError
+from auditsvc.ledger.archive import Archive
+from auditsvc.settings import Settings
 from tests.support.catalog import SMALL
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AUDITSVC_DATA_DIR", str(tmp_path / "data"))
-    (tmp_path / "data").mkdir()
+    settings = Settings(data_dir=tmp_path / "data")
+    make_database(settings).dispose()
+    Archive(settings.archive_path)
     place = tmp_path / "catalog"
     place.mkdir()
     (place / "city.yaml").write_text(SMALL, encoding="utf-8")

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from auditsvc.cli.context import make_database
 from auditsvc.cli.policy import command
 from auditsvc.errors import InputError
+from auditsvc.ledger.archive import Archive
+from auditsvc.settings import Settings
 from tests.support.policy import SHIPPED, build_policy_yaml
 
 EVENT = {"time": "2026-10-13T23:30:00+08:00", "action": "download", "outcome": "success", "resource.sensitivity": 3}
@@ -53,6 +56,9 @@ def test_explain_refuses_what_is_no_event(text: str) -> None:
 
 def test_activate_puts_the_set_in_force_and_list_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDITSVC_DATA_DIR", str(tmp_path))
+    settings = Settings(data_dir=tmp_path)
+    make_database(settings).dispose()
+    Archive(settings.archive_path)
     runner = CliRunner()
     assert isinstance(runner.invoke(command, ["list"]).exception, InputError)
     activated = json.loads(runner.invoke(command, ["activate", str(SHIPPED), "--json"]).stdout)
