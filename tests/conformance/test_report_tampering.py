@@ -1,7 +1,9 @@
 """Whatever is changed in a report's files, ``auditsvc verify`` says so, and names what and where."""
 
+import hashlib
 import json
 import shutil
+import tarfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +12,10 @@ import pytest
 from pyhanko.pdf_utils import embed, generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
+from auditsvc.ledger.verify.bundle import build_description, name_frame, name_object
+from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES
+from auditsvc.ledger.verify.header import list_objects, parse_header
+from auditsvc.ledger.verify.tar import END, build_member_header
 from auditsvc.reports.keys import load_or_create_report_keys
 from auditsvc.reports.render import dump_report, render_pdf
 from auditsvc.reports.sign import sign_pdf, sign_report
@@ -44,7 +50,7 @@ def codes(verification: Verification) -> set[tuple[int, str, str]]:
 def test_an_untouched_report_verifies_in_every_step(issued: Issued, tmp_path: Path) -> None:
     verification = verify_with(issued, tmp_path, {})
     assert [step for step in verification.steps if step.state != "pass"] == []
-    assert {step.number for step in verification.steps} == set(range(1, 21))
+    assert {step.number for step in verification.steps} == set(range(1, 22))
     assert verification.exit_code == 0
 
 
@@ -228,13 +234,79 @@ def test_a_record_changed_in_the_bundle_is_named(issued: Issued, tmp_path: Path)
     changed = bundle[:payload] + bytes([bundle[payload] ^ 1]) + bundle[payload + 1 :]
     verification = verify_with(issued, tmp_path, {"report.bundle.tar": changed})
     assert verification.exit_code == 1
-    assert any(number == 13 for number, _, _ in codes(verification))
+    assert any(number == 14 for number, _, _ in codes(verification))
+
+
+def narrow(bundle: bytes, first: int, last: int) -> bytes:
+    """Return a bundle in its right form that says it is of ``[first, last)`` only, as a forger would write it."""
+    with tarfile.open(fileobj=BytesIO(bundle)) as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    said = json.loads(found["bundle.json"])
+    headers = [parse_header(f"{text}\n") for text in found["headers.txt"].decode().split("\n\n")[:-1]]
+    kept, place, fingerprints = set[str](), 0, b""
+    for header in headers[said["first"] : said["last"]]:
+        if header.kind == "batch":
+            end = place + int(header.fields["records"]) * FINGERPRINT_BYTES
+            if first <= header.seq < last:
+                kept.add(name_frame(header.seq))
+                fingerprints += found["fingerprints.bin"][place:end]
+            place = end
+    kept |= {name_object(digest) for digest in list_objects(headers, first, last)}
+    found["bundle.json"] = build_description(said["origin"], first=first, last=last, size=said["size"])
+    found["fingerprints.bin"] = fingerprints
+    members = {name: data for name, data in found.items() if name != "MANIFEST" and ("/" not in name or name in kept)}
+    lines = "".join(f"{hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in members.items())
+    out = b""
+    for name, data in (*members.items(), ("MANIFEST", lines.encode())):
+        out += build_member_header(name, len(data)) + data + bytes(-len(data) % 512)
+    return out + END
+
+
+def range_of(issued: Issued) -> tuple[int, int]:
+    """Return the range the bundle says it is of."""
+    with tarfile.open(issued.folder / "report.bundle.tar") as tar:
+        said = json.loads(tar.extractfile("bundle.json").read())  # type: ignore[union-attr]
+    return said["first"], said["last"]
+
+
+def test_a_bundle_whose_records_were_taken_out_does_not_verify_the_report(issued: Issued, tmp_path: Path) -> None:
+    first, last = range_of(issued)
+    bundle = issued.read("report.bundle.tar")
+    assert narrow(bundle, first, last) == bundle
+    for number, (begin, end) in enumerate(
+        ((last, last), (first, first), (0, 0), (first + 1, last), (first, first + 1))
+    ):
+        changed: dict[str, bytes | None] = {"report.bundle.tar": narrow(bundle, begin, end)}
+        verification = verify_with(issued, tmp_path / str(number), changed)
+        assert verification.exit_code == 2, (begin, end)
+        undone = {(step.number, step.code) for step in verification.steps if step.state != "pass"}
+        assert undone == {(13, "BUNDLE_SHORT")}
+        alone = verify_files([tmp_path / str(number) / "report.bundle.tar"], issued.trust)
+        assert f"records of leaves [{begin}, {end})" in alone.steps[1].detail
+
+
+def test_the_bundle_of_another_report_that_holds_the_same_records_is_fine(issued: Issued, tmp_path: Path) -> None:
+    other = issue_reports()["project"]
+    assert range_of(other)[1] > range_of(issued)[1]
+    verification = verify_with(issued, tmp_path / "a", {"report.bundle.tar": other.read("report.bundle.tar")})
+    assert verification.exit_code == 0
+    earlier = verify_with(other, tmp_path / "b", {"report.bundle.tar": issued.read("report.bundle.tar")})
+    assert earlier.exit_code == 1
+    assert {number for number, _, _ in codes(earlier)} >= {9}
+
+
+def test_files_of_two_reports_do_not_pass_as_one(issued: Issued, tmp_path: Path) -> None:
+    other = issue_reports()["project"]
+    for name, numbers in (("report.json", {4, 6, 7, 9}), ("report.jws", {4}), (PDF, {6, 7})):
+        verification = verify_with(issued, tmp_path / name, {name: other.read(name)})
+        assert verification.exit_code == 1
+        assert {number for number, _, _ in codes(verification)} == numbers
 
 
 @pytest.mark.parametrize(
     ("missing", "steps"),
     [
-        ("report.bundle.tar", {9, 10, 11, 12}),
+        ("report.bundle.tar", {9, 10, 11, 12, 13}),
         ("report.jws", {3, 4}),
         ("report.json", {4}),
     ],

@@ -96,7 +96,7 @@ def _check_data_dir(folder: Path, trust: Trust) -> list[Step]:
 
 
 def _check_report(given: Given, trust: Trust | None) -> tuple[list[Step], Mapping[str, Any] | None]:
-    """Return steps 2 to 12, and the report's content."""
+    """Return steps 2 to 13, and the report's content."""
     signed, payload = _check_jws(given, trust)
     pdf_steps, contents = _check_pdfs(given, trust)
     data = _choose_data(given, payload, contents)
@@ -173,9 +173,14 @@ def _check_form(data: bytes) -> tuple[Step, Mapping[str, Any] | None]:
     except InputError as err:
         return failed(2, "JSON_INVALID", ATTACHMENT, err.message), None
     log = report.get("log")
-    if report.get("format") != FORMAT or not isinstance(log, dict) or type(log.get("size")) is not int:
+    if report.get("format") != FORMAT or not isinstance(log, dict) or not _is_count(log.get("size")):
         return failed(2, "REPORT_MALFORMED", ATTACHMENT, f"expected format `{FORMAT}` with a range of the log"), None
     return passed(2, f"SHA-256 `{hashlib.sha256(data).hexdigest()}`", ATTACHMENT), report
+
+
+def _is_count(value: object) -> bool:
+    """Say whether a value of the report is a whole number, zero or above."""
+    return type(value) is int and value >= 0
 
 
 def _compare_payload(given: Given, payload: bytes | None, data: bytes) -> Step:

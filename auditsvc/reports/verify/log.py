@@ -1,4 +1,4 @@
-"""Steps that hold a report against the log in its bundle: its entry, its checkpoint, its totals, its violations."""
+"""Steps that hold a report against the log in its bundle: entry, checkpoint, totals, violations, and the records."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from auditsvc.ledger.verify.trust import LogTrust
 from auditsvc.reports.evidence import count_log, describe_log
 from auditsvc.reports.verify.step import failed, not_done, passed, place_bundle_step
 
-LOG_STEPS = (9, 10, 11, 12)
+LOG_STEPS = (9, 10, 11, 12, 13)
 
 
 def check_bundle(path: Path, trust: LogTrust) -> list[Step]:
@@ -30,7 +30,7 @@ def skip_log(code: str, detail: str) -> list[Step]:
 
 
 def check_against_log(path: Path, data: bytes, report: Mapping[str, Any], checkpoint: Checkpoint | None) -> list[Step]:
-    """Return steps 9 to 12.
+    """Return steps 9 to 13.
 
     Args:
         path: the bundle; whether it is whole is for :func:`check_bundle` to say.
@@ -40,6 +40,7 @@ def check_against_log(path: Path, data: bytes, report: Mapping[str, Any], checkp
     try:
         with BundleEvidence(path) as evidence:
             texts = list(evidence.headers())
+            held = range(evidence.first, evidence.last)
         headers = [parse_header(text) for text in texts]
     except (AuditError, OSError) as err:
         return skip_log("BUNDLE_UNREADABLE", f"the bundle's entries cannot be read: {err}")
@@ -48,6 +49,7 @@ def check_against_log(path: Path, data: bytes, report: Mapping[str, Any], checkp
         _check_root(texts, checkpoint),
         _check_totals(texts, report),
         _check_findings(headers, report),
+        _check_range(headers, report, held),
     ]
 
 
@@ -131,3 +133,22 @@ def _check_findings(headers: Sequence[Header], report: Mapping[str, Any]) -> Ste
             detail = f"entry #{seq} is {header.fields['records']} records of `{header.fields['source']}`"
             return failed(12, "FINDING_UNFOUNDED", where, f"record {record} of `{source}`: {detail}")
     return passed(12, f"{len(rows)} violations listed")
+
+
+def _check_range(headers: Sequence[Header], report: Mapping[str, Any], held: range) -> Step:
+    """Return step 13: every batch the report states its figures are from is one whose records the bundle holds.
+
+    What a bundle says of its own range is not signed; the report's range is.
+    """
+    first, size = report["log"].get("first_seq"), report["log"]["size"]
+    if type(first) is not int or not 0 <= first <= size:
+        return failed(
+            13, "REPORT_MALFORMED", "log.first_seq", "the report does not say where its range of the log begins"
+        )
+    stated = f"the report's figures are from leaves [{first}, {size})"
+    left_out = [header for header in headers[first:size] if header.kind == "batch" and header.seq not in held]
+    if left_out:
+        records = sum(int(header.fields["records"]) for header in left_out)
+        detail = f"{stated}; the bundle leaves out {len(left_out)} of their batches with {records} records"
+        return not_done(13, "BUNDLE_SHORT", detail, f"#{left_out[0].seq}")
+    return passed(13, f"{stated}, the bundle holds the records of [{held.start}, {held.stop})")

@@ -35,10 +35,11 @@ NAMES: dict[int, tuple[str, str]] = {
     10: ("the log's entries hash to the report's checkpoint", "日志条目与报告所载检查点的根哈希一致"),
     11: ("totals of the log, counted again, are the report's", "重新计数的日志合计与报告一致"),
     12: ("every violation listed stands where the log has a record of its source", "所列违规均指向日志中该来源的记录"),
+    13: ("the bundle holds every record the report's figures are from", "证据包含有报告数字所依据的全部记录"),
 }
 """Step number to its name in English and Chinese."""
-BUNDLE_OFFSET = 12
-"""The bundle's steps 1 to 8 are steps 13 to 20 here."""
+BUNDLE_OFFSET = 13
+"""The bundle's steps 1 to 8 are steps 14 to 21 here."""
 
 
 def passed(number: int, detail: str, where: str = "") -> Step:
