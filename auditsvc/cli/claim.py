@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from auditsvc.engine.process import GRACE_S
@@ -95,15 +95,18 @@ def _hold(host: str, port: int) -> socket.socket:
     that the web server's sockets, of the same user and with it too, are let in beside, and a later check is not.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    with socket.socket(family) as probe, ExitStack() as opened:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that ended lately do not count
         probe.bind((host, port))
         probe.listen(1)
-        held = socket.socket(family)
+        held = opened.enter_context(socket.socket(family))
         if sys.platform == "linux":  # elsewhere the web server does not share its ports
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind((host, port))
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # or another program could listen beside it
+        opened.pop_all()
         return held
 
 

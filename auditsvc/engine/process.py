@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from auditsvc.errors import CODES, AuditError
 
@@ -100,7 +101,9 @@ class Start:
     def find_failure(self) -> AuditError | None:
         """Return why the process cannot run, if it said so."""
         said = self._read() or {}
-        return AuditError(said["code"], said["message"]) if said.get("code") in CODES else None
+        code, message = said.get("code"), said.get("message")
+        known = isinstance(code, str) and isinstance(message, str) and code in CODES
+        return AuditError(str(code), str(message)) if known else None
 
     def _write(self, said: Mapping[str, str]) -> None:
         """Write at once; a full disk leaves the file missing."""
@@ -109,13 +112,13 @@ class Start:
             draft.write_text(json.dumps(said), encoding="utf-8")
             draft.replace(self.path)
 
-    def _read(self) -> dict[str, str] | None:
+    def _read(self) -> dict[str, Any] | None:
         """Return what was said, None when nothing was."""
         try:
-            said: dict[str, str] = json.loads(self.path.read_text(encoding="utf-8"))
+            said = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return said
+        return said if isinstance(said, dict) else None
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """The service as an operator runs it: starts, takes a delivery, judges it, stops cleanly, and comes back after kill -9."""
 
+import fcntl
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
 STOP_S = 60.0
+REFUSED_S = 180.0
 NEW_PASSWORD = "Nine-Red-Lanterns-Hang"
 
 pytestmark = pytest.mark.slow
@@ -223,3 +225,104 @@ def test_a_killed_child_is_started_again(installation: Installation) -> None:
         wait_until_judged(installation, 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(STOP_S) == 0
+
+
+def serve_in_vain(installation: Installation, code: int = 3, **changes: str) -> str:
+    """Run a service that must refuse to run, and return what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "auditsvc", "serve"],
+        cwd=ROOT,
+        env={**installation.environ, **changes},
+        capture_output=True,
+        text=True,
+        timeout=REFUSED_S,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "stack backtrace" not in done.stderr.lower()
+    return done.stderr
+
+
+def make_other(installation: Installation, folder: Path, **changes: str) -> Installation:
+    other = Installation(folder, installation.console, installation.ingest)
+    other.environ = {**installation.environ, "AUDITSVC_DATA_DIR": str(folder), **changes}
+    other.run("init", "--json")
+    return other
+
+
+def test_a_second_service_is_refused_and_the_first_goes_on(installation: Installation, tmp_path: Path) -> None:
+    other = make_other(installation, tmp_path / "other")
+    free = {"AUDITSVC_CONSOLE_PORT": str(find_free_port()), "AUDITSVC_INGEST_PORT": str(find_free_port())}
+    with installation.running() as process:
+        children = list_descendants(process.pid)
+        said = serve_in_vain(installation, **free)
+        assert f"`{tmp_path}` is in use by `auditsvc serve`, process {process.pid}; stop that first" in said
+        assert "child_started" not in said
+        said = serve_in_vain(other)
+        assert f"AUDITSVC_CONSOLE_PORT: cannot listen on `{installation.console.removeprefix('http://')}`" in said
+        said = serve_in_vain(other, AUDITSVC_CONSOLE_PORT=free["AUDITSVC_CONSOLE_PORT"])
+        assert f"AUDITSVC_INGEST_PORT: cannot listen on `{installation.ingest.removeprefix('http://')}`" in said
+        assert "child_started" not in said
+        refused = subprocess.run(
+            [sys.executable, "-m", "auditsvc", "reindex"],
+            cwd=ROOT,
+            env=installation.environ,
+            capture_output=True,
+            text=True,
+        )
+        assert refused.returncode == 3
+        assert f"in use by `auditsvc serve`, process {process.pid}" in refused.stderr
+        assert children <= list_descendants(process.pid)
+        assert installation.is_ready(installation.console)
+        assert installation.is_ready(installation.ingest)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_S) == 0
+
+
+def test_a_port_of_another_program_ends_the_service_at_once(installation: Installation) -> None:
+    port = int(installation.ingest.rpartition(":")[2])
+    with socket.socket() as plain:
+        plain.bind(("127.0.0.1", port))
+        plain.listen()
+        said = serve_in_vain(installation)
+    assert f"AUDITSVC_INGEST_PORT: cannot listen on `127.0.0.1:{port}`: another program listens there" in said
+    assert "[address_unavailable]" in said
+    assert "child_started" not in said
+
+
+@pytest.mark.parametrize("role", ["all", "core"])
+def test_a_core_process_that_cannot_start_ends_the_service_with_its_reason(
+    installation: Installation, role: str
+) -> None:
+    with (installation.folder / "events.duckdb.lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [sys.executable, "-m", "auditsvc", "serve", "--role", role],
+            cwd=ROOT,
+            env=installation.environ,
+            capture_output=True,
+            text=True,
+            timeout=REFUSED_S,
+        )
+    assert done.returncode == 3, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "events.duckdb`: another process owns it; stop the service (`auditsvc serve`), or wait until" in last
+    assert last.endswith("[storage_unavailable]")
+    assert "Traceback" not in done.stderr
+    assert ("the core process cannot start, tried " in last) == (role == "all")
+    with installation.running() as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_S) == 0
+
+
+def test_a_service_started_right_after_a_killed_one_waits_for_its_ports(installation: Installation) -> None:
+    with installation.running() as process:
+        left = list_descendants(process.pid)
+        process.kill()
+        process.wait()
+        with installation.running() as successor:
+            wait_for("the killed one's processes end", lambda: not [pid for pid in left if is_alive(pid)], 30)
+            wait_for("ready", lambda: installation.is_ready(installation.console))
+            wait_for("ready", lambda: installation.is_ready(installation.ingest))
+            successor.send_signal(signal.SIGTERM)
+            assert successor.wait(STOP_S) == 0
