@@ -14,12 +14,28 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from auditsvc.errors import AuditError
 from auditsvc.ledger.archive import compress_frame
 from auditsvc.ledger.bundle import write_bundle
 from auditsvc.ledger.keys import load_signer
-from auditsvc.ledger.note import Checkpoint, Signer, format_checkpoint, parse_checkpoint, sign_note, split_notes
+from auditsvc.ledger.note import (
+    Checkpoint,
+    Signer,
+    format_checkpoint,
+    format_vkey,
+    parse_checkpoint,
+    sign_note,
+    split_notes,
+)
 from auditsvc.ledger.service import get_leaf
-from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, verify_archive, verify_bundle
+from auditsvc.ledger.verify import (
+    LogTrust,
+    Step,
+    decide_exit_code,
+    parse_log_trust,
+    verify_archive,
+    verify_bundle,
+)
 from auditsvc.ledger.verify.tar import END, build_member_header, iter_members, pad
 from tests.support.ledger import (
     Ledger,
@@ -472,6 +488,14 @@ def test_a_log_rewritten_and_signed_anew_differs_from_the_pinned_checkpoint(orig
     assert failures(verify(other, larger)) == [("TRUNCATED", "#9")]
     assert failures(verify(original, LogTrust(original.trust.key, _checkpoint(first)))) == []
     other.engine.dispose()
+
+
+@pytest.mark.parametrize("pinned", [{"size": 4}, ["note"], 4, True, ""])
+def test_a_pinned_checkpoint_that_is_no_note_is_not_passed_over(original: Ledger, pinned: object) -> None:
+    data = {"origin": original.settings.origin, "log_vkey": format_vkey(original.trust.key)}
+    assert parse_log_trust({**data, "pinned_checkpoint": None}) == original.trust
+    with pytest.raises(AuditError):
+        parse_log_trust({**data, "pinned_checkpoint": pinned})
 
 
 def _checkpoint(note: str) -> Checkpoint:

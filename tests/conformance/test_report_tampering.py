@@ -73,6 +73,24 @@ def test_json_spelled_in_another_way_is_refused(issued: Issued, tmp_path: Path) 
     assert (2, "JSON_INVALID", "report.json") in codes(verify_with(issued, tmp_path, {"report.json": spelled}))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"[1]",
+        b"[" * 200_000,
+        b'{"a":1e999}',
+        b'{"a":"\\ud800"}',
+        b'{"\\ud800":1}',
+        b'{"a":' + b"9" * 5000 + b"}",
+    ],
+)
+def test_whatever_stands_in_the_json_the_checklist_goes_on(data: bytes, issued: Issued, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_bytes(data)
+    assert codes(verify_files([tmp_path], issued.trust)) == {(2, "JSON_INVALID", "report.json")}
+
+
 def test_a_key_that_stands_twice_in_the_json_is_refused(issued: Issued, tmp_path: Path) -> None:
     doubled = issued.read("report.json")[:-1] + b',"zz":1,"zz":2}'
     assert (2, "JSON_INVALID", "report.json") in codes(verify_with(issued, tmp_path, {"report.json": doubled}))

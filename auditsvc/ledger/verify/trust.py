@@ -25,7 +25,7 @@ def parse_log_trust(data: Mapping[str, Any]) -> LogTrust:
     """Return the log's part of a trust file: ``origin``, ``log_vkey`` and optionally ``pinned_checkpoint`` (a note).
 
     Raises:
-        LogError: ``input_invalid`` when a key is missing or the origin is not the key's name.
+        LogError: ``input_invalid`` when a value is missing or no text, or the origin is not the key's name.
         SigningError: ``key_unusable`` or ``signature_invalid`` for a broken key or a pinned note it did not sign.
     """
     vkey, origin = data.get("log_vkey"), data.get("origin")
@@ -35,4 +35,8 @@ def parse_log_trust(data: Mapping[str, Any]) -> LogTrust:
     if key.name != origin:
         raise LogError("input_invalid", f"trust file: origin `{origin}` is not the name of the log key, `{key.name}`")
     pinned = data.get("pinned_checkpoint")
-    return LogTrust(key, verify_checkpoint(pinned, key) if isinstance(pinned, str) else None)
+    if pinned is None:
+        return LogTrust(key)
+    if not isinstance(pinned, str):
+        raise LogError("input_invalid", "trust file: expected text `pinned_checkpoint`, a signed note")
+    return LogTrust(key, verify_checkpoint(pinned, key))

@@ -170,8 +170,12 @@ def _check_form(data: bytes) -> tuple[Step, Mapping[str, Any] | None]:
     """Return step 2 and the content."""
     try:
         report = parse_report(data)
-    except InputError as err:
-        return failed(2, "JSON_INVALID", ATTACHMENT, err.message), None
+    except (
+        InputError,
+        UnicodeError,
+        RecursionError,
+    ) as err:  # a lone surrogate in a key, or depth, has no canonical form
+        return failed(2, "JSON_INVALID", ATTACHMENT, str(err)), None
     log = report.get("log")
     if report.get("format") != FORMAT or not isinstance(log, dict) or not _is_count(log.get("size")):
         return failed(2, "REPORT_MALFORMED", ATTACHMENT, f"expected format `{FORMAT}` with a range of the log"), None
