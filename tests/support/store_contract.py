@@ -375,7 +375,7 @@ class StoreContract:
         before = store.digest()
         assert (before.events, before.findings, before.quarantine) == (3, 0, 0)
         assert store.digest() == before
-        write(store, [build_row(0)])
+        write(store, [build_row(0, seq=2)])
         assert store.digest() != before
 
 

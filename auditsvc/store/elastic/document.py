@@ -3,9 +3,9 @@
 A document is flat: its keys are the dotted paths of the mapping, ``labels`` alone is an object. ECS fields that say less
 than ours (``@timestamp`` text, ``event.outcome``) stand beside ours for other programs and are not read back.
 
-Missing is absent; null is a name in ``govshare.nulls``; an empty list is ``[]`` and a name in ``govshare.empty``. Text
-above :data:`MAX_TERM_BYTES` cannot be a term: its name is in ``govshare.long`` and the value in ``govshare.long_values``,
-which is not searchable; the store decides conditions on such fields itself.
+Missing is absent; null is a name in ``govshare.nulls``; an empty list is ``[]`` and a name in ``govshare.empty``. The name of
+a field with overlong text (:func:`~auditsvc.condition.compile.elastic_path.is_overlong`) is in ``govshare.long``, its value
+in ``govshare.long_values``, which is not searchable.
 """
 
 import ipaddress
@@ -14,6 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 
+from auditsvc.condition.compile.elastic_path import is_overlong, length_path, text_path
 from auditsvc.event.fields import BY_NAME, FIELDS, LABEL_PREFIX, Kind
 from auditsvc.event.model import COUNTED_EXCLUDES, Event
 from auditsvc.event.time import MAX_TIME_NS, NS, format_time_ns
@@ -27,28 +28,23 @@ from auditsvc.store.elastic.mapping import (
     ECS_TYPE,
     EMPTY,
     LABELS,
-    LENGTH,
     LONG,
     LONG_VALUES,
     NULLS,
     PARTNER,
     UID,
-    value_path,
 )
+from auditsvc.store.figure import SUM_SCALE
 from auditsvc.store.model import NewEvent, StoredEvent
 
-MAX_TERM_BYTES = 32_766
-"""Lucene's longest term."""
-_SURELY_SHORT = MAX_TERM_BYTES // 4
-SUM_SCALE = 6
-"""Decimal digits behind the point in sums of numbers, so that they do not depend on the order of adding."""
-_MAX_LONG = 2**63 - 1
+_MAX_DURATION = 9e12
+"""Milliseconds whose nanoseconds are a 64-bit integer."""
 
 _EXCLUDES = frozenset(COUNTED_EXCLUDES)
-_PATHS = {field.name: value_path(field) for field in FIELDS}
+_PATHS = {field.name: text_path(field) for field in FIELDS}
 _NAMES = {path: name for name, path in _PATHS.items()}
 _NUMBERS = frozenset(field.name for field in FIELDS if field.kind is Kind.NUMBER)
-_LISTS = frozenset(field.name for field in FIELDS if field.multi)
+_LENGTHS = {field.name: length_path(field) for field in FIELDS if field.multi}
 _TIMES = tuple((field.name, field.path) for field in FIELDS if field.kind is Kind.TIME)
 _ADDRESSES = tuple((field.name, field.path) for field in FIELDS if field.kind is Kind.IP)
 
@@ -66,9 +62,9 @@ def build_document(row: NewEvent) -> dict[str, Any]:
     for name, value in event.items():
         if value is None:
             document.setdefault(NULLS, []).append(name)
-        elif type(value) is str and len(value) > _SURELY_SHORT and _is_too_long(value):
+        elif type(value) is str and is_overlong(value):
             _set_long(document, name, value)
-        elif name in _LISTS:
+        elif name in _LENGTHS:
             _set_list(document, name, value)
         elif name in _PATHS:
             document[_PATHS[name]] = value
@@ -80,24 +76,19 @@ def build_document(row: NewEvent) -> dict[str, Any]:
 
 def _set_list(document: dict[str, Any], name: str, value: Any) -> None:
     """Set a list field, its length and whether it is empty."""
-    document[LENGTH + name] = len(value)
-    if not value:
-        document.setdefault(EMPTY, []).append(name)
-    elif any(len(text) > _SURELY_SHORT and _is_too_long(text) for text in value):
+    document[_LENGTHS[name]] = len(value)
+    short = [text for text in value if not is_overlong(text)]
+    if len(short) < len(value):
         _set_long(document, name, value)
-        return
-    document[_PATHS[name]] = value
+    elif not value:
+        document.setdefault(EMPTY, []).append(name)
+    document[_PATHS[name]] = short
 
 
 def _set_long(document: dict[str, Any], name: str, value: Any) -> None:
     """Set a value that cannot be a term."""
     document.setdefault(LONG, []).append(name)
     document.setdefault(LONG_VALUES, {})[name] = value
-
-
-def _is_too_long(text: str) -> bool:
-    """Say whether a text is no term."""
-    return len(text.encode()) > MAX_TERM_BYTES
 
 
 def _add_derived(document: dict[str, Any], event: Event) -> None:
@@ -118,16 +109,18 @@ def _add_derived(document: dict[str, Any], event: Event) -> None:
             document[ECS_TYPE] = ["denied"]
     duration = event.get("duration_ms")
     if isinstance(duration, (int, float)):
-        scaled = scale_number(duration)
-        if scaled is not None:
-            document[DURATION_NS] = scaled
+        _add_duration(document, duration)
 
 
-def scale_number(value: float) -> int | None:
-    """Return a number in units of its last summed digit (of milliseconds: nanoseconds); None beyond 64 bits."""
+def _add_duration(document: dict[str, Any], duration: float) -> None:
+    """Add a duration in nanoseconds, unless it is beyond 64 bits."""
+    if abs(duration) < _MAX_DURATION:
+        document[DURATION_NS] = round_number(duration)
+
+
+def round_number(value: float) -> int:
+    """Return a number in units of its last summed digit (milliseconds: nanoseconds), halves away from zero."""
     product = float(value) * 10**SUM_SCALE
-    if not -_MAX_LONG < product < _MAX_LONG:
-        return None
     return int(product) if product.is_integer() else int(Decimal(product).to_integral_value(ROUND_HALF_UP))
 
 

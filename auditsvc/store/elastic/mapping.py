@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auditsvc.event.fields import FIELDS, Field, Kind
+from auditsvc.condition.compile.elastic_path import EMPTY_PATH, LONG_PATH, NULLS_PATH, length_path, text_path
+from auditsvc.event.fields import FIELDS, Kind
 from auditsvc.event.time import to_datetime
 
 VERSION = 1
@@ -30,13 +31,10 @@ ACCESS_KEY = "govshare.access_key"
 PARTNER = "govshare.partner"
 DIGEST = "govshare.digest"
 COUNTED = "govshare.counted"
-NULLS = "govshare.nulls"
-EMPTY = "govshare.empty"
-LONG = "govshare.long"
+NULLS = NULLS_PATH
+EMPTY = EMPTY_PATH
+LONG = LONG_PATH
 LONG_VALUES = "govshare.long_values"
-LENGTH = "govshare.length."
-TEXT = "govshare.text."
-OUTCOME = "govshare.outcome"
 ECS_OUTCOME = "event.outcome"
 ECS_TYPE = "event.type"
 SEQ, RECORD, ITEM = "govshare.batch.seq", "govshare.batch.record", "govshare.batch.item"
@@ -58,20 +56,9 @@ _TYPES: Mapping[Kind, Mapping[str, Any]] = {
 }
 _DATE = {"type": "date_nanos", "format": "strict_date_optional_time_nanos"}
 _SELDOM = frozenset({"leaf_hash", "item"})
+TABLES = ("findings", "quarantine", "batches", "undecided", "dead")
+"""What has one index a generation."""
 _FIRST_MONTH, _LAST_MONTH = "2015.01", "2049.12"
-
-
-def value_path(field: Field) -> str:
-    """Return where a field's values stand as they are compared, sorted and grouped."""
-    if field.name == "time":
-        return TIME
-    if field.kind is Kind.TIME:
-        return f"govshare.ns.{field.name}"
-    if field.kind is Kind.NUMBER:
-        return f"govshare.{field.name}"
-    if field.kind is Kind.IP:
-        return TEXT + field.name
-    return OUTCOME if field.name == "outcome" else field.path
 
 
 def name_month(time_ns: int) -> str:
@@ -147,9 +134,9 @@ def build_event_mapping() -> dict[str, Any]:
     }
     for field in FIELDS:
         seldom = _UNSEARCHED if field.name in _SELDOM else {}
-        flat[value_path(field)] = {**_TYPES[field.kind], **seldom}
+        flat[text_path(field)] = {**_TYPES[field.kind], **seldom}
         if field.multi:
-            flat[LENGTH + field.name] = _LONG
+            flat[length_path(field)] = _LONG
         if field.kind is Kind.TIME:
             flat[field.path] = _DATE
         elif field.kind is Kind.IP:
@@ -197,7 +184,13 @@ def _build_table_mappings() -> dict[str, dict[str, Any]]:
             {"seq": _LONG, "record": _LONG, "source": _KEYWORD, "accepted": _LONG, **dict.fromkeys(counts, _LONG)}
         ),
         "undecided": _strict(
-            {"seq": _LONG, "record": _LONG, "counts": {"type": "nested", "properties": undecided}},
+            {
+                "seq": _LONG,
+                "record": _LONG,
+                "counts": {"type": "nested", "properties": undecided},
+                "has_more": {"type": "boolean"},
+                "more": {"type": "object", "enabled": False},
+            }
         ),
         "dead": _strict(
             {

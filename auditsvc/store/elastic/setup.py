@@ -1,0 +1,135 @@
+"""Making a store ready: templates by an administrator once, indices by the service, both checked before anything is sent."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+
+from auditsvc.errors import StorageError
+from auditsvc.settings import Settings
+from auditsvc.store.elastic.failure import CODE, get_reason, storage_errors
+from auditsvc.store.elastic.mapping import TABLES, VERSION, Names, build_template
+
+GREEN_WAIT_S = 60
+"""How long a new index may take until all its copies are there."""
+_EXISTS = "resource_already_exists_exception"
+
+
+def install_templates(client: Elasticsearch, settings: Settings) -> tuple[str, ...]:
+    """Put the component and index templates into the cluster, as an administrator; return their names.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when the cluster does not take them.
+    """
+    templates = build_template(settings.elasticsearch_prefix, replicas=settings.elasticsearch_replicas)
+    with storage_errors():
+        for name, body in templates.component.items():
+            client.cluster.put_component_template(
+                name=name, template=body["template"], version=body["version"], meta=body["_meta"]
+            )
+        for name, body in templates.index.items():
+            client.indices.put_index_template(
+                name=name,
+                index_patterns=body["index_patterns"],
+                composed_of=body["composed_of"],
+                priority=body["priority"],
+                version=body["version"],
+                meta=body["_meta"],
+                template=body["template"],
+            )
+    return (*templates.component, *templates.index)
+
+
+def check_templates(client: Elasticsearch, prefix: str) -> None:
+    """Check that every template of the store is in the cluster, in our version.
+
+    Raises:
+        StorageError: ``storage_unavailable``, naming the first that is not.
+    """
+    with storage_errors():
+        try:
+            found = client.indices.get_index_template(name=f"{prefix}-*").body["index_templates"]
+        except NotFoundError:
+            found = []
+    versions = {one["name"]: one["index_template"].get("version") for one in found}
+    for name in build_template(prefix).index:
+        if versions.get(name) != VERSION:
+            got = f"got {versions[name]}" if name in versions else "there is none"
+            message = f"event store: expected index template `{name}` of version {VERSION}, {got}"
+            raise StorageError(CODE, f"{message}; an administrator installs the templates once")
+
+
+class Indices:
+    """Makes indices before anything is written to them, and checks them once in a process."""
+
+    def __init__(self, client: Elasticsearch, names: Names) -> None:
+        """Know of no index yet."""
+        self._client = client
+        self._names = names
+        self._ready: set[str] = set()
+        self.has_alias = False
+
+    def make_tables(self) -> None:
+        """Make the indices of everything but events."""
+        self._make_all([self._names.state, *(self._names.table(kind) for kind in TABLES)])
+
+    def make_months(self, months: Sequence[str]) -> None:
+        """Make the indices of events of some months; they are there with all their copies afterwards.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when one cannot be made, or is not as our templates say.
+        """
+        self._make_all([self._names.events(month) for month in months])
+
+    def _make_all(self, indices: Sequence[str]) -> None:
+        """Make those that are not known to be ready."""
+        wanted = [index for index in indices if index not in self._ready]
+        if not wanted:
+            return
+        for index in wanted:
+            self._make(index)
+        self._wait(wanted)
+        self._check(wanted)
+        self._ready.update(wanted)
+
+    def _make(self, index: str) -> None:
+        """Make an index from its template, unless it is there."""
+        is_month = index.startswith(self._names.events(""))
+        aliases: dict[str, dict[str, Any]] | None = {self._names.alias: {}} if is_month and self.has_alias else None
+        with storage_errors():
+            if self._client.indices.exists(index=index):
+                return
+            try:
+                self._client.indices.create(index=index, aliases=aliases)
+            except BadRequestError as err:
+                if _EXISTS not in get_reason(err.body):
+                    raise
+
+    def _wait(self, indices: Sequence[str]) -> None:
+        """Wait until all copies are there; with one node yellow has to do, since copies have no place to be."""
+        with storage_errors():
+            nodes = self._client.cluster.health(filter_path="number_of_data_nodes").body["number_of_data_nodes"]
+            answer = self._client.options(ignore_status=408, request_timeout=GREEN_WAIT_S + 10).cluster.health(
+                index=list(indices), wait_for_status="green" if nodes > 1 else "yellow", timeout=f"{GREEN_WAIT_S}s"
+            )
+        if answer.body.get("timed_out"):
+            status = answer.body.get("status")
+            message = f"event store: indices such as `{indices[0]}` are {status} after {GREEN_WAIT_S} seconds"
+            raise StorageError(CODE, f"{message}; see the cluster's allocation")
+
+    def _check(self, indices: Sequence[str]) -> None:
+        """Check that indices came from our templates, and that what is acknowledged is on disk."""
+        with storage_errors():
+            settings = self._client.indices.get_settings(index=list(indices), flat_settings=True).body
+            mappings = self._client.indices.get_mapping(index=list(indices), filter_path="*.mappings._meta").body
+        for index in indices:
+            durability = settings[index]["settings"].get("index.translog.durability", "request")
+            if durability != "request":
+                message = f"event store: index `{index}` has index.translog.durability `{durability}`"
+                raise StorageError(CODE, f"{message}; what it acknowledges can be lost, so it must be `request`")
+            version = mappings.get(index, {}).get("mappings", {}).get("_meta", {}).get("auditsvc")
+            if version != VERSION:
+                message = f"event store: index `{index}` was made without our template"
+                raise StorageError(
+                    CODE, f"{message} (expected version {VERSION}, got {version}); delete it and prepare again"
+                )

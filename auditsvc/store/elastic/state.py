@@ -1,0 +1,163 @@
+"""What a store knows of itself: one small document per generation, read before every answer.
+
+It says how far the ledger is followed, and with it what is visible: rows at places behind the position are those of a
+chunk that is being written, or was and never finished, and no answer holds them. So a chunk becomes visible whole, in
+the one moment in which this document is replaced.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from elasticsearch import ConflictError, Elasticsearch, NotFoundError
+
+from auditsvc.errors import StorageError
+from auditsvc.store.elastic.failure import CODE, storage_errors
+from auditsvc.store.elastic.mapping import RECORD, SEQ, VERSION, Names
+from auditsvc.store.model import Place, Position
+
+_ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A store's state, and where its document stands for optimistic replacement.
+
+    Attributes:
+        position: how far the store has followed the ledger.
+        nulls: names of the fields that some event has as null.
+        overlong: names of the fields of which some event has a text too long for a term.
+        months: months that hold events, sorted.
+        stand: sequence number and term of the document.
+    """
+
+    position: Position
+    nulls: frozenset[str]
+    overlong: frozenset[str]
+    months: tuple[str, ...]
+    stand: tuple[int, int] = (0, 0)
+
+    def is_same_as(self, other: "State") -> bool:
+        """Say whether both hold the same, wherever their documents stand."""
+        return _dump(self) == _dump(other)
+
+    def build_visible(self, seq: str = SEQ, record: str = RECORD) -> dict[str, Any]:
+        """Return the query of rows at places before the position; the paths are those of a row's place."""
+        return build_before(self.position.next, seq, record)
+
+
+def build_before(place: Place, seq: str, record: str) -> dict[str, Any]:
+    """Return the query of rows at places before ``place``."""
+    earlier = {"range": {seq: {"lt": place.seq}}}
+    if place.record == 0:
+        return earlier
+    same = {"bool": {"filter": [{"term": {seq: place.seq}}, {"range": {record: {"lt": place.record}}}]}}
+    return {"bool": {"should": [earlier, same]}}
+
+
+EMPTY_STATE = State(Position(), frozenset(), frozenset(), ())
+
+
+def _dump(state: State) -> dict[str, Any]:
+    """Return the document of a state."""
+    place = state.position.next
+    return {
+        "version": VERSION,
+        "seq": place.seq,
+        "record": place.record,
+        "catalog_seq": state.position.catalog_seq,
+        "policy_seq": state.position.policy_seq,
+        "nulls": sorted(state.nulls),
+        "overlong": sorted(state.overlong),
+        "months": list(state.months),
+    }
+
+
+def _load(source: Mapping[str, Any], stand: tuple[int, int]) -> State:
+    """Return the state in a document."""
+    return State(
+        Position(Place(source["seq"], source["record"]), source["catalog_seq"], source["policy_seq"]),
+        frozenset(source["nulls"]),
+        frozenset(source["overlong"]),
+        tuple(source["months"]),
+        stand,
+    )
+
+
+def _name(names: Names) -> str:
+    """Return the id of a generation's document."""
+    return f"position-{names.generation}"
+
+
+def read_state(client: Elasticsearch, names: Names) -> State:
+    """Return the present state.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when it cannot be read, there is none or it is of another version.
+    """
+    with storage_errors():
+        try:
+            answer = client.get(index=names.state, id=_name(names)).body
+        except NotFoundError as err:
+            message = (
+                f"event store `{names.prefix}`: it was never prepared; start the service, or run `auditsvc reindex`"
+            )
+            raise StorageError(CODE, message) from err
+    source = answer["_source"]
+    if source.get("version") != VERSION:
+        message = f"event store `{names.prefix}`: expected version {VERSION}, got {source.get('version')}"
+        raise StorageError(CODE, f"{message}; run `auditsvc reindex`")
+    return _load(source, (answer["_seq_no"], answer["_primary_term"]))
+
+
+def create_state(client: Elasticsearch, names: Names) -> None:
+    """Make the state of a new generation, before the first leaf; one that is there stays."""
+    with storage_errors():
+        try:
+            client.create(index=names.state, id=_name(names), document=_dump(EMPTY_STATE))
+        except ConflictError:
+            return
+
+
+def replace_state(client: Elasticsearch, names: Names, old: State, new: State) -> None:
+    """Put ``new`` in the place of ``old``, which must be what is there.
+
+    An answer that was lost is an unknown outcome; what is there is read again and says what it was.
+
+    Raises:
+        StorageError: ``conflict`` when another writer was there first; ``storage_unavailable``.
+    """
+    seq_no, primary_term = old.stand
+    try:
+        with storage_errors():
+            client.index(
+                index=names.state, id=_name(names), document=_dump(new), if_seq_no=seq_no, if_primary_term=primary_term
+            )
+    except StorageError as err:
+        if err.context.get("status") in (401, 403):
+            raise
+        now = read_state(client, names)
+        if now.is_same_as(new):
+            return
+        if now.stand != old.stand:
+            message = f"event store `{names.prefix}`: another process writes to it; only one service may"
+            raise StorageError("conflict", message) from err
+        raise
+
+
+def find_active(client: Elasticsearch, prefix: str) -> str | None:
+    """Return the generation in use, None for a new store."""
+    with storage_errors():
+        try:
+            answer = client.get(index=Names(prefix).state, id=_ACTIVE).body
+        except NotFoundError:
+            return None
+    return str(answer["_source"]["generation"])
+
+
+def create_active(client: Elasticsearch, names: Names) -> bool:
+    """Say that ``names.generation`` is in use if none is yet; return whether it is the one in use."""
+    with storage_errors(), suppress(ConflictError):
+        client.create(index=names.state, id=_ACTIVE, document={"generation": names.generation})
+    return find_active(client, names.prefix) == names.generation

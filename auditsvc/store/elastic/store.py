@@ -1,0 +1,323 @@
+"""The event store in Elasticsearch. An index, never the truth: it can be deleted and built again from the archive.
+
+Rules:
+- One writer. Two are found out by the position's document, which is replaced only if nobody else did.
+- A chunk is visible whole or not at all: every answer is limited to places before the position
+  (:mod:`auditsvc.store.elastic.state`), and the position moves after everything before it is stored and searchable.
+- Answers are exact, or they are errors: no answer from a part of the shards, no approximate aggregation.
+"""
+
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from random import Random, SystemRandom
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from auditsvc.clock import Clock, SystemClock
+from auditsvc.condition.ast import Node
+from auditsvc.condition.evaluate import Context
+from auditsvc.errors import StorageError
+from auditsvc.event.time import MAX_TIME_NS
+from auditsvc.ids import EventUid, FindingKey
+from auditsvc.settings import Settings
+from auditsvc.store.elastic import finding, search
+from auditsvc.store.elastic.bulk import Sleep
+from auditsvc.store.elastic.cell import Figures
+from auditsvc.store.elastic.digest import digest_store
+from auditsvc.store.elastic.failure import CODE, storage_errors
+from auditsvc.store.elastic.figures import Source, list_by, run
+from auditsvc.store.elastic.mapping import ACCESS_KEY, COUNTED, TABLES, TIME, UID, Names, name_month
+from auditsvc.store.elastic.scan import both
+from auditsvc.store.elastic.setup import Indices, check_templates
+from auditsvc.store.elastic.state import create_active, create_state, find_active, read_state
+from auditsvc.store.elastic.table import DeadLetter
+from auditsvc.store.elastic.tally import tally
+from auditsvc.store.elastic.view import Selection, View
+from auditsvc.store.elastic.writer import Writer
+from auditsvc.store.figure import check_measure, sort_key
+from auditsvc.store.model import (
+    COUNT,
+    AggregateQuery,
+    AggregateRow,
+    BatchStat,
+    By,
+    Chunk,
+    Cursor,
+    EventDigest,
+    Finding,
+    FindingQuery,
+    Half,
+    Key,
+    Order,
+    Page,
+    Place,
+    Position,
+    QuarantineRecord,
+    StoredEvent,
+    StoreDigest,
+    TimeBucket,
+)
+
+FIRST_GENERATION = "1"
+_MONTH_NS = 31 * 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFigure:
+    """One index: documents (those behind the position included), bytes of its first copies, ``green`` to ``red``."""
+
+    name: str
+    documents: int
+    size_bytes: int
+    health: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the store takes up in the cluster."""
+
+    generation: str
+    indices: tuple[IndexFigure, ...]
+    dead_letters: int
+
+
+class ElasticStore:
+    """An :class:`~auditsvc.store.model.EventStore` in an Elasticsearch cluster."""
+
+    def __init__(
+        self,
+        client: Elasticsearch,
+        settings: Settings,
+        *,
+        generation: str | None = None,
+        clock: Clock | None = None,
+        sleep: Sleep = time.sleep,
+        chance: Random | None = None,
+    ) -> None:
+        """Use the generation in use, or the given one while it is filled; the store closes the client.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when the cluster does not answer.
+        """
+        prefix = settings.elasticsearch_prefix
+        self._client = client
+        self._clock = clock or SystemClock()
+        self._names = Names(prefix, generation or find_active(client, prefix) or FIRST_GENERATION)
+        self._indices = Indices(client, self._names)
+        self._writer = Writer(client, self._names, settings, self._indices, sleep, chance or SystemRandom())
+        self._write_lock = threading.Lock()
+        self._is_closed = False
+
+    def prepare(self) -> None:
+        """Make the indices that are missing, those of this month and the next one among them, and check all.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when templates are missing, of another version or not as durable as we
+                need, or an index cannot be made.
+        """
+        check_templates(self._client, self._names.prefix)
+        self._indices.make_tables()
+        create_state(self._client, self._names)
+        self._indices.has_alias = create_active(self._client, self._names)
+        now = min(self._clock.now_ns(), MAX_TIME_NS - _MONTH_NS)
+        held = read_state(self._client, self._names).months
+        self._indices.make_months(sorted({*held, name_month(now), name_month(now + _MONTH_NS)}))
+
+    def close(self) -> None:
+        """Close the client; further calls are refused."""
+        with self._write_lock:
+            self._is_closed = True
+            self._client.close()
+
+    def _view(self) -> View:
+        """Return the store as it is now."""
+        if self._is_closed:
+            raise StorageError(CODE, "event store: it is closed")
+        return View(self._client, self._names, read_state(self._client, self._names))
+
+    # --- writing
+
+    def position(self) -> Position:
+        """Return how far the store has followed the ledger."""
+        return self._view().state.position
+
+    def write(self, chunk: Chunk) -> None:
+        """Store a chunk and its position; until the position is stored, nothing of the chunk is visible.
+
+        Raises:
+            StorageError: ``conflict`` when the chunk does not start at the position, or another process writes;
+                ``storage_unavailable`` when not everything is known to be stored; then the chunk can be written again.
+        """
+        with self._write_lock:
+            if self._is_closed:
+                raise StorageError(CODE, "event store: it is closed")
+            self._writer.write(chunk)
+
+    # --- what the engine asks while it builds a chunk
+
+    def find_uids(self, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
+        """Return, for those of ``uids`` that are stored, the digests stored under each."""
+        return search.find_uids(self._view(), uids)
+
+    def find_halves(self, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
+        """Return the stored sides of calls with these access keys in the interval, in ledger order."""
+        return search.find_halves(self._view(), keys, first_ns, last_ns)
+
+    def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
+        """Return, for those of ``keys`` that are stored, the event each finding is on."""
+        return finding.find_finding_uids(self._view(), keys)
+
+    # --- search
+
+    def search(
+        self,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        limit: int = 50,
+        after: Cursor | None = None,
+        order: Order = Order.NEWEST,
+        context: Context | None = None,
+    ) -> Page:
+        """Return a page of the events on which the condition is true."""
+        view = self._view()
+        return search.read_page(view, view.select(condition, context, first_ns, last_ns), limit, after, order)
+
+    def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
+        """Return how many rows the search finds on all its pages together, duplicates included."""
+        view = self._view()
+        return search.count_events(view, view.select(condition, context, first_ns, last_ns))
+
+    def facets(
+        self,
+        name: str,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        limit: int = 20,
+        context: Context | None = None,
+    ) -> list[tuple[Key, int]]:
+        """Return the most frequent values of a field with their numbers, most frequent first."""
+        query = AggregateQuery(condition, first_ns, last_ns, (name,), include_uncounted=True, context=context)
+        pairs = [(row.key[0], row.values[0]) for row in self.aggregate(query)]
+        counted = [(key, number) for key, number in pairs if isinstance(number, int)]
+        return sorted(counted, key=lambda pair: (-pair[1], sort_key(pair[0])))[:limit]
+
+    def histogram(
+        self,
+        bucket: TimeBucket,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        context: Context | None = None,
+    ) -> list[tuple[int, int]]:
+        """Return (first instant, number) of the buckets that have events, in order of time."""
+        query = AggregateQuery(condition, first_ns, last_ns, (bucket,), include_uncounted=True, context=context)
+        pairs = [(row.key[0], row.values[0]) for row in self.aggregate(query)]
+        return [(key, number) for key, number in pairs if isinstance(key, int) and isinstance(number, int)]
+
+    def get_event(self, uid: EventUid) -> StoredEvent:
+        """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
+        return search.get_event(self._view(), uid)
+
+    def list_rows(self, uid: EventUid) -> list[StoredEvent]:
+        """Return every row stored under ``uid``, in ledger order."""
+        return search.list_rows(self._view(), UID, uid)
+
+    def list_partners(self, access_key: bytes) -> list[StoredEvent]:
+        """Return every stored side of one call, in ledger order."""
+        return search.list_rows(self._view(), ACCESS_KEY, access_key)
+
+    # --- figures
+
+    def aggregate(self, query: AggregateQuery) -> list[AggregateRow]:
+        """Return exact figures, ordered by key."""
+        measures = query.measures or (COUNT,)
+        figures = Figures(measures, [check_measure(measure) for measure in measures])
+        view = self._view()
+        by = list_by(query.by, view.state.nulls)
+        selection = view.select(query.where, query.context, query.first_ns, query.last_ns)
+        if not query.include_uncounted:
+            counted = {"term": {COUNTED: True}}
+            selection = Selection(
+                selection.indices, both(selection.query, counted), selection.residual, selection.context
+            )
+        names = {part for part in query.by if isinstance(part, str)}
+        names |= {known.name for known in figures.fields if known is not None}
+        if selection.residual is None and names.isdisjoint(view.state.overlong):
+            interval = (query.first_ns, query.last_ns)
+            source = Source(self._client, selection.indices, selection.query, TIME, interval)
+            run(source, by, figures)
+        else:
+            if not by:
+                figures.find_cells(())
+            tally(search.iter_events(view, selection, names | {"time"}), query.by, figures)
+        return figures.build_rows()
+
+    def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:
+        """Return the number of findings in each group, ordered by key."""
+        return finding.count_findings(self._view(), query, by)
+
+    def list_findings(self, query: FindingQuery, *, limit: int = 100, offset: int = 0) -> list[Finding]:
+        """Return findings in order of time and place."""
+        return finding.list_findings(self._view(), query, limit, offset)
+
+    def get_findings(self, keys: Sequence[FindingKey]) -> list[Finding]:
+        """Return the findings with these keys that are stored, in order of time and place."""
+        return finding.get_findings(self._view(), keys)
+
+    def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
+        """Give the findings of the places ``[first, last)`` in ledger order."""
+        return finding.iter_findings(self._view(), first, last)
+
+    def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
+        """Return numbers of undecided events in the interval by policy id."""
+        return finding.count_indeterminate(self._view(), first_ns, last_ns)
+
+    def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
+        """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""
+        return finding.count_quarantine(self._view(), first_ns, last_ns)
+
+    def list_quarantine(
+        self, first_ns: int, last_ns: int, *, source: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[QuarantineRecord]:
+        """Return quarantined records, newest accepted first."""
+        return finding.list_quarantine(self._view(), (first_ns, last_ns), source, limit, offset)
+
+    def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
+        """Return sums over the batches accepted in the interval, one row a source."""
+        return finding.sum_batches(self._view(), first_ns, last_ns)
+
+    def digest(self) -> StoreDigest:
+        """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
+        return digest_store(self._view())
+
+    # --- beyond the port
+
+    def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+        """Return what the server refused to store, in ledger order."""
+        return finding.list_dead_letters(self._view(), limit, offset)
+
+    def statistics(self) -> Statistics:
+        """Return what the store takes up in the cluster.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when the cluster does not say.
+        """
+        view = self._view()
+        wanted = [self._names.events("*"), *(self._names.table(kind) for kind in TABLES)]
+        with storage_errors():
+            stats: dict[str, Any] = self._client.indices.stats(index=wanted, metric=["docs", "store"]).body["indices"]
+            health = self._client.cluster.health(index=wanted, level="indices").body["indices"]
+        figures = [
+            IndexFigure(name, one["primaries"]["docs"]["count"], one["primaries"]["store"]["size_in_bytes"], state)
+            for name, one in sorted(stats.items())
+            for state in [health.get(name, {}).get("status", "unknown")]
+        ]
+        return Statistics(self._names.generation, tuple(figures), finding.count_dead_letters(view))

@@ -1,0 +1,65 @@
+"""One answer's view of the store: its state as of the beginning, and which indices and rows that makes visible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.compile.elastic import split_for_elastic
+from auditsvc.condition.evaluate import Context
+from auditsvc.event.time import MAX_TIME_NS
+from auditsvc.store.elastic.mapping import TIME, Names, name_month
+from auditsvc.store.elastic.scan import both, within
+from auditsvc.store.elastic.state import State
+
+EMPTY_CONTEXT = Context({}, {})
+MAX_NAMED = 60
+"""Most months named one by one in a request; its first line is bounded by the server."""
+_RANK = {"old": "0", "far": "9"}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some rows of the store, and what the reference has to say true of each; None: the query is exact."""
+
+    indices: Sequence[str]
+    query: dict[str, Any]
+    residual: Node | None
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The store as one answer sees it."""
+
+    client: Elasticsearch
+    names: Names
+    state: State
+
+    def list_events(self, first_ns: int = 0, last_ns: int = MAX_TIME_NS) -> list[str]:
+        """Return the indices of events with times in ``[first_ns, last_ns)``."""
+        if last_ns <= first_ns:
+            return []
+        low, high = (_rank(name_month(min(max(at, 0), MAX_TIME_NS))) for at in (first_ns, last_ns - 1))
+        months = [month for month in self.state.months if low <= _rank(month) <= high]
+        if len(months) > MAX_NAMED:
+            return [self.names.events("*")]
+        return [self.names.events(month) for month in months]
+
+    def select(self, node: Node | None, context: Context | None, first_ns: int, last_ns: int) -> Selection:
+        """Return the visible events of an interval on which a condition is true."""
+        known = context or EMPTY_CONTEXT
+        parts = [within(TIME, first_ns, last_ns), self.state.build_visible()]
+        residual = None
+        if node is not None:
+            split = split_for_elastic(node, known, overlong=self.state.overlong, interval=(first_ns, last_ns))
+            parts.append(split.query)
+            residual = split.residual
+        return Selection(self.list_events(first_ns, last_ns), both(*parts), residual, known)
+
+
+def _rank(month: str) -> str:
+    """Return what orders months, and the two indices at their ends."""
+    return _RANK.get(month, month)

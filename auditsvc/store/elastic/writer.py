@@ -1,0 +1,163 @@
+"""Writing a chunk: everything is turned into documents, sent, made visible to searches, and only then counted in."""
+
+from collections.abc import Iterable, Sequence
+from random import Random
+
+from elasticsearch import Elasticsearch
+
+from auditsvc.errors import StorageError
+from auditsvc.settings import Settings
+from auditsvc.store.elastic.bulk import ATTEMPTS, Action, Sender, Sleep
+from auditsvc.store.elastic.document import build_document
+from auditsvc.store.elastic.failure import storage_errors
+from auditsvc.store.elastic.mapping import LONG, NULLS, PLACE, Names, name_month
+from auditsvc.store.elastic.setup import Indices
+from auditsvc.store.elastic.state import State, read_state, replace_state
+from auditsvc.store.elastic.table import (
+    build_batch,
+    build_dead_letter,
+    build_finding,
+    build_place_id,
+    build_quarantine,
+    build_undecided,
+    encode,
+)
+from auditsvc.store.model import Chunk, NewEvent, Place
+
+_AGAIN = frozenset({"duplicate", "id_conflict"})
+"""Flags of rows that are not the first under their uid."""
+
+
+class Writer:
+    """Writes chunks; one process, one thread at a time."""
+
+    def __init__(
+        self, client: Elasticsearch, names: Names, settings: Settings, indices: Indices, sleep: Sleep, chance: Random
+    ) -> None:
+        """Write under ``names``."""
+        self._client = client
+        self._names = names
+        self._indices = indices
+        timeout_s = settings.elasticsearch_timeout_s
+        self._sender = Sender(client, settings.elasticsearch_bulk_bytes, timeout_s, sleep, chance)
+
+    def write(self, chunk: Chunk) -> None:
+        """Store a chunk, then its position.
+
+        What a failure leaves behind lies behind the position, where no answer sees it, and is met again when the chunk
+        is written again.
+
+        Raises:
+            StorageError: ``conflict`` when the chunk does not start at the position, or another process writes;
+                ``storage_unavailable`` when not everything is known to be stored.
+        """
+        state = read_state(self._client, self._names)
+        at = state.position.next
+        if chunk.first != at:
+            raise StorageError("conflict", f"event store: expected a chunk from {at}, got one from {chunk.first}")
+        rows = _Rows(self._names, chunk)
+        months = sorted(rows.months)
+        self._indices.make_months(months)
+        touched = self._store(rows.actions)
+        self._refresh(touched)
+        new = State(
+            chunk.position,
+            state.nulls | rows.nulls,
+            state.overlong | rows.overlong,
+            tuple(sorted({*state.months, *months})),
+        )
+        replace_state(self._client, self._names, state, new)
+
+    def _store(self, actions: Sequence[Action]) -> set[str]:
+        """Send documents until each is stored or a dead letter; return the indices that changed."""
+        outcome = self._sender.send(actions)
+        moved = self._find_strangers([action for action in outcome.existing if _is_first(self._names, action)])
+        again = self._sender.send(moved)
+        refused = [*outcome.refused, *again.refused]
+        dead = [build_dead_letter(self._names, refusal) for refusal in refused]
+        if self._sender.send(dead).refused:
+            raise StorageError("storage_unavailable", f"event store: a document was refused twice: {refused[0].reason}")
+        return {action.index for action in (*actions, *dead)}
+
+    def _find_strangers(self, existing: Sequence[Action]) -> list[Action]:
+        """Return rows whose uid is taken by a row of another place, under an id of their own."""
+        moved = []
+        for first in range(0, len(existing), 1000):
+            some = existing[first : first + 1000]
+            with storage_errors():
+                answer = self._client.mget(
+                    docs=[{"_index": action.index, "_id": action.id} for action in some],
+                    source_includes=list(PLACE),
+                ).body
+            for action, found in zip(some, answer["docs"], strict=True):
+                place = tuple(found["_source"][path] for path in PLACE)
+                if place != (action.place.seq, action.place.record, action.item):
+                    moved.append(_rename(action))
+        return moved
+
+    def _refresh(self, indices: Iterable[str]) -> None:
+        """Make what was stored visible to searches; sent again like documents."""
+        wanted = sorted(indices)
+        for attempt in range(ATTEMPTS):
+            try:
+                with storage_errors():
+                    self._client.indices.refresh(index=wanted)
+            except StorageError as err:
+                if err.context.get("status") in (401, 403) or attempt == ATTEMPTS - 1:
+                    raise
+                self._sender.pause(attempt + 1)
+            else:
+                return
+
+
+class _Rows:
+    """A chunk as documents; every value is looked at before anything is sent."""
+
+    def __init__(self, names: Names, chunk: Chunk) -> None:
+        """Build all documents.
+
+        Raises:
+            StorageError: ``storage_unavailable`` for a value no document can hold.
+        """
+        self._names = names
+        self.months: set[str] = set()
+        self.nulls: set[str] = set()
+        self.overlong: set[str] = set()
+        tables = [build_finding(names, finding) for finding in chunk.findings]
+        tables += [build_quarantine(names, record) for record in chunk.quarantine]
+        tables += [build_batch(names, stat) for stat in chunk.batches]
+        tables.append(build_undecided(names, chunk.first, chunk.indeterminate))
+        self.actions = [*(self._build_event(row) for row in chunk.events), *tables]
+
+    def _build_event(self, row: NewEvent) -> Action:
+        """Return the document of an event."""
+        event = row.event
+        document = build_document(row)
+        self.nulls.update(document.get(NULLS, ()))
+        self.overlong.update(document.get(LONG, ()))
+        time, seq, record, item = (_get_number(event.get(name)) for name in ("time", "seq", "record", "item"))
+        month = name_month(time)
+        self.months.add(month)
+        quality = event.get("quality")
+        is_again = isinstance(quality, list) and not _AGAIN.isdisjoint(quality)
+        place = Place(seq, record)
+        action = Action(self._names.events(month), row.uid.hex(), encode(document), place, item)
+        return _rename(action) if is_again else action
+
+
+def _get_number(value: object) -> int:
+    """Return a whole number that every event has."""
+    if type(value) is not int:
+        raise StorageError("storage_unavailable", f"event store: event: expected a whole number, got `{value}`")
+    return value
+
+
+def _rename(action: Action) -> Action:
+    """Return a row under uid and place."""
+    name = f"{action.id}-{build_place_id(action.place, action.item)}"
+    return Action(action.index, name, action.body, action.place, action.item)
+
+
+def _is_first(names: Names, action: Action) -> bool:
+    """Say whether a row is an event stored under its uid alone."""
+    return action.index.startswith(names.events("")) and "-" not in action.id
