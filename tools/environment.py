@@ -2,7 +2,7 @@
 
 run:   virtual environment with the pinned packages, front-end assets and translations.
 check: the same with the development packages.
-test:  the same plus Debian packages (browser, PDF tools, Go), by apt-get as root or through sudo.
+test:  the same plus Debian packages (browser, PDF tools, Go, Java, Maven), by apt-get as root or through sudo.
 
 Where it may not install something it stops first and prints the one line to type.
 """
@@ -24,6 +24,8 @@ DEBIAN = {
     "golang-golang-x-mod-dev": "/usr/share/gocode/src/golang.org/x/mod/sumdb/note/note.go",
 }
 """Debian package to a file that shows it is there."""
+PROGRAMS = {"golang-go": "go", "openjdk-17-jre-headless": "java", "maven": "mvn"}
+"""Debian package to a program it brings, which may as well come from elsewhere; tools/elasticsearch checks Java's version."""
 
 
 def main() -> None:
@@ -43,8 +45,7 @@ def main() -> None:
 def install_debian_packages() -> None:
     """Install the Debian packages that are missing, or stop with the line to type."""
     missing = [package for package, path in DEBIAN.items() if not Path(path).exists()]
-    if shutil.which("go") is None:
-        missing.append("golang-go")
+    missing += [package for package, program in PROGRAMS.items() if shutil.which(program) is None]
     if not missing:
         return
     if shutil.which("apt-get") is None:

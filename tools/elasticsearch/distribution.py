@@ -18,9 +18,10 @@ ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSIO
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 CACHE_KEY = "AUDITSVC_CACHE"
 DEBIAN = ("openjdk-17-jre-headless", "maven")
+JAVA_HOMES = Path("/usr/lib/jvm")
 OLDEST_JAVA = 17
 NEWEST_JAVA = 23
-FETCH_S = 900
+FETCH_S = 1800
 
 
 class ToolError(Exception):
@@ -49,7 +50,7 @@ def find_java() -> Path:
     on_path = shutil.which("java")
     if on_path:
         homes.append(Path(on_path).resolve().parents[1])
-    homes += sorted(Path("/usr/lib/jvm").glob("*"))
+    homes += sorted(JAVA_HOMES.glob("*"))
     for home in homes:
         if not (home / "bin" / "java").exists():
             continue
