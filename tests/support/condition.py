@@ -27,8 +27,13 @@ from auditsvc.condition.compile.duckdb import compile_to_duckdb
 from auditsvc.condition.evaluate import Context
 from auditsvc.event.fields import FIELDS, Field, Kind, get_field
 from auditsvc.event.model import Event
+from auditsvc.event.time import MAX_TIME_NS
 
-TEXTS = ("", "a", "A", "ab", "aB", "a*", "b?", "中文", "é", "x\ny", "%", "_", "a.b")
+TEXTS = (
+    "", "a", "A", "ab", "aB", "a*", "b?", "中文", "é", "x\ny", "%", "_", "a.b", "e\u0301", "\u212a", "k", "\u017f", "😀", "a\\b",
+    "(a)", "~a", "a&b", "<1>",
+)  # fmt: skip
+"""Among them two spellings of é, letters that Unicode (not we) folds into ASCII, and marks of other pattern languages."""
 ADDRESSES = (
     "10.0.0.1",
     "10.1.2.3",
@@ -50,13 +55,19 @@ NETWORKS = (
     "::ffff:10.0.0.0/104",
     "::/128",
 )
+GLOBS = ("*", "a*", "?", "??", "\\*", "*b", "中?", "a\\?", "x?y", "", "*\\\\*", "(?)", "~*", "*?", "a\\**")
+PATTERNS = (
+    "a.*", ".", "x.y", "[a-z]+", "(a|b)", "\\w+", "(?i)ab", ".*文", "", "a$", "~a", "a&b", "<1>", "[^a]", "[^a-z]*", "\\W+",
+    "\\S*", "a{1,2}[bB]?", "(?:a|A)[bB]", "x\\ny", "^a.*", "^a$|b$", "^(ab|aB)$", ".*\\*", "[\\w.*-]+", "\\(a\\)", "a??.?",
+    "(|a)b", "[^\\d\\s]+", "\\pL+", "\\bab\\b", "[[:alpha:]]+", "(?s).*", "\\x61", "[-a]", "a.b|a\\.b", "()", "(a*)*b?", "\\D\\S",
+    "[a\\]^]+", "#|@|\"", "k", "(?i)k", "[一-龥]{2}", "[^\\n]", ".{0,2}", "a.{1,}", "$", "^",
+)  # fmt: skip
 DAY = 86_400_000_000_000
 START = 1_767_196_800_000_000_000  # 2026-01-01T00:00:00+08:00
-TIMES = tuple(
-    START + hours * 3_600_000_000_000 + extra for hours in (-1, 0, 8, 9, 12, 24, 33, 47, 48, 72) for extra in (-1, 0, 1)
-)
-INTEGERS = (-1, 0, 1, 2, 3, 10, 2**53)
-NUMBERS = (-1.5, 0.0, 0.1, 1.0, 2.5)
+HOURS = (-1, 0, 8, 9, 12, 24, 33, 47, 48, 72)
+TIMES = (0, *(START + hours * 3_600_000_000_000 + extra for hours in HOURS for extra in (-1, 0, 1)), MAX_TIME_NS - 1)
+INTEGERS = (-1, 0, 1, 2, 3, 10, 2**53, 2**53 + 1, -(2**53), 2**63 - 1, 1 - 2**63)
+NUMBERS = (-1.5, 0.0, -0.0, 0.1, 0.1 + 2**-56, 1.0, 2.5, 5e-324, 1e300, -1e300)
 SCALAR_NAMES = (
     "user.id",
     "purpose",
@@ -70,6 +81,9 @@ SCALAR_NAMES = (
     "time",
     "end",
     "labels.x",
+    "labels.X",
+    "labels.a.b",
+    "labels.a*",
     "agreement.max_rows",
 )
 LIST_NAMES = ("fields", "user.roles", "agreement.fields")
@@ -80,7 +94,8 @@ WORK = Calendar(
     (((540, 720), (780, 1020)),) * 7, {date(2026, 1, 2): (), date(2026, 1, 3): ((540, 600),)},
 )  # fmt: skip
 CONTEXT = Context(
-    {"short": frozenset({"a", "中文"}), "empty": frozenset(), "mixed": frozenset({"AB", "é"})}, {"work": WORK}
+    {"short": frozenset({"a", "中文"}), "empty": frozenset(), "mixed": frozenset({"AB", "é", "10.1.2.3"})},
+    {"work": WORK},
 )
 
 
@@ -125,9 +140,9 @@ def compares(draw: st.DrawFn) -> Node:
     if operator is Operator.CIDR:
         pool: st.SearchStrategy[Any] = st.sampled_from(NETWORKS)
     elif operator is Operator.GLOB:
-        pool = st.sampled_from(("*", "a*", "?", "??", "\\*", "*b", "中?", "a\\?", "x?y", ""))
+        pool = st.sampled_from(GLOBS)
     elif operator is Operator.RE:
-        pool = st.sampled_from(("a.*", ".", "x.y", "[a-z]+", "(a|b)", "\\w+", "(?i)ab", ".*文", "", "a$"))
+        pool = st.sampled_from(PATTERNS)
     else:
         pool = values_of(single)
     values = tuple(draw(st.lists(pool, min_size=1, max_size=3)))
@@ -158,10 +173,11 @@ def references(draw: st.DrawFn) -> Node:
 def leaves() -> st.SearchStrategy[Node]:
     """Return any leaf."""
     names = st.sampled_from(NAMES).map(get_field)
+    lengths = st.sampled_from((0, 1, 2, 3, 2**40))
     lists = st.sampled_from(LIST_NAMES).map(get_field)
     orders = st.sampled_from([Operator.EQ, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE])
     list_names = st.lists(st.sampled_from(("short", "empty", "mixed", "absent")), min_size=1, max_size=2).map(tuple)
-    scalars = st.sampled_from(("user.id", "reason", "labels.x", "action")).map(get_field)
+    scalars = st.sampled_from(("user.id", "reason", "labels.x", "action", "source.ip")).map(get_field)
     times = st.sampled_from(("time", "end")).map(get_field)
     calendars = st.sampled_from((("work",), ("work", "work"), ("absent",)))
     return st.one_of(
@@ -169,7 +185,7 @@ def leaves() -> st.SearchStrategy[Node]:
         references(),
         st.builds(Exists, names),
         st.builds(IsNull, names),
-        st.builds(Length, lists, orders, st.lists(st.integers(0, 3), min_size=1, max_size=2).map(tuple)),
+        st.builds(Length, lists, orders, st.lists(lengths, min_size=1, max_size=2).map(tuple)),
         st.builds(InList, scalars, list_names, st.just(Quantifier.ANY), st.booleans()),
         st.builds(InList, lists, list_names, st.sampled_from(Quantifier), st.booleans()),
         st.builds(InCalendar, times, calendars),

@@ -1,0 +1,410 @@
+"""The Elasticsearch compiler asks for supersets, says when they are exact, and stays within what a server takes."""
+
+import json
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auditsvc.condition.ast import (
+    ALWAYS,
+    All,
+    AnyOf,
+    Compare,
+    Exists,
+    InCalendar,
+    InList,
+    IsNull,
+    Length,
+    Node,
+    Not,
+    Operator,
+    Quantifier,
+    Reference,
+    build_equals,
+    build_range,
+)
+from auditsvc.condition.calendar import DAY_NS, Calendar
+from auditsvc.condition.compile.elastic import ElasticQuery, index_path, split_for_elastic
+from auditsvc.condition.compile.elastic_path import MAX_TERM_BYTES, is_overlong, length_path, text_path
+from auditsvc.condition.compile.elastic_pattern import (
+    MAX_LENGTH,
+    UnsupportedPatternError,
+    build_literal,
+    format_lucene,
+    parse_glob,
+)
+from auditsvc.condition.compile.elastic_query import EVERYTHING, NOTHING, both, either, exists, measure, render, without
+from auditsvc.condition.compile.elastic_regex import parse_regex
+from auditsvc.condition.compile.elastic_text import MAX_LITERAL
+from auditsvc.condition.evaluate import EMPTY_CONTEXT, Context
+from auditsvc.event.fields import FIELDS, Kind, get_field
+from auditsvc.event.time import NS, parse_time_ns
+from auditsvc.store.elastic.mapping import build_event_mapping
+from tests.support.condition import CONTEXT, START, nodes
+
+MATCH_ALL, MATCH_NONE = {"match_all": {}}, {"match_none": {}}
+USER = get_field("user.id")
+
+
+def split(node: Node, context: Context = EMPTY_CONTEXT) -> ElasticQuery:
+    """Return the query of a store that knows of no overlong text."""
+    return split_for_elastic(node, context, overlong=())
+
+
+def compare(name: str, operator: Operator, *values: object, **more: object) -> Compare:
+    return Compare(get_field(name), operator, values, **more)  # type: ignore[arg-type]
+
+
+# --- paths
+
+
+def test_every_path_asked_for_is_in_the_stores_mapping_with_its_type() -> None:
+    mapped: dict[str, str] = {}
+
+    def walk(properties: dict[str, dict[str, object]], before: str) -> None:
+        for name, body in properties.items():
+            if "type" in body:
+                mapped[before + name] = str(body["type"])
+            walk(body.get("properties", {}), f"{before}{name}.")  # type: ignore[arg-type]
+
+    walk(build_event_mapping()["properties"], "")
+    types = {Kind.INTEGER: "long", Kind.TIME: "long", Kind.NUMBER: "double", Kind.BOOLEAN: "boolean", Kind.IP: "ip"}
+    for field in FIELDS:
+        assert mapped[index_path(field)] == types.get(field.kind, "keyword"), field.name
+        if field.kind not in types or field.kind is Kind.IP:
+            assert mapped[text_path(field)] == "keyword", field.name
+        if field.multi:
+            assert mapped[length_path(field)] == "long", field.name
+    assert {mapped[f"govshare.{name}"] for name in ("nulls", "empty", "long")} == {"keyword"}
+    assert mapped["labels"] == "flattened"
+
+
+def test_what_ecs_says_less_exactly_is_asked_elsewhere() -> None:
+    moved = {field.name: index_path(field) for field in FIELDS if index_path(field) != field.path}
+    assert moved == {
+        "time": "govshare.time",
+        "end": "govshare.ns.end",
+        "agreement.until": "govshare.ns.agreement.until",
+        "ingested": "govshare.ns.ingested",
+        "duration_ms": "govshare.duration_ms",
+        "outcome": "govshare.outcome",
+    }
+    assert index_path(get_field("labels.a.b")) == "labels.a.b"
+
+
+def test_a_text_is_overlong_above_the_longest_term_only() -> None:
+    assert not is_overlong("a" * MAX_TERM_BYTES)
+    assert is_overlong("a" * (MAX_TERM_BYTES + 1))
+    assert not is_overlong("😀" * 8191 + "é")
+    assert is_overlong("😀" * 8191 + "中")
+
+
+# --- the algebra
+
+
+def test_combinations_are_simplified() -> None:
+    one, other = exists("a"), exists("b")
+    assert both([one, EVERYTHING, both([other])]) == both([one, other])
+    assert both([one, NOTHING]) == NOTHING
+    assert either([one, EVERYTHING]) == EVERYTHING
+    assert either([NOTHING, one]) == one
+    assert without(without(one)) == one
+    assert (without(EVERYTHING), without(NOTHING)) == (NOTHING, EVERYTHING)
+    assert render(EVERYTHING) == MATCH_ALL
+    assert render(NOTHING) == MATCH_NONE
+
+
+def test_negations_stand_beside_what_is_required() -> None:
+    a, b, c = exists("a"), exists("b"), exists("c")
+    assert render(both([a, without(either([b, c]))])) == {
+        "bool": {"filter": [{"exists": {"field": "a"}}], "must_not": [render(b), render(c)]}
+    }
+    assert measure(render(both([a, without(either([b, c]))]))) == (3, 2)
+
+
+# --- logic
+
+
+def test_a_comparison_is_false_only_where_the_field_is() -> None:
+    node = build_equals("user.id", "u1")
+    term, present = {"term": {"user.id": "u1"}}, {"exists": {"field": "user.id"}}
+    assert split(node) == ElasticQuery(term, None)
+    assert split(Not(node)) == ElasticQuery({"bool": {"filter": [present], "must_not": [term]}}, None)
+    assert split(Not(Not(node))) == split(node)
+
+
+def test_missing_null_and_empty_are_asked_apart() -> None:
+    known = get_field("fields")
+    present = [{"exists": {"field": "govshare.fields"}}, {"term": {"govshare.empty": "fields"}}]
+    assert split(Exists(known)).query == {"bool": {"should": present, "minimum_should_match": 1}}
+    assert split(Not(Exists(known))).query == {"bool": {"must_not": present}}
+    assert split(IsNull(known)).query == {"term": {"govshare.nulls": "fields"}}
+    assert split(Exists(get_field("labels.a*"))).query == {"prefix": {"labels.a*": {"value": ""}}}
+
+
+def test_each_element_passes_where_none_lies_beside_the_values() -> None:
+    node = compare("fields", Operator.EQ, "b", "a", quantifier=Quantifier.EACH)
+    path = "govshare.fields"
+    outside = [{"range": {path: bounds}} for bounds in ({"lt": "a"}, {"gt": "a", "lt": "b"}, {"gt": "b"})]
+    assert split(node).query["bool"]["must_not"] == outside
+    assert split(node).residual is None
+
+
+def test_conditions_over_nothing_need_no_index() -> None:
+    assert split(ALWAYS) == ElasticQuery(MATCH_ALL, None)
+    assert split(AnyOf(())) == ElasticQuery(MATCH_NONE, None)
+    unknown = InList(USER, ("absent",))
+    assert split(unknown) == split(Not(unknown)) == ElasticQuery(MATCH_NONE, None)
+    assert split(All((Reference(USER, Operator.EQ, get_field("purpose")), unknown))) == ElasticQuery(MATCH_NONE, None)
+
+
+def test_what_the_index_cannot_decide_is_left_over_and_the_rest_is_exact() -> None:
+    user, same = build_equals("user.id", "u1"), Reference(get_field("rows"), Operator.GT, get_field("bytes"))
+    known = [{"exists": {"field": "govshare.rows"}}, {"exists": {"field": "http.response.bytes"}}]
+    assert split(All((user, All((same,))))) == ElasticQuery(
+        {"bool": {"filter": [{"term": {"user.id": "u1"}}, *known]}}, same
+    )
+    assert split(Not(same)) == ElasticQuery({"bool": {"filter": known}}, Not(same))
+    either_way = AnyOf((user, same))
+    assert split(either_way).residual == either_way
+    two = All((same, compare("reason", Operator.RE, "(?i)x")))
+    assert split(two).residual == two
+
+
+@settings(max_examples=300)
+@given(node=nodes())
+def test_every_query_is_json_within_the_bounds_of_a_server(node: Node) -> None:
+    query = split_for_elastic(node, CONTEXT)
+    clauses, depth = measure(query.query)
+    assert clauses <= 1_000
+    assert depth <= 21
+    json.dumps(query.query, allow_nan=False)
+
+
+# --- text
+
+
+def test_patterns_over_text_are_exact_only_when_no_stored_text_is_overlong() -> None:
+    node = compare("reason", Operator.CONTAINS, "a*b")
+    wildcard = {"wildcard": {"event.reason": {"value": "*a\\*b*"}}}
+    assert split(node) == ElasticQuery(wildcard, None)
+    overlong = {"term": {"govshare.long": "reason"}}
+    for named in (None, {"reason"}):
+        found = split_for_elastic(node, EMPTY_CONTEXT, overlong=named)
+        assert found.query == {"bool": {"should": [wildcard, overlong], "minimum_should_match": 1}}
+        assert found.residual == node
+    assert split_for_elastic(build_equals("reason", "a"), EMPTY_CONTEXT).residual is None
+    assert split_for_elastic(build_equals("reason", "a" * 40_000), EMPTY_CONTEXT).query == overlong
+    assert split(build_equals("reason", "a" * 40_000)) == ElasticQuery(MATCH_NONE, None)
+
+
+def test_case_is_left_to_the_server_for_ascii_letters_only() -> None:
+    node = compare("user.id", Operator.EQ, "AB", "é1", nocase=True)
+    folded = {"term": {"user.id": {"value": "ab", "case_insensitive": True}}}
+    assert split(node).query["bool"]["should"] == [{"term": {"user.id": "é1"}}, folded]
+    label = compare("labels.x", Operator.EQ, "AB", nocase=True)
+    assert split(label).residual == label
+
+
+def test_a_long_literal_is_asked_for_by_a_part_of_it() -> None:
+    text = "a" * MAX_LITERAL + "b"
+    for operator, part in (
+        (Operator.STARTSWITH, {"prefix": {"user.id": {"value": text[:-1]}}}),
+        (Operator.ENDSWITH, {"wildcard": {"user.id": {"value": "*" + text[1:]}}}),
+        (Operator.CONTAINS, {"wildcard": {"user.id": {"value": f"*{text[:-1]}*"}}}),
+    ):
+        node = compare("user.id", operator, text)
+        assert split(node) == ElasticQuery(part, node)
+        shorter = compare("user.id", operator, text[1:])
+        assert split(shorter).residual is None
+
+
+def test_text_no_document_can_have_matches_nothing() -> None:
+    for operator in (Operator.EQ, Operator.CONTAINS, Operator.STARTSWITH):
+        assert split(compare("user.id", operator, "a\ud800")) == ElasticQuery(MATCH_NONE, None)
+    node = compare("user.id", Operator.RE, "a\ud800")
+    assert split(node).residual == node
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lucene"),
+    [
+        ("a.b", "a[^\n]b"),
+        ("", "()"),
+        ("^a$|b$", "a|b"),
+        ("(a|b)+c??", "(a|b)+c?"),
+        ("(?:ab){2,}", "(ab){2,}"),
+        ("a{3}", "a{3,3}"),
+        ('~@#&<1-2>"', '\\~\\@\\#\\&\\<1\\-2\\>\\"'),
+        ("\\d\\.", "[0-9]\\."),
+        ("[^a-c_]", "[^\\_a-c]"),
+        ("[a-]", "[\\-a]"),
+        ("[\\w中]", "[0-9A-Z\\_a-z中]"),
+        ("\\W", "[^0-9A-Z\\_a-z]"),
+        ("a|", "a|()"),
+        ("()*", "(())*"),
+    ],
+)
+def test_an_expression_is_written_for_lucene(pattern: str, lucene: str) -> None:
+    assert format_lucene(parse_regex(pattern)) == lucene
+    assert format_lucene(parse_regex(pattern), negated=True) == f"~({lucene})"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?i)a", "(?P<x>a)", "a^b", "(a$)", "\\bab", "\\pL", "\\x61", "\\Qa\\E", "[[:alpha:]]", "[]a]", "[a-\\d]", "[a-z-9]", "a{,2}",
+        "a{x", "a**", "*", "(a", "a)", "[a", "\\", "\\1", "[b-a]", "[^\\w\\W]",
+    ],
+)  # fmt: skip
+def test_what_only_re2_knows_is_left_to_it(pattern: str) -> None:
+    with pytest.raises(UnsupportedPatternError):
+        parse_regex(pattern)
+
+
+def test_a_glob_is_written_for_lucene() -> None:
+    assert format_lucene(parse_glob("a*\\*?.")) == "a.*\\*.\\."
+
+
+@pytest.mark.parametrize("pattern", ["(a|b)*a(a|b){20}", "a{501}", "(.*a.*b){200}", "(.*a){100}"])
+def test_a_pattern_the_server_would_refuse_is_not_sent(pattern: str) -> None:
+    with pytest.raises(UnsupportedPatternError):
+        format_lucene(parse_regex(pattern))
+
+
+def test_a_pattern_too_long_in_utf_16_is_not_sent() -> None:
+    assert len(format_lucene(build_literal("." * 500))) == MAX_LENGTH
+    assert format_lucene(build_literal("😀" * 500))
+    for text in ("." * 499 + "😀", "." * 499 + "中"):
+        with pytest.raises(UnsupportedPatternError, match="longer than 1000"):
+            format_lucene(build_literal(text), negated=True)
+
+
+# --- numbers, times, addresses
+
+
+def test_both_zeros_are_one_number() -> None:
+    def find(operator: Operator, value: float) -> object:
+        return split(compare("duration_ms", operator, value)).query
+
+    path = "govshare.duration_ms"
+    assert json.dumps(find(Operator.EQ, -0.0)) == json.dumps({"terms": {path: [0.0, -0.0]}})
+    for zero in (0.0, -0.0):
+        assert json.dumps(find(Operator.LT, zero)) == json.dumps({"range": {path: {"lt": -0.0}}})
+        assert json.dumps(find(Operator.GTE, zero)) == json.dumps({"range": {path: {"gte": -0.0}}})
+        assert json.dumps(find(Operator.LTE, zero)) == json.dumps({"range": {path: {"lte": 0.0}}})
+        assert json.dumps(find(Operator.GT, zero)) == json.dumps({"range": {path: {"gt": 0.0}}})
+
+
+def test_numbers_beyond_the_index_are_decided_without_it() -> None:
+    infinity, present = float("inf"), {"exists": {"field": "govshare.duration_ms"}}
+    assert split(compare("duration_ms", Operator.LT, infinity)).query == present
+    assert split(compare("duration_ms", Operator.GTE, -infinity)).query == present
+    assert split(compare("duration_ms", Operator.LTE, infinity)).query == present
+    assert split(compare("duration_ms", Operator.GT, -infinity)).query == present
+    for operator in (Operator.EQ, Operator.GT, Operator.GTE):
+        assert split(compare("duration_ms", operator, infinity)).query == MATCH_NONE
+    assert split(compare("duration_ms", Operator.LT, -infinity)).query == MATCH_NONE
+    assert split(compare("duration_ms", Operator.LTE, -infinity)).query == MATCH_NONE
+    assert split(compare("duration_ms", Operator.LT, float("nan"))).query == MATCH_NONE
+    length = {"exists": {"field": "govshare.length.fields"}}
+    assert split(Length(get_field("fields"), Operator.LT, (2**40,))).query == length
+    assert split(Length(get_field("fields"), Operator.EQ, (2**40,))).query == MATCH_NONE
+
+
+def test_a_range_keeps_its_ends() -> None:
+    bounds = [{"range": {"govshare.time": bound}} for bound in ({"gte": 10}, {"lt": 20})]
+    assert split(build_range("time", 10, 20)) == ElasticQuery({"bool": {"filter": bounds}}, None)
+    assert split(compare("rows", Operator.LTE, 2**53 + 1, 3)).query == {"range": {"govshare.rows": {"lte": 2**53 + 1}}}
+
+
+def test_a_network_of_one_version_holds_no_address_of_the_other() -> None:
+    mapped = {"range": {"source.ip": {"gte": "::ffff:0:0", "lte": "::ffff:ffff:ffff"}}}
+    everything = {"range": {"source.ip": {"gte": "::", "lte": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}}}
+    assert split(compare("source.ip", Operator.CIDR, "::/0")).query == {
+        "bool": {"filter": [everything], "must_not": [mapped]}
+    }
+    assert split(compare("source.ip", Operator.CIDR, "0.0.0.0/0")).query == mapped
+    equal = split(build_equals("source.ip", "10.0.0.1")).query
+    assert equal == {"term": {"govshare.text.source.ip": "10.0.0.1"}}
+
+
+def test_truth_values_and_lists_of_values_are_terms() -> None:
+    assert split(build_equals("resource.personal", True)).query == {"term": {"govshare.resource.personal": True}}
+    values = [f"m{number}" for number in range(65_537)]
+    chunks = split(Compare(USER, Operator.EQ, tuple(values))).query["bool"]["should"]
+    assert [len(chunk.get("terms", chunk.get("term"))["user.id"]) for chunk in chunks[:1]] == [65_536]
+    assert len(chunks) == 2
+
+
+# --- calendars
+
+WORK = Calendar(
+    "work", "Asia/Shanghai", date(2026, 1, 1), date(2026, 1, 4), (((540, 1020),),) * 7, {date(2026, 1, 2): ()}
+)
+IN_WORK = InCalendar(get_field("time"), ("work",))
+
+
+def spans(query: object) -> list[tuple[int, int]]:
+    """Return the bounds of every range in a query, in order."""
+    if isinstance(query, list):
+        return [span for inner in query for span in spans(inner)]
+    if not isinstance(query, dict):
+        return []
+    if "range" in query:
+        (bounds,) = query["range"].values()
+        return [(bounds["gte"], bounds["lt"])]
+    return [span for inner in query.values() for span in spans(inner)]
+
+
+def test_working_hours_are_spans_of_instants() -> None:
+    hour = 3_600 * NS
+    first, third = (START + 9 * hour, START + 17 * hour), (START + 57 * hour, START + 65 * hour)
+    context = Context({}, {"work": WORK})
+    assert spans(split(IN_WORK, context).query) == [first, third]
+    outside = split(Not(IN_WORK), context)
+    assert outside.residual is None
+    assert spans(outside.query["bool"]["filter"]) == [(START, START + 3 * DAY_NS)]
+    assert spans(outside.query["bool"]["must_not"]) == [first, third]
+
+
+def test_a_calendar_is_cut_to_the_interval_asked_for() -> None:
+    context = Context({}, {"work": WORK})
+    interval = (START + DAY_NS, START + 2 * DAY_NS + 10 * 3_600 * NS)
+    found = split_for_elastic(IN_WORK, context, interval=interval)
+    assert spans(found.query) == [(START + 2 * DAY_NS + 9 * 3_600 * NS, interval[1])]
+    ended = InCalendar(get_field("end"), ("work",))
+    assert len(spans(split_for_elastic(ended, context, interval=interval).query)) == 2
+    beside = (START - DAY_NS, START)
+    assert split_for_elastic(Not(IN_WORK), context, interval=beside) == ElasticQuery(MATCH_NONE, None)
+
+
+def test_days_without_a_gap_are_one_span() -> None:
+    always = Calendar("always", "Asia/Shanghai", date(2020, 1, 1), date(2030, 1, 1), (((0, 1440),),) * 7)
+    query = split(InCalendar(get_field("time"), ("always",)), Context({}, {"always": always}))
+    assert len(spans(query.query)) == 1
+
+
+def test_a_calendar_that_shifts_or_is_too_long_is_left_to_the_reference() -> None:
+    shifting = Calendar("shifting", "Europe/Berlin", date(2026, 1, 1), date(2027, 1, 1), (((540, 1020),),) * 7)
+    years = Calendar("years", "Asia/Shanghai", date(2020, 1, 1), date(2030, 1, 1), (((540, 1020),),) * 7)
+    context = Context({}, {"shifting": shifting, "years": years})
+    for name in ("shifting", "years"):
+        node = InCalendar(get_field("time"), (name,))
+        for asked in (node, Not(node)):
+            assert split(asked, context).residual == asked
+            assert len(spans(split(asked, context).query)) == 1
+    month = (parse_time_ns("2026-03-01T00:00:00+08:00"), parse_time_ns("2026-04-01T00:00:00+08:00"))
+    cut = split_for_elastic(InCalendar(get_field("time"), ("years",)), context, interval=month)
+    assert (cut.residual, len(spans(cut.query))) == (None, 31)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 0x10FFFF), max_size=12))
+def test_parsing_never_fails_otherwise(codes: list[int]) -> None:
+    try:
+        parse_regex("".join(map(chr, codes)))
+    except UnsupportedPatternError:
+        return
