@@ -106,7 +106,7 @@ def has_tables(url: str) -> bool:
     try:
         return inspect(engine).has_table(_VERSION_TABLE)
     except DBAPIError as err:
-        raise StorageError("storage_unavailable", f"database{_name(path)}: cannot be read: {err.orig}") from err
+        raise StorageError("storage_unavailable", f"database{_name(path)}: cannot be read: {_explain(err)}") from err
     finally:
         engine.dispose()
 
@@ -133,6 +133,13 @@ def _make_engine(url: str) -> Engine:
         raise AuditError("settings_invalid", f"AUDITSVC_DATABASE_URL: no driver for this database: {err}") from err
     prepare_engine(engine)
     return engine
+
+
+def _explain(err: DBAPIError) -> str:
+    """Return the database's own words, and what to do when they speak of a file that may not be written."""
+    words = str(err.orig)
+    unwritable = "readonly" in words or "unable to open" in words
+    return f"{words}; this user has to be able to write the file and its folder" if unwritable else words
 
 
 def _name(path: Path | None) -> str:
@@ -200,7 +207,7 @@ def migrate(engine: Engine) -> None:
             command.upgrade(config, "head")
     except DBAPIError as err:
         name = _name(find_file(engine.url.render_as_string(hide_password=True)))
-        raise StorageError("storage_unavailable", f"database{name}: cannot migrate: {err.orig}") from err
+        raise StorageError("storage_unavailable", f"database{name}: cannot migrate: {_explain(err)}") from err
     except CommandError as err:
         message = f"database: its tables are of another version of the program: {err}; run that version"
         raise StorageError("storage_unavailable", message) from err

@@ -12,7 +12,7 @@ from auditsvc.cli.context import json_option, load_settings, open_database, prin
 from auditsvc.clock import SystemClock
 from auditsvc.ledger.archive import Archive
 
-role_argument = click.argument("role", type=click.Choice([str(role) for role in Role]))
+role_argument = click.argument("role", metavar="ROLE", type=click.Choice([str(role) for role in Role]))
 
 
 @click.group()
@@ -71,7 +71,7 @@ def create(name: str, display_name: str, roles: tuple[str, ...], department: str
 @click.argument("name")
 @role_argument
 def assign(name: str, role: str) -> None:
-    """Give the account NAME the role ROLE."""
+    """Give the account NAME the role ROLE; `account create --help` lists the roles."""
     open_accounts().assign_role(name, Role(role), actor=find_actor())
 
 
@@ -79,7 +79,7 @@ def assign(name: str, role: str) -> None:
 @click.argument("name")
 @role_argument
 def withdraw(name: str, role: str) -> None:
-    """Take the role ROLE from the account NAME."""
+    """Take the role ROLE from the account NAME; `account create --help` lists the roles."""
     open_accounts().withdraw_role(name, Role(role), actor=find_actor())
 
 

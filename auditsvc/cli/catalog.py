@@ -80,10 +80,13 @@ def activate(folder: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("section", type=click.Choice(SECTIONS), required=False)
+@click.argument("section", metavar="[SECTION]", type=click.Choice(SECTIONS), required=False)
 @json_option
 def show(section: str | None, as_json: bool) -> None:
-    """Show the catalogue in force: counts, or the ids and names of one SECTION."""
+    """Show the catalogue in force: counts, or the ids and names of one SECTION.
+
+    SECTION is organisations, resources, interfaces, agreements, projects, matters or sources.
+    """
     settings = load_settings()
     with open_database(settings).connect() as connection:
         bundle = active_bundle(connection, Archive(settings.archive_path), "catalog")

@@ -24,7 +24,7 @@ def api_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--token-file",
             required=True,
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="File with a bearer token, from `POST /api/v1/token`.",
+            help="File with a bearer token, from `POST /api/v1/tokens`.",
         ),
         click.option("--url", help="Address of the service; default: this machine's, from the settings."),
     ):
@@ -41,12 +41,11 @@ class ApiClient:
         Raises:
             InputError: ``input_invalid`` when the file does not hold a token.
         """
-        token = token_file.read_text(encoding="utf-8").strip()
+        token = token_file.read_text(encoding="utf-8", errors="replace").strip()
         if not token or len(token) > MAX_TOKEN or not token.isascii() or not token.isprintable():
             raise InputError("input_invalid", f"`{token_file}` does not hold a token")
         if url is None:
-            settings = load_settings()
-            url = f"http://{settings.console_host}:{settings.console_port}"
+            url = load_settings().console_url
         self.base = url.rstrip("/") + "/api/v1"
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
@@ -68,12 +67,17 @@ class ApiClient:
         """
         try:
             answer = httpx.request(method, self.base + path, headers=self._headers, timeout=TIMEOUT_S, **more)
+        except httpx.InvalidURL as err:
+            raise InputError("input_invalid", f"`{self.base}` is not an address: {err}") from err
         except httpx.HTTPError as err:
             message = f"no service answers at `{self.base}`: {err}; start it with `auditsvc serve`"
             raise StorageError("storage_unavailable", message) from err
-        if answer.is_success:
+        if not answer.is_success:
+            raise _build_error(answer)
+        try:
             return answer.json()
-        raise _build_error(answer)
+        except ValueError as err:
+            raise _build_stranger(answer) from err
 
 
 def _build_error(answer: httpx.Response) -> AuditError:
@@ -82,9 +86,12 @@ def _build_error(answer: httpx.Response) -> AuditError:
         problem = answer.json()
         code, detail = str(problem["code"]), str(problem["detail"])
     except (ValueError, KeyError, TypeError):
-        return StorageError(
-            "storage_unavailable", f"`{answer.url}` answered {answer.status_code}, not as auditsvc does"
-        )
+        return _build_stranger(answer)
     if code not in CODES:
         code = "input_invalid"
     return AuthError(code, detail) if answer.status_code in (401, 403) else AuditError(code, detail)
+
+
+def _build_stranger(answer: httpx.Response) -> AuditError:
+    """Return the error that another program answered."""
+    return StorageError("storage_unavailable", f"`{answer.url}` answered {answer.status_code}, not as auditsvc does")

@@ -9,7 +9,8 @@ import os
 from typing import Any
 
 import click
-from sqlalchemy import Engine
+from sqlalchemy import Engine, ExceptionContext, event
+from sqlalchemy.exc import OperationalError
 
 from auditsvc.database import find_file, has_tables, migrate, open_engine
 from auditsvc.errors import SigningError, StorageError
@@ -31,7 +32,9 @@ def open_database(settings: Settings) -> Engine:
         StorageError: ``ledger_missing``; ``storage_unavailable`` when it cannot be used.
     """
     require_ledger(settings)
-    return make_database(settings)
+    engine = make_database(settings)
+    event.listen(engine, "handle_error", _translate)
+    return engine
 
 
 def make_database(settings: Settings) -> Engine:
@@ -78,6 +81,12 @@ def require_log_key(settings: Settings) -> None:
             f"the log's key is not at `{path.resolve()}`; restore it from the backup, or set "
             f"`{_name_setting(settings.key_dir, 'AUDITSVC_KEY_DIR')}` to where it is",
         )
+
+
+def _translate(context: ExceptionContext) -> None:
+    """Tell of a database that fails in the middle of a command, which has nobody else to tell it."""
+    if isinstance(context.sqlalchemy_exception, OperationalError):
+        raise StorageError("storage_unavailable", f"database: {context.original_exception}") from None
 
 
 def print_json(value: Any) -> None:

@@ -8,6 +8,7 @@ import click
 
 from auditsvc.cli.client import ApiClient, api_options
 from auditsvc.cli.context import json_option, load_settings, print_json
+from auditsvc.errors import InputError
 
 _INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 _SHOWN = ("time", "interface.id", "consumer.org", "user.id", "action", "outcome", "verdict")
@@ -20,8 +21,8 @@ def command() -> None:
 
 @command.command()
 @click.argument("query", default="")
-@click.option("--from", "first", type=_INSTANT, help="First instant; default 30 days before the last.")
-@click.option("--to", "last", type=_INSTANT, help="Instant after the last; default now.")
+@click.option("--from", "first", type=_INSTANT, metavar="TIME", help="First instant; default 30 days before the last.")
+@click.option("--to", "last", type=_INSTANT, metavar="TIME", help="Instant after the last; default now.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Most events.")
 @click.option("--cursor", help="Where the page before ended.")
 @api_options
@@ -38,7 +39,8 @@ def search(
 ) -> None:
     """Print the events on which QUERY is true, newest first; docs/policy-language.md has its syntax.
 
-    Times without offset are in the zone of the settings.
+    TIME is a day such as 2026-11-20, or 2026-11-20T10:00:00, with an offset such as +08:00 behind it or in the zone of
+    the settings.
     """
     page = ApiClient(url, token_file).get(
         "/events",
@@ -85,4 +87,7 @@ def _format(instant: datetime | None) -> str | None:
     if instant is None:
         return None
     aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=load_settings().zone)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    try:
+        return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError as err:
+        raise InputError("time_invalid", f"`{instant.isoformat()}` is out of range") from err

@@ -1,6 +1,6 @@
 """``auditsvc init``: everything a fresh installation needs, and nothing twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,24 @@ def command(policies: Path | None, catalog: Path | None, accounts: Sequence[str]
     archive = Archive(settings.archive_path)
     log_vkey = _make_keys(settings, clock)
     changed = {kind: _activate(engine, archive, clock, settings, kind, bundle) for kind, bundle in bundles.items()}
-    made = _make_accounts(Accounts.open(engine, archive, clock, settings), wanted)
-    result = {
+    made: list[NewAccount] = []
+    try:
+        made.extend(_make_accounts(Accounts.open(engine, archive, clock, settings), wanted))
+    finally:  # a one-time password is never seen again, so those made before a failure are printed too
+        result = _describe(settings, log_vkey, bundles, changed, made)
+        print_json(result) if as_json else _print(result)
+        engine.dispose()
+
+
+def _describe(
+    settings: Settings,
+    log_vkey: str,
+    bundles: Mapping[str, Bundle],
+    changed: Mapping[str, bool],
+    made: Sequence[NewAccount],
+) -> dict[str, Any]:
+    """Return what was made, as JSON shows it."""
+    return {
         "origin": settings.origin,
         "data_dir": str(settings.data_dir),
         "log_vkey": log_vkey,
@@ -67,8 +83,6 @@ def command(policies: Path | None, catalog: Path | None, accounts: Sequence[str]
             for new in made
         ],
     }
-    engine.dispose()
-    print_json(result) if as_json else _print(result)
 
 
 def _parse_account(text: str) -> tuple[str, Role]:
@@ -110,9 +124,9 @@ def _activate(engine: Engine, archive: Archive, clock: Clock, settings: Settings
         return True
 
 
-def _make_accounts(service: Accounts, wanted: Sequence[tuple[str, Role]]) -> list[NewAccount]:
-    """Make the administrators and the wanted accounts that are missing."""
-    made = service.create_administrators()
+def _make_accounts(service: Accounts, wanted: Sequence[tuple[str, Role]]) -> Iterator[NewAccount]:
+    """Make the administrators and the wanted accounts that are missing; give each as soon as it is there."""
+    yield from service.create_administrators()
     for name, role in wanted:
         try:
             service.get(name)
@@ -122,8 +136,7 @@ def _make_accounts(service: Accounts, wanted: Sequence[tuple[str, Role]]) -> lis
             info = ROLES[role]
             new = service.create(name, display_name=f"{info.zh} / {info.en}", duty=info.duty, actor=INSTALLATION)
             account = service.assign_role(name, role, actor=INSTALLATION)
-            made.append(NewAccount(account, new.one_time_password))
-    return made
+            yield NewAccount(account, new.one_time_password)
 
 
 def _print(result: Mapping[str, Any]) -> None:

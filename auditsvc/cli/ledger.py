@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from auditsvc.cli.context import (
     json_option,
@@ -19,7 +19,7 @@ from auditsvc.cli.context import (
     require_log_key,
 )
 from auditsvc.clock import SystemClock, format_instant
-from auditsvc.errors import AuditError, InputError
+from auditsvc.errors import AuditError, InputError, LogError
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.ledger.keys import load_log_vkey
@@ -32,6 +32,8 @@ from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, parse_log_t
 from auditsvc.settings import Settings
 
 EXIT_NOT_BEGUN = 3
+MAX_SIZE = 2**62
+"""More leaves than a log can have; a larger number does not fit the database's."""
 _MARKS = {"pass": "✓", "fail": "✗", "not done": "–"}
 
 
@@ -111,15 +113,16 @@ def proof() -> None:
 
 
 @proof.command()
-@click.argument("seq", type=click.IntRange(min=0))
+@click.argument("seq", type=click.IntRange(0, MAX_SIZE - 1))
 @click.option(
-    "--size", type=click.IntRange(min=1), help="Tree size; default that of the first checkpoint that covers it."
+    "--size", type=click.IntRange(1, MAX_SIZE), help="Tree size; default that of the first checkpoint that covers it."
 )
 @json_option
 def inclusion(seq: int, size: int | None, as_json: bool) -> None:
     """Show that leaf SEQ is in the log: its header, the path, and the checkpoint it leads to."""
     _, engine = _open()
     with engine.connect() as connection:
+        _check_size(connection, size)
         leaf = get_leaf(connection, seq)
         covering = checkpoint_at_least(connection, size or seq + 1)
         if size is None and covering is None:
@@ -139,13 +142,14 @@ def inclusion(seq: int, size: int | None, as_json: bool) -> None:
 
 
 @proof.command()
-@click.argument("size1", type=click.IntRange(min=1))
-@click.argument("size2", type=click.IntRange(min=1))
+@click.argument("size1", type=click.IntRange(1, MAX_SIZE))
+@click.argument("size2", type=click.IntRange(1, MAX_SIZE))
 @json_option
 def consistency(size1: int, size2: int, as_json: bool) -> None:
     """Show that the log of SIZE2 leaves extends that of SIZE1."""
     _, engine = _open()
     with engine.connect() as connection:
+        _check_size(connection, max(size1, size2))
         path = consistency_proof(connection, size1, size2)
         roots = get_root(connection, size1), get_root(connection, size2)
     facts = {
@@ -156,6 +160,13 @@ def consistency(size1: int, size2: int, as_json: bool) -> None:
         "path": [base64.b64encode(value).decode() for value in path],
     }
     _print_facts(facts, as_json=as_json)
+
+
+def _check_size(connection: Connection, size: int | None) -> None:
+    """Refuse a tree larger than the log, whose missing nodes would look like damage."""
+    present = get_head(connection).size
+    if size is not None and size > present:
+        raise LogError("proof_invalid", f"expected a size of at most {present}, the leaves of the log, got `{size}`")
 
 
 @command.command()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import click
 
 from auditsvc import __version__
-from auditsvc.errors import EXIT_USAGE, AuditError
+from auditsvc.errors import EXIT_DEPENDENCY, EXIT_USAGE, AuditError, DocumentError
 
 COMMANDS: Mapping[str, str] = {
     "serve": "Run ingest workers and the core process until told to stop.",
@@ -67,7 +67,8 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except AuditError as err:
-        click.echo(f"auditsvc: {err.message} [{err.code}]", err=True)
+        code = "" if isinstance(err, DocumentError) else f" [{err.code}]"  # whose lines each end with their code
+        click.echo(f"auditsvc: {err.message}{code}", err=True)
         sys.exit(err.exit_code)
     except click.ClickException as err:
         err.show()
@@ -78,3 +79,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as err:  # a file or folder that cannot be used, wherever it was
+        place = f"`{err.filename}`: " if err.filename else ""
+        click.echo(f"auditsvc: {place}{err.strerror or err} [storage_unavailable]", err=True)
+        sys.exit(EXIT_DEPENDENCY)

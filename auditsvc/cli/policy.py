@@ -171,8 +171,16 @@ def _gather(paths: Sequence[Path]) -> Bundle:
             inner = load_bundle(path).files
             files.update({(path / name).as_posix(): text for name, text in inner.items()})
         else:
-            files[path.as_posix()] = path.read_text(encoding="utf-8")
+            files[path.as_posix()] = _read_text(path)
     return build_bundle(files)
+
+
+def _read_text(path: Path) -> str:
+    """Return a file's text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as err:
+        raise InputError("input_invalid", f"`{path}` is not UTF-8 text: {err.reason}") from err
 
 
 def _load(folder: Path | None) -> PolicySet:

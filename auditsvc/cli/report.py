@@ -36,10 +36,10 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--kind", type=click.Choice(KINDS), default="compliance", show_default=True)
+@click.option("--kind", type=click.Choice(KINDS), default="compliance", show_default=True, help="What it is about.")
 @click.option("--project", help="Project id, for a project report.")
-@click.option("--from", "first", type=_DAY, required=True, help="First local day.")
-@click.option("--to", "last", type=_DAY, required=True, help="Last local day, included.")
+@click.option("--from", "first", type=_DAY, metavar="DAY", required=True, help="First local day, such as 2026-11-01.")
+@click.option("--to", "last", type=_DAY, metavar="DAY", required=True, help="Last local day, included.")
 @click.option("--language", "languages", type=click.Choice(LANGUAGES), multiple=True, help="Default: all.")
 @click.option("--actor", default="cli", show_default=True, help="Who asks for it, as the log will say.")
 @json_option
@@ -84,7 +84,7 @@ def create(
 
 
 @command.command(name="list")
-@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Most reports.")
 @json_option
 def list_(limit: int, as_json: bool) -> None:
     """List reports, newest first."""

@@ -61,6 +61,13 @@ def test_an_unknown_role_is_a_usage_error_that_lists_the_known_ones(tmp_path: Pa
     assert not (tmp_path / "auditsvc.db").exists()
 
 
+def test_passwords_made_before_a_failure_are_shown_all_the_same(tmp_path: Path) -> None:
+    accounts = ("--account", "lin:auditor", "--account", "Not A Name:auditor")
+    made = run(tmp_path, "init", "--json", *accounts, code=2)
+    assert [account["name"] for account in made["accounts"]] == ["sysadmin", "secadmin", "auditadmin", "lin"]
+    assert all(account["one_time_password"] for account in made["accounts"])
+
+
 def test_an_account_is_made_changed_and_disabled_from_the_shell(tmp_path: Path) -> None:
     run(tmp_path, "init")
     made = run(tmp_path, "account", "create", "lin", "--role", "auditor", "--json")

@@ -113,3 +113,9 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_password(url: str
         open_engine(url)
     assert caught.value.code == "settings_invalid"
     assert "secret" not in caught.value.message
+
+
+def test_a_file_that_may_not_be_opened_says_what_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "a.db").mkdir()
+    with pytest.raises(StorageError, match="unable to open database file; this user has to be able to write the file"):
+        migrate(open_engine(f"sqlite:///{tmp_path / 'a.db'}"))
