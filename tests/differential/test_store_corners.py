@@ -104,6 +104,31 @@ def test_literals_around_the_longest_the_server_takes(index: EventIndex, nocase:
     check(index, [*stored, {"labels.x": "a" * 900}, {"labels.x": "A" * 901}, {"labels.X": "a" * 900}], nodes)
 
 
+@pytest.mark.parametrize("nocase", [False, True])
+def test_marks_of_other_languages_stand_for_themselves(index: EventIndex, nocase: bool) -> None:
+    texts = (
+        "a\\b",
+        "ab",
+        "a\\\\b",
+        "a*b",
+        "axb",
+        "a?b",
+        "*",
+        "?",
+        "\\",
+        "\\*",
+        "~a",
+        "a.b",
+        "K",
+        "k",
+        "\u212a",
+        "é",
+        "É",
+        "e\u0301",
+    )
+    check(index, [{"reason": text} for text in texts], all_patterns("reason", *texts, nocase=nocase))
+
+
 def test_lists_of_more_members_than_one_query_takes(index: EventIndex) -> None:
     members = frozenset(f"m{number}" for number in range(65_536 + 1))
     folded = frozenset(f"M{number}" for number in range(MAX_FOLDED + 1))
