@@ -37,7 +37,7 @@ from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.logs import configure_logs
 from auditsvc.settings import Settings
-from auditsvc.store.duckdb import DuckStore
+from auditsvc.store.open import open_store
 
 SESSION_KEY_FILE = "session.key"
 """File name of the key that signs session cookies, in the key folder."""
@@ -59,7 +59,7 @@ def open_services(settings: Settings, clock: Clock | None = None) -> Services:
     engine_db = open_engine(settings.database)
     migrate(engine_db)
     archive = Archive(settings.archive_path)
-    store = DuckStore(settings.duckdb_path, settings)
+    store = open_store(settings, present)
     event_engine = Engine(engine_db, archive, store, settings, present)
     return Services(
         settings=settings,

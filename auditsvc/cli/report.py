@@ -25,7 +25,7 @@ from auditsvc.reports.service import (
     list_report_files,
     list_reports,
 )
-from auditsvc.store.duckdb import DuckStore
+from auditsvc.store.open import open_store
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -60,7 +60,7 @@ def create(
     settings, clock = load_settings(), SystemClock()
     engine = open_database(settings)
     require_log_key(settings)
-    with claim_folder(settings.data_dir, "report create"), closing(DuckStore(settings.duckdb_path, settings)) as store:
+    with claim_folder(settings.data_dir, "report create"), closing(open_store(settings, clock)) as store:
         report = create_report(
             engine,
             Archive(settings.archive_path),

@@ -198,7 +198,10 @@ class Engine:
 
     def _build_next(self) -> tuple[Chunk | None, Recent, int]:
         """Return the next chunk with what the one after must know of it, and its size; None at the end of the log."""
-        position = self._store.position() if self._next is None else self._next
+        if self._next is None:
+            self._store.prepare()
+            self._next = self._store.position()
+        position = self._next
         first = position.next
         builder = ChunkBuilder(self._store, self._recent)
         while builder.size < self._chunk_events:

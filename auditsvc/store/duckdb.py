@@ -119,6 +119,9 @@ class DuckStore:
 
     # --- writing
 
+    def prepare(self) -> None:
+        """Do nothing: a file that could be opened is ready."""
+
     def position(self) -> Position:
         """Return how far the store has followed the ledger."""
         with self._open_cursor() as cursor:

@@ -330,6 +330,13 @@ class StoreDigest:
 class EventStore(Protocol):
     """Port of the stores. Methods that find nothing return None or empty; a store that cannot answer raises StorageError."""
 
+    def prepare(self) -> None:
+        """Make and check what writing needs; the writer calls it before it begins, and again after every failure.
+
+        Raises:
+            StorageError: ``storage_unavailable``, saying what has to be put right.
+        """
+
     def position(self) -> Position:
         """Return how far the store has followed the ledger."""
 

@@ -43,7 +43,9 @@ PLACE = (SEQ, RECORD, ITEM)
 _KEYWORD = {"type": "keyword"}
 _LONG = {"type": "long"}
 _UNSEARCHED = {"index": False}
-"""For fields that are counted or compared, seldom searched: found by a scan of their columns, half as large."""
+"""For fields that are counted or sorted by, seldom searched: a search scans their columns, which are half as large."""
+_LOOKED_UP = {**_KEYWORD, "doc_values": False}
+"""For ids that are searched and never grouped or sorted by."""
 _TYPES: Mapping[Kind, Mapping[str, Any]] = {
     Kind.KEYWORD: _KEYWORD,
     Kind.TEXT: _KEYWORD,
@@ -55,7 +57,9 @@ _TYPES: Mapping[Kind, Mapping[str, Any]] = {
     Kind.BOOLEAN: {"type": "boolean"},
 }
 _DATE = {"type": "date_nanos", "format": "strict_date_optional_time_nanos"}
-_SELDOM = frozenset({"leaf_hash", "item"})
+_SELDOM = frozenset(
+    {"leaf_hash", "item", "duration_ms", "end", "ingested", "agreement.until", "source.port", "sequence"}
+)
 TABLES = ("findings", "quarantine", "batches", "undecided", "dead")
 """What has one index a generation."""
 _FIRST_MONTH, _LAST_MONTH = "2015.01", "2049.12"
@@ -118,10 +122,10 @@ def _strict(flat: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def build_event_mapping() -> dict[str, Any]:
     """Return the mapping of events."""
     flat: dict[str, Mapping[str, Any]] = {
-        UID: _KEYWORD,
-        ACCESS_KEY: _KEYWORD,
-        PARTNER: {**_KEYWORD, **_UNSEARCHED},
-        DIGEST: {**_KEYWORD, **_UNSEARCHED},
+        UID: _LOOKED_UP,
+        ACCESS_KEY: _LOOKED_UP,
+        PARTNER: {**_LOOKED_UP, **_UNSEARCHED},
+        DIGEST: {**_LOOKED_UP, **_UNSEARCHED},
         COUNTED: {"type": "boolean"},
         NULLS: _KEYWORD,
         EMPTY: _KEYWORD,
@@ -130,15 +134,15 @@ def build_event_mapping() -> dict[str, Any]:
         LABELS: {"type": "flattened"},
         ECS_OUTCOME: _KEYWORD,
         ECS_TYPE: _KEYWORD,
-        DURATION_NS: _LONG,
+        DURATION_NS: {**_LONG, **_UNSEARCHED},
     }
     for field in FIELDS:
         seldom = _UNSEARCHED if field.name in _SELDOM else {}
         flat[text_path(field)] = {**_TYPES[field.kind], **seldom}
         if field.multi:
-            flat[length_path(field)] = _LONG
+            flat[length_path(field)] = {**_LONG, **_UNSEARCHED}
         if field.kind is Kind.TIME:
-            flat[field.path] = _DATE
+            flat[field.path] = _DATE if field.path == TIMESTAMP else {**_DATE, **_UNSEARCHED}
         elif field.kind is Kind.IP:
             flat[field.path] = {"type": "ip"}
     return _strict(flat)
@@ -197,8 +201,8 @@ def _build_table_mappings() -> dict[str, dict[str, Any]]:
                 SEQ: _LONG,
                 RECORD: _LONG,
                 ITEM: _LONG,
-                UID: _KEYWORD,
-                DIGEST: _KEYWORD,
+                UID: _LOOKED_UP,
+                DIGEST: text,
                 "table": _KEYWORD,
                 "reason": text,
                 "document": text,

@@ -23,7 +23,6 @@ _ORDERS = {Order.NEWEST: "desc", Order.OLDEST: "asc"}
 _SIDE, _QUALITY, _LEAF = "govshare.side", "govshare.quality", "event.hash"
 _BY_PLACE = [{path: "asc"} for path in PLACE]
 _HITS = "hits.hits._source,hits.hits.sort"
-_FIELDS = "hits.hits.fields,hits.hits.sort"
 
 
 def holds(selection: Selection, event: Event) -> bool:
@@ -132,9 +131,8 @@ def _iter_fields(
             query,
             _BY_PLACE,
             page=scan.LARGEST_PAGE,
-            source=False,
-            docvalue_fields=list(paths),
-            filter_path=_FIELDS,
+            source={"includes": list(paths)},
+            filter_path=_HITS,
         )
         for hit in hits:
-            yield {name: values[0] for name, values in hit["fields"].items()}
+            yield hit["_source"]

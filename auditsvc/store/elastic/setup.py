@@ -1,6 +1,7 @@
 """Making a store ready: templates by an administrator once, indices by the service, both checked before anything is sent."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
@@ -12,6 +13,7 @@ from auditsvc.store.elastic.mapping import TABLES, VERSION, Names, build_templat
 
 GREEN_WAIT_S = 60
 """How long a new index may take until all its copies are there."""
+_AT_ONCE = 8
 _EXISTS = "resource_already_exists_exception"
 
 
@@ -81,13 +83,26 @@ class Indices:
         """
         self._make_all([self._names.events(month) for month in months])
 
+    def check_months(self, months: Sequence[str]) -> None:
+        """Check that the indices of months that hold events are there.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when somebody removed one; it would come back empty and look whole.
+        """
+        for index in (self._names.events(month) for month in months):
+            with storage_errors():
+                is_there = bool(self._client.indices.exists(index=index))
+            if not is_there:
+                message = f"event store: index `{index}` held events and is gone; run `auditsvc reindex`"
+                raise StorageError(CODE, message)
+
     def _make_all(self, indices: Sequence[str]) -> None:
         """Make those that are not known to be ready."""
         wanted = [index for index in indices if index not in self._ready]
         if not wanted:
             return
-        for index in wanted:
-            self._make(index)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # the master makes together what is asked for together
+            list(pool.map(self._make, wanted))
         self._wait(wanted)
         self._check(wanted)
         self._ready.update(wanted)

@@ -26,6 +26,7 @@ from auditsvc.settings import Settings
 from auditsvc.store.elastic import finding, search
 from auditsvc.store.elastic.bulk import Sleep
 from auditsvc.store.elastic.cell import Figures
+from auditsvc.store.elastic.client import check_server
 from auditsvc.store.elastic.digest import digest_store
 from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.figures import Source, list_by, run
@@ -84,8 +85,21 @@ class Statistics:
     dead_letters: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What belongs to one generation."""
+
+    names: Names
+    indices: Indices
+    writer: Writer
+
+
 class ElasticStore:
-    """An :class:`~auditsvc.store.model.EventStore` in an Elasticsearch cluster."""
+    """An :class:`~auditsvc.store.model.EventStore` in an Elasticsearch cluster.
+
+    Nothing is asked of the cluster before the first call, so that a service starts while it is away. A rebuild may put
+    another generation in the place of the present one at any time; the next answer after that is from the new one.
+    """
 
     def __init__(
         self,
@@ -97,34 +111,51 @@ class ElasticStore:
         sleep: Sleep = time.sleep,
         chance: Random | None = None,
     ) -> None:
-        """Use the generation in use, or the given one while it is filled; the store closes the client.
-
-        Raises:
-            StorageError: ``storage_unavailable`` when the cluster does not answer.
-        """
-        prefix = settings.elasticsearch_prefix
+        """Use the generation in use, or the given one while it is filled; the store closes the client."""
         self._client = client
+        self._settings = settings
         self._clock = clock or SystemClock()
-        self._names = Names(prefix, generation or find_active(client, prefix) or FIRST_GENERATION)
-        self._indices = Indices(client, self._names)
-        self._writer = Writer(client, self._names, settings, self._indices, sleep, chance or SystemRandom())
+        self._sleep = sleep
+        self._chance = chance or SystemRandom()
+        self._generation = generation
+        self._bound: _Bound | None = None
+        self._bind_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._is_closed = False
+
+    def _bind(self, *, anew: bool = False) -> _Bound:
+        """Return what belongs to the generation in use; with ``anew``, ask the cluster which it is now."""
+        with self._bind_lock:
+            if self._bound is None or anew:
+                prefix = self._settings.elasticsearch_prefix
+                generation = self._generation or find_active(self._client, prefix) or FIRST_GENERATION
+                if self._bound is None or self._bound.names.generation != generation:
+                    self._bound = self._open(Names(prefix, generation))
+            return self._bound
+
+    def _open(self, names: Names) -> _Bound:
+        """Return what belongs to a generation; nothing of it is known to be there yet."""
+        indices = Indices(self._client, names)
+        return _Bound(names, indices, Writer(self._client, names, self._settings, indices, self._sleep, self._chance))
 
     def prepare(self) -> None:
         """Make the indices that are missing, those of this month and the next one among them, and check all.
 
         Raises:
-            StorageError: ``storage_unavailable`` when templates are missing, of another version or not as durable as we
-                need, or an index cannot be made.
+            StorageError: ``storage_unavailable`` when the server is of another major version, templates are missing, of
+                another version or not as durable as we need, an index cannot be made, or one that held events is gone.
         """
-        check_templates(self._client, self._names.prefix)
-        self._indices.make_tables()
-        create_state(self._client, self._names)
-        self._indices.has_alias = create_active(self._client, self._names)
+        check_server(self._client)
+        bound = self._bind(anew=True)
+        names, indices = bound.names, bound.indices
+        check_templates(self._client, names.prefix)
+        indices.make_tables()
+        create_state(self._client, names)
+        indices.has_alias = create_active(self._client, names)
         now = min(self._clock.now_ns(), MAX_TIME_NS - _MONTH_NS)
-        held = read_state(self._client, self._names).months
-        self._indices.make_months(sorted({*held, name_month(now), name_month(now + _MONTH_NS)}))
+        held = read_state(self._client, names).months
+        indices.check_months(held)
+        indices.make_months(sorted({*held, name_month(now), name_month(now + _MONTH_NS)}))
 
     def close(self) -> None:
         """Close the client; further calls are refused."""
@@ -136,7 +167,15 @@ class ElasticStore:
         """Return the store as it is now."""
         if self._is_closed:
             raise StorageError(CODE, "event store: it is closed")
-        return View(self._client, self._names, read_state(self._client, self._names))
+        bound = self._bind()
+        try:
+            state = read_state(self._client, bound.names)
+        except StorageError:
+            moved = self._bind(anew=True)
+            if moved is bound:
+                raise
+            bound, state = moved, read_state(self._client, moved.names)
+        return View(self._client, bound.names, state)
 
     # --- writing
 
@@ -154,7 +193,7 @@ class ElasticStore:
         with self._write_lock:
             if self._is_closed:
                 raise StorageError(CODE, "event store: it is closed")
-            self._writer.write(chunk)
+            self._bind().writer.write(chunk)
 
     # --- what the engine asks while it builds a chunk
 
@@ -311,7 +350,8 @@ class ElasticStore:
             StorageError: ``storage_unavailable`` when the cluster does not say.
         """
         view = self._view()
-        wanted = [self._names.events("*"), *(self._names.table(kind) for kind in TABLES)]
+        names = view.names
+        wanted = [names.events("*"), *(names.table(kind) for kind in TABLES)]
         with storage_errors():
             stats: dict[str, Any] = self._client.indices.stats(index=wanted, metric=["docs", "store"]).body["indices"]
             health = self._client.cluster.health(index=wanted, level="indices").body["indices"]
@@ -320,4 +360,4 @@ class ElasticStore:
             for name, one in sorted(stats.items())
             for state in [health.get(name, {}).get("status", "unknown")]
         ]
-        return Statistics(self._names.generation, tuple(figures), finding.count_dead_letters(view))
+        return Statistics(names.generation, tuple(figures), finding.count_dead_letters(view))
