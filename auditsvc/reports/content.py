@@ -59,6 +59,7 @@ class Frame:
         origin: the log's name.
         created: when it was made.
         log: counts over leaves ``[0, size)``, all of which the figures are from.
+        bundle_first: first leaf with an event of the period; the bundle has the records from it on.
         checkpoint: signed note over exactly those leaves or more.
         settled: whether nothing was added to the store while the figures were computed.
         tools: names of programs and files the report was made with, to their versions and digests.
@@ -68,6 +69,7 @@ class Frame:
     origin: str
     created: datetime
     log: LogRange
+    bundle_first: int
     checkpoint: str
     settled: bool
     tools: Mapping[str, str]
@@ -163,6 +165,7 @@ def _build_head(scope: Scope, frame: Frame, kind: str) -> dict[str, Any]:
         "city": {"zh": scope.catalog.city.name.zh, "en": scope.catalog.city.name.en},
         "period": describe_period(scope),
         "log": describe_log(frame.log),
+        "bundle": {"first_seq": frame.bundle_first},
         "checkpoint": frame.checkpoint,
         "settled": frame.settled,
         "tools": dict(frame.tools),

@@ -44,7 +44,7 @@ from auditsvc.reports.content import Frame, build_compliance, build_project
 from auditsvc.reports.evidence import count_log
 from auditsvc.reports.gather import Scope, whole
 from auditsvc.reports.keys import ReportKeys, build_trust, dump_trust, load_report_keys
-from auditsvc.reports.period import bounds_ns, build_period
+from auditsvc.reports.period import build_period
 from auditsvc.reports.render import LANGUAGES, describe_tools, dump_report, render_pdf
 from auditsvc.reports.sign import sign_pdf, sign_report
 from auditsvc.reports.tables import ReportRow
@@ -171,7 +171,7 @@ def create_report(
 
     def build(in_force: InForce, settled: bool) -> dict[str, Any]:
         scope = Scope(store, in_force.catalog, span, settings.zone)
-        frame = _build_frame(maker, report_id, in_force.position, settled)
+        frame = _build_frame(maker, report_id, in_force.position, scope.bounds_ns, settled=settled)
         if kind == "compliance":
             return build_compliance(scope, frame, in_force.policy_set, _describe_alerts(engine_db, scope.bounds_ns))
         project = in_force.catalog.projects.get(project_id or "")
@@ -197,7 +197,7 @@ def create_report(
         log_size=content["log"]["size"],
     )
     report = _append(maker, row)
-    _write_bundle(maker, report, bounds_ns(span, settings.zone))
+    _write_bundle(maker, report, content["bundle"]["first_seq"])
     return report
 
 
@@ -303,7 +303,7 @@ def _has_moved(maker: Maker, before: Position) -> bool:
         return any(leaf.kind in _FIGURE_KINDS for leaf in passed)
 
 
-def _build_frame(maker: Maker, report_id: str, position: Position, settled: bool) -> Frame:
+def _build_frame(maker: Maker, report_id: str, position: Position, span: tuple[int, int], *, settled: bool) -> Frame:
     """Return what the report says of itself, with a checkpoint over every leaf the figures are from."""
     size = position.next.seq + (1 if position.next.record else 0)
     checkpoint = _wait_checkpoint(maker, size)
@@ -314,6 +314,7 @@ def _build_frame(maker: Maker, report_id: str, position: Position, settled: bool
         origin=maker.settings.origin,
         created=maker.clock.now(),
         log=log,
+        bundle_first=min(_find_first_seq(maker.store, span), size),
         checkpoint=checkpoint.note,
         settled=settled and position.next.record == 0,
         tools=describe_tools(),
@@ -404,10 +405,9 @@ def _append(maker: Maker, row: ReportRow) -> Report:
         return _build_report(row)
 
 
-def _write_bundle(maker: Maker, report: Report, span: tuple[int, int]) -> None:
-    """Write the bundle with every batch that has events of the period, up to the report's own leaf."""
+def _write_bundle(maker: Maker, report: Report, first: int) -> None:
+    """Write the bundle with every batch that has events of the period, from ``first`` up to the report's own leaf."""
     _wait_checkpoint(maker, report.leaf_seq + 1)
-    first = min(_find_first_seq(maker.store, span), report.leaf_seq)
     path = _folder(maker.settings, report.id) / BUNDLE_FILE
     with maker.engine_db.connect() as connection:
         write_bundle(connection, maker.archive, path, first=first, last=report.leaf_seq + 1)

@@ -196,6 +196,7 @@ def build_frame(log: LogRange, checkpoint: str = "audit.example/log\n3\nâ€¦\n\nâ
         origin=ORIGIN,
         created=NOON,
         log=log,
+        bundle_first=2,
         checkpoint=checkpoint,
         settled=True,
         tools=describe_tools(),

@@ -136,19 +136,19 @@ def _check_findings(headers: Sequence[Header], report: Mapping[str, Any]) -> Ste
 
 
 def _check_range(headers: Sequence[Header], report: Mapping[str, Any], held: range) -> Step:
-    """Return step 13: every batch the report states its figures are from is one whose records the bundle holds.
+    """Return step 13: every batch the report states its bundle has is one whose records the bundle holds.
 
-    What a bundle says of its own range is not signed; the report's range is.
+    What a bundle says of its own range is not signed; what the report says of it is. A report that says nothing of it
+    was made before it was stated; its bundle must hold everything.
     """
-    first, size = report["log"].get("first_seq"), report["log"]["size"]
+    stated, size = report.get("bundle", {"first_seq": 0}), report["log"]["size"]
+    first = stated.get("first_seq") if isinstance(stated, Mapping) else None
     if type(first) is not int or not 0 <= first <= size:
-        return failed(
-            13, "REPORT_MALFORMED", "log.first_seq", "the report does not say where its range of the log begins"
-        )
-    stated = f"the report's figures are from leaves [{first}, {size})"
+        return failed(13, "REPORT_MALFORMED", "bundle.first_seq", "the report does not say where its bundle begins")
+    where = f"the report's events are in leaves [{first}, {size})"
     left_out = [header for header in headers[first:size] if header.kind == "batch" and header.seq not in held]
     if left_out:
         records = sum(int(header.fields["records"]) for header in left_out)
-        detail = f"{stated}; the bundle leaves out {len(left_out)} of their batches with {records} records"
+        detail = f"{where}; the bundle leaves out {len(left_out)} of their batches with {records} records"
         return not_done(13, "BUNDLE_SHORT", detail, f"#{left_out[0].seq}")
-    return passed(13, f"{stated}, the bundle holds the records of [{held.start}, {held.stop})")
+    return passed(13, f"{where}, the bundle holds the records of [{held.start}, {held.stop})")

@@ -35,7 +35,7 @@ NAMES: dict[int, tuple[str, str]] = {
     10: ("the log's entries hash to the report's checkpoint", "日志条目与报告所载检查点的根哈希一致"),
     11: ("totals of the log, counted again, are the report's", "重新计数的日志合计与报告一致"),
     12: ("every violation listed stands where the log has a record of its source", "所列违规均指向日志中该来源的记录"),
-    13: ("the bundle holds every record the report's figures are from", "证据包含有报告数字所依据的全部记录"),
+    13: ("the bundle holds every record the report says it holds", "证据包含有报告所声明的全部记录"),
 }
 """Step number to its name in English and Chinese."""
 BUNDLE_OFFSET = 13

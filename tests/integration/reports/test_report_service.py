@@ -14,9 +14,10 @@ from auditsvc.cli import report as report_command
 from auditsvc.cli import verify as verify_command
 from auditsvc.database import read_session
 from auditsvc.errors import AuditError
+from auditsvc.ledger.bundle import write_bundle
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.ledger.header import parse_header
-from auditsvc.ledger.service import get_leaf
+from auditsvc.ledger.service import get_leaf, iter_leaves
 from auditsvc.reports import service
 from auditsvc.reports.keys import load_or_create_report_keys
 from auditsvc.reports.service import (
@@ -121,6 +122,24 @@ def test_a_report_that_cannot_be_is_refused(change: dict[str, Any], text: str, w
     world.activate_small()
     with pytest.raises(AuditError, match=text):
         make(world, **change)
+
+
+def test_a_bundle_that_begins_after_earlier_batches_verifies_and_a_later_one_does_not(world: World) -> None:
+    world.activate_small()
+    world.deliver("gateway", build_record("old", time="2026-10-05T10:00:00+08:00"))
+    world.deliver("gateway", build_record("a"))
+    world.deliver("gateway", build_record("b"))
+    report = make(world)
+    folder = find_report_file(world.settings, report.id, "report.json").parent
+    first = json.loads((folder / "report.json").read_bytes())["bundle"]["first_seq"]
+    with world.engine_db.connect() as connection:
+        kinds = [leaf.kind for leaf in iter_leaves(connection, 0, report.leaf_seq + 1)]
+        assert "batch" in kinds[:first]
+        assert verify_files([folder], load_trust(world.settings, world.clock)).exit_code == 0
+        path = folder / "report.bundle.tar"
+        write_bundle(connection, world.archive, path, first=first + 1, last=report.leaf_seq + 1)
+    verification = verify_files([folder], load_trust(world.settings, world.clock))
+    assert [step.code for step in verification.steps if step.state != "pass"] == ["BUNDLE_SHORT"]
 
 
 def test_a_period_without_any_event_still_gives_a_report_that_verifies(world: World) -> None:
