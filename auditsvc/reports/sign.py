@@ -1,6 +1,7 @@
 """Signatures on a report: JWS over the JSON bytes, certified PAdES B-B over the PDF.
 
-The PDF is certified with "no changes": any later addition, even a lawful-looking incremental update, breaks it.
+The PDF is certified with "no changes": any later addition, even a lawful-looking incremental update, breaks it. Both
+signatures have the lower ``s``, the one form of the two that verification takes.
 """
 
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any
 from asn1crypto import keys as asn1_keys
 from asn1crypto import pem
 from asn1crypto import x509 as asn1_x509
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign import signers
@@ -17,7 +19,7 @@ from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
 from pyhanko.sign.general import SigningError as PdfSigningError
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from auditsvc.auth.tokens import sign_jws
+from auditsvc.auth.tokens import P256_ORDER, sign_jws
 from auditsvc.errors import SigningError
 from auditsvc.reports.keys import ReportKeys
 
@@ -31,6 +33,15 @@ SIGNATURE_BYTES = 16 * 1024
 def sign_report(payload: bytes, keys: ReportKeys) -> str:
     """Return the compact JWS over the bytes of ``report.json``."""
     return sign_jws(payload, keys.jws_key_pem, keys.kid, JWS_TYPE)
+
+
+class _LowSigner(signers.SimpleSigner):
+    """A signer whose ECDSA signatures have the lower ``s``."""
+
+    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
+        """Return the signature of ``data`` in DER."""
+        r, s = decode_dss_signature(await super().async_sign_raw(data, digest_algorithm, dry_run))
+        return encode_dss_signature(r, min(s, P256_ORDER - s))
 
 
 class _ClockedSigner(signers.PdfSigner):
@@ -51,7 +62,7 @@ def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str, instant: datetime) ->
     Raises:
         SigningError: ``report_failed`` when the file cannot be signed.
     """
-    signer = signers.SimpleSigner(
+    signer = _LowSigner(
         signing_cert=_load_certificate(keys.pdf_cert_pem),
         signing_key=asn1_keys.PrivateKeyInfo.load(pem.unarmor(keys.pdf_key_pem.encode())[2]),
         cert_registry=SimpleCertificateStore(),  # the signer's own certificate alone: nothing in the CMS is unsigned

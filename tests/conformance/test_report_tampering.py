@@ -9,9 +9,12 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from asn1crypto import cms
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from pyhanko.pdf_utils import embed, generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
+from auditsvc.auth.tokens import P256_ORDER
 from auditsvc.ledger.verify.bundle import build_description, name_frame, name_object
 from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES
 from auditsvc.ledger.verify.header import list_objects, parse_header
@@ -158,6 +161,17 @@ def lower(pdf: bytes) -> bytes:
     return pdf[: start + 11] + pdf[start + 11 : end].lower() + pdf[end:]
 
 
+def malleate(pdf: bytes) -> bytes:
+    """Return the PDF with the other valid signature that anybody can make of its own."""
+    start = pdf.rindex(b"/Contents <") + len(b"/Contents <")
+    end = pdf.index(b">", start)
+    content = cms.ContentInfo.load(bytes.fromhex(pdf[start:end].decode()))
+    signer = content["content"]["signer_infos"][0]
+    r, s = decode_dss_signature(signer["signature"].native)
+    signer["signature"] = encode_dss_signature(r, P256_ORDER - s)
+    return pdf[:start] + content.dump(force=True).hex().upper().encode().ljust(end - start, b"0") + pdf[end:]
+
+
 CHANGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a page rotated in an incremental update": (rotate, "PDF_APPENDED"),
     "an attachment added in an incremental update": (attach, "PDF_APPENDED"),
@@ -165,6 +179,7 @@ CHANGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a line feed after the end": (lambda pdf: pdf + b"\n", "PDF_APPENDED"),
     "a byte in the padding": (pad, "PDF_CONTENTS"),
     "another spelling of the signature": (lower, "PDF_CONTENTS"),
+    "the other form of the signature": (malleate, "PDF_CONTENTS"),
     "the signature stripped": (strip, "PDF_UNSIGNED"),
     "cut in half": (lambda pdf: pdf[: len(pdf) // 2], "PDF_"),
     "empty": (lambda pdf: b"", "PDF_BROKEN"),

@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import Any
 
 from asn1crypto import cms
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.validation import (
@@ -25,6 +26,7 @@ from pyhanko.sign.validation import (
 from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko_certvalidator import ValidationContext
 
+from auditsvc.auth.tokens import P256_ORDER
 from auditsvc.errors import SigningError
 
 MAX_PDF_BYTES = 512 * 1024 * 1024
@@ -147,6 +149,9 @@ def _check_cms(signature: EmbeddedPdfSignature) -> None:
     )
     if not all(parts):
         raise _refuse("PDF_CONTENTS", "the signature has parts that are not signed, or is not of the form we write")
+    _, s = decode_dss_signature(signed["signer_infos"][0]["signature"].native)
+    if s > P256_ORDER // 2:
+        raise _refuse("PDF_CONTENTS", "the signature is not the one with the lower `s`")
 
 
 def _check_signature(signature: EmbeddedPdfSignature, cert: Any) -> None:
