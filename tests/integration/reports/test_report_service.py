@@ -17,6 +17,7 @@ from auditsvc.errors import AuditError
 from auditsvc.ledger.bundle import write_bundle
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.ledger.header import parse_header
+from auditsvc.ledger.keys import load_or_create_log_key
 from auditsvc.ledger.service import get_leaf, iter_leaves
 from auditsvc.reports import service
 from auditsvc.reports.keys import load_or_create_report_keys
@@ -231,6 +232,7 @@ def test_verify_checks_a_data_folder(issued: Issued) -> None:
 
 def test_the_report_commands_make_list_and_fetch(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AUDITSVC_DATA_DIR", str(world.settings.data_dir))
+    load_or_create_log_key(world.settings.key_path)
     world.activate_small()
     world.deliver("gateway", build_record("a", rows=500))
     with world.judged():
