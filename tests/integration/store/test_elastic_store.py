@@ -1,0 +1,290 @@
+"""What only the Elasticsearch store must do, on a real server."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+from auditsvc.condition.compile.elastic import ElasticQuery
+from auditsvc.condition.parse import parse_query
+from auditsvc.errors import StorageError
+from auditsvc.event.time import MAX_TIME_NS, NS, parse_time_ns
+from auditsvc.ids import FindingKey
+from auditsvc.store.elastic import figures, finding, scan, table, view, writer
+from auditsvc.store.elastic.mapping import Names
+from auditsvc.store.elastic.state import read_state, replace_state
+from auditsvc.store.elastic.store import ElasticStore
+from auditsvc.store.model import (
+    COUNT,
+    AggregateQuery,
+    BatchStat,
+    Chunk,
+    FindingQuery,
+    Group,
+    IndeterminateCount,
+    Measure,
+    MeasureKind,
+    NewEvent,
+    Order,
+    Place,
+    Position,
+    TimeBucket,
+    TimeUnit,
+)
+from tests.support.elastic_store import Given, given_store
+from tests.support.store_contract import ALL, BERLIN, START, build_finding, build_mixture, build_row, write
+
+MEASURES = (
+    COUNT,
+    Measure(MeasureKind.COUNT, "user.roles"),
+    Measure(MeasureKind.SUM, "rows"),
+    Measure(MeasureKind.SUM, "duration_ms"),
+    Measure(MeasureKind.DISTINCT, "purpose"),
+    Measure(MeasureKind.DISTINCT, "user.roles"),
+    Measure(MeasureKind.MIN, "time"),
+    Measure(MeasureKind.MAX, "rows"),
+    Measure(MeasureKind.MIN, "source.ip"),
+    Measure(MeasureKind.MAX, "resource.personal"),
+    Measure(MeasureKind.QUANTILE, "duration_ms", 0.5),
+    Measure(MeasureKind.QUANTILE, "time", 0.0),
+)
+BY = (
+    (),
+    ("purpose",),
+    ("user.roles", "resource.personal"),
+    ("labels.x", "purpose", "consumer.org"),
+    (TimeBucket(TimeUnit.DAY, BERLIN), "purpose"),
+    ("rows",),
+)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Given, ElasticStore]]:
+    with given_store() as pair:
+        yield pair
+
+
+@pytest.fixture
+def given(pair: tuple[Given, ElasticStore]) -> Given:
+    return pair[0]
+
+
+@pytest.fixture
+def store(pair: tuple[Given, ElasticStore]) -> ElasticStore:
+    return pair[1]
+
+
+def build_chunk(first: int, last: int, rows: list[NewEvent]) -> Chunk:
+    """Return a chunk of the records ``[first, last)`` of the batch at leaf 0, with everything a chunk has."""
+    undecided = IndeterminateCount(0, START, "P-1", "1", "active", "gateway", None, last - first)
+    return Chunk(
+        Place(0, first),
+        Position(Place(0, last)),
+        rows[first:last],
+        [build_finding(number) for number in range(first, last)],
+        batches=[BatchStat(0, first, "gateway", START, last - first, last - first, 0, 0, 0, 0, 0)],
+        indeterminate=[undecided],
+    )
+
+
+def test_a_chunk_whose_position_was_not_stored_is_not_there_and_may_come_again_cut_otherwise(
+    store: ElasticStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [build_row(number, access="c", side="consumer") for number in range(6)]
+
+    def refuse(*_: object) -> None:
+        raise StorageError("storage_unavailable", "the power went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "replace_state", refuse)
+        with pytest.raises(StorageError, match="power"):
+            store.write(build_chunk(0, 6, rows))
+    assert store.position() == Position()
+    assert store.count(None, *ALL) == store.digest().events == store.digest().findings == 0
+    assert store.search(None, *ALL).events == ()
+    assert store.find_uids([row.uid for row in rows]) == {}
+    assert store.find_halves([rows[0].access_key or b""], *ALL) == []
+    keys = [FindingKey(number.to_bytes(16, "big")) for number in range(6)]
+    assert store.find_finding_uids(keys) == {}
+    assert store.batch_stats(*ALL) == []
+    assert store.count_indeterminate(*ALL) == {}
+    for first, last in ((0, 4), (4, 6)):
+        store.write(build_chunk(first, last, rows))
+        assert store.count(None, *ALL) == last
+        assert len(store.find_uids([row.uid for row in rows])) == last
+        assert store.batch_stats(*ALL)[0].events == last
+        assert store.count_indeterminate(*ALL) == {"P-1": last}
+        assert len(store.find_finding_uids(keys)) == last
+    assert store.list_dead_letters() == []
+
+
+def test_a_position_that_another_writer_moved_is_a_conflict(given: Given, store: ElasticStore) -> None:
+    names = Names(given.settings.elasticsearch_prefix)
+    old = read_state(given.admin, names)
+    write(store, [build_row(0)])
+    with pytest.raises(StorageError, match="another process writes") as caught:
+        replace_state(given.admin, names, old, old)
+    assert caught.value.code == "conflict"
+    assert store.position().next == Place(1)
+
+
+def test_what_the_server_refuses_is_kept_as_a_dead_letter_and_known_by_its_uid(store: ElasticStore) -> None:
+    bad = build_row(1, rows=2**63)
+    write(store, [build_row(0), bad])
+    assert store.count(None, *ALL) == 1
+    (letter,) = store.list_dead_letters()
+    assert (letter.table, letter.seq, letter.record, letter.item) == ("events", 0, 1, 0)
+    assert "rows" in letter.reason
+    assert str(2**63) in letter.document
+    assert store.find_uids([bad.uid]) == {bad.uid: frozenset({bad.digest})}
+    assert store.statistics().dead_letters == 1
+
+
+def test_everything_is_there_after_opening_again(given: Given, store: ElasticStore) -> None:
+    write(store, build_mixture(50, 3))
+    again = given.open()
+    again.prepare()
+    assert (again.digest(), again.position()) == (store.digest(), store.position())
+    events = [one for one in again.statistics().indices if "-events-" in one.name]
+    assert sum(one.documents for one in events) == 50
+    assert given.admin.count(index=f"{given.settings.elasticsearch_prefix}-events")["count"] == 50
+
+
+def test_another_generation_is_filled_beside_the_one_in_use(given: Given, store: ElasticStore) -> None:
+    write(store, [build_row(0)])
+    other = given.open("2")
+    other.prepare()
+    assert (other.position(), other.count(None, *ALL)) == (Position(), 0)
+    write(other, [build_row(0), build_row(1)])
+    assert (store.count(None, *ALL), other.count(None, *ALL)) == (1, 2)
+    assert given.admin.count(index=f"{given.settings.elasticsearch_prefix}-events")["count"] == 1
+    assert given.open().count(None, *ALL) == 1
+
+
+def test_a_closed_store_refuses(given: Given, store: ElasticStore) -> None:
+    store.close()
+    for call in (store.position, lambda: write(store, [])):
+        with pytest.raises(StorageError, match="it is closed"):
+            call()
+
+
+def test_events_of_any_time_find_their_index(store: ElasticStore) -> None:
+    texts = ["1970-01-01T00:00:00Z", "2014-12-31T23:59:59.999999999Z", "2015-01-01T00:00:00Z", "2199-12-31T00:00:00Z"]
+    times = [parse_time_ns(text) for text in texts]
+    write(store, [build_row(number, time=time) for number, time in enumerate(times)])
+    assert [row.event["time"] for row in store.search(None, 0, MAX_TIME_NS, order=Order.OLDEST).events] == times
+    for time in times:
+        assert store.count(None, time, time + 1) == 1
+    names = {
+        one.name.rpartition("-")[2] for one in store.statistics().indices if one.documents and "-events-" in one.name
+    }
+    assert names == {"old", "2015.01", "far"}
+
+
+def test_text_too_long_for_a_term_is_found_grouped_and_counted(store: ElasticStore) -> None:
+    long = "\U00020000" * 8192
+    rows = [build_row(0, url__path=long), build_row(1, url__path="/a"), build_row(2), build_row(3, url__path=long)]
+    write(store, [*rows, build_row(4, user__roles=["x", long, "x"])])
+    assert store.get_event(rows[0].uid).event == rows[0].event
+    for text, found in ((f"url.path:*{chr(0x20000)}", 2), ("url.path:*", 3), ("-url.path:/a", 2), ("user.roles:x", 1)):
+        assert store.count(parse_query(text), *ALL) == found, text
+    grouped = store.aggregate(AggregateQuery(None, *ALL, ("url.path",)))
+    assert {row.key[0]: row.values[0] for row in grouped} == {long: 2, "/a": 1, Group.MISSING: 2}
+    measures = tuple(Measure(kind, "url.path") for kind in (MeasureKind.DISTINCT, MeasureKind.COUNT, MeasureKind.MAX))
+    assert store.aggregate(AggregateQuery(None, *ALL, (), measures))[0].values == (2, 3, long)
+
+
+def test_labels_of_any_name_are_found(store: ElasticStore) -> None:
+    names = ["a", "a.b", ".", "a.", " ", "*", "a*", "é", '"']
+    row = build_row(0)
+    row.event.update({f"labels.{name}": name for name in names} | {"labels.null": None})
+    write(store, [row, build_row(1)])
+    assert store.get_event(row.uid).event == row.event
+    for name in names:
+        grouped = store.aggregate(AggregateQuery(None, *ALL, (f"labels.{name}",)))
+        assert [(one.key, one.values) for one in grouped] == [((Group.MISSING,), (1,)), ((name,), (1,))], name
+
+
+def test_figures_are_those_counted_by_hand_however_they_are_paged(
+    store: ElasticStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, build_mixture(200, 7))
+    node = parse_query("rows>=0 OR purpose:p OR -(consumer.org:A)")
+    first, last = START, START + 50 * 86_400 * NS
+    queries = [AggregateQuery(node, first, last, by, MEASURES, counted) for by, counted in product(BY, (True, False))]
+    monkeypatch.setattr(figures, "PAGE", 7)
+    asked = [store.aggregate(query) for query in queries]
+    count, page = store.count(node, first, last), store.search(node, first, last, limit=30)
+    monkeypatch.setattr(view, "split_for_elastic", lambda one, *_, **__: ElasticQuery({"match_all": {}}, one))
+    monkeypatch.setattr(scan, "PAGE", 13)
+    for query, rows in zip(queries, asked, strict=True):
+        assert store.aggregate(query) == rows
+    assert store.count(node, first, last) == count
+    assert store.search(node, first, last, limit=30) == page
+
+
+def test_sums_that_doubles_would_round_are_exact(store: ElasticStore) -> None:
+    numbers = [2**53 + 1, 2**53 + 1, -(2**53) - 3, 1]
+    durations = [9e15, 0.000001, 1e300, 2.5]
+    rows = [
+        build_row(n, rows=number, duration_ms=ms) for n, (number, ms) in enumerate(zip(numbers, durations, strict=True))
+    ]
+    write(store, rows[:2] + rows[3:])
+    sums = (Measure(MeasureKind.SUM, "rows"), Measure(MeasureKind.SUM, "duration_ms"))
+    (row,) = store.aggregate(AggregateQuery(None, *ALL, (), sums))
+    assert (row.values[0], str(row.values[1])) == (2**54 + 3, "9000000000000002.500001")
+    write(store, [build_row(9, rows=numbers[2])])
+    (row,) = store.aggregate(AggregateQuery(None, *ALL, (), sums[:1]))
+    assert row.values == (sum(numbers),)
+
+
+def test_an_element_that_comes_twice_puts_its_event_in_one_group_once(store: ElasticStore) -> None:
+    write(store, [build_row(0, user__roles=["a", "a", "b"])])
+    rows = store.aggregate(AggregateQuery(None, *ALL, ("user.roles",)))
+    assert [(row.key, row.values) for row in rows] == [(("a",), (1,)), (("b",), (1,))]
+
+
+def test_lists_of_findings_are_read_page_by_page(store: ElasticStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [build_finding(number, time=START + number % 3) for number in range(20)]
+    write(store, [build_row(0)], findings=found)
+    monkeypatch.setattr(scan, "PAGE", 3)
+    monkeypatch.setattr(scan, "LARGEST_PAGE", 4)
+    monkeypatch.setattr(finding, "ASKED_AT_ONCE", 6)
+    ordered = sorted(found, key=lambda one: (one.time, one.record))
+    query = FindingQuery(*ALL)
+    assert store.list_findings(query, limit=100) == ordered
+    for offset in (0, 1, 4, 11, 19, 20, 50):
+        assert store.list_findings(query, limit=5, offset=offset) == ordered[offset : offset + 5]
+    assert store.get_findings([one.key for one in found]) == ordered
+    assert list(store.iter_findings(Place(0, 2), Place(0, 15))) == found[2:15]
+    assert store.find_finding_uids([one.key for one in found]) == {one.key: one.uid for one in found}
+
+
+def test_more_undecided_counts_than_a_document_may_nest_are_all_counted(
+    store: ElasticStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "MAX_NESTED", 2)
+    counts = [IndeterminateCount(0, START + n, f"P-{n % 2}", "1", "active", "s", None, n) for n in range(6)]
+    write(store, [], indeterminate=counts)
+    assert store.count_indeterminate(*ALL) == {"P-0": 6, "P-1": 9}
+    assert store.count_indeterminate(START, START + 4) == {"P-0": 2, "P-1": 4}
+
+
+def test_an_index_that_may_lose_what_it_acknowledged_is_refused(given: Given, store: ElasticStore) -> None:
+    write(store, [build_row(0)])
+    name = Names(given.settings.elasticsearch_prefix).events("2026.10")
+    given.admin.indices.put_settings(index=name, settings={"index.translog.durability": "async"})
+    with pytest.raises(StorageError, match="durability `async`; what it acknowledges can be lost"):
+        given.open().prepare()
+
+
+def test_a_store_without_its_templates_is_refused(given: Given, store: ElasticStore) -> None:
+    prefix = given.settings.elasticsearch_prefix
+    given.admin.indices.delete_index_template(name=f"{prefix}-findings")
+    with pytest.raises(StorageError, match=f"`{prefix}-findings` of version 1, there is none; an administrator"):
+        given.open().prepare()
+
+
+def test_a_store_that_was_never_prepared_says_so(given: Given) -> None:
+    with pytest.raises(StorageError, match="it was never prepared"):
+        given.open("9").position()
