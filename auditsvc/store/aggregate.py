@@ -60,7 +60,9 @@ def build_group(by: By, nulls: frozenset[str], first_ns: int, last_ns: int, posi
         return GroupSql("labels[?]", [by.removeprefix("labels.")], _plain_key)
     if known.multi:
         alias = f"element_{position}"
-        return GroupSql(alias, (), _plain_key, f"LEFT JOIN unnest({quote(by)}) AS u{position}({alias}) ON true")
+        return GroupSql(
+            alias, (), _plain_key, f"LEFT JOIN unnest(list_distinct({quote(by)})) AS u{position}({alias}) ON true"
+        )
     if by in nulls:
         absent = f"({quote(by)} IS NULL AND coalesce(list_contains(nulls, ?), false))"
         return GroupSql(f"struct_pack(v := {quote(by)}, n := {absent})", [by], _null_aware_key)

@@ -274,6 +274,11 @@ class StoreContract:
         rows = store.aggregate(AggregateQuery(None, *ALL, ("user.roles",)))
         assert {row.key: row.values for row in rows} == {("a",): (1,), ("b",): (2,), (Group.MISSING,): (1,)}
 
+    def test_an_element_that_comes_twice_puts_its_event_in_one_group_once(self, store: EventStore) -> None:
+        write(store, [build_row(0, user__roles=["a", "a", "b"])])
+        rows = store.aggregate(AggregateQuery(None, *ALL, ("user.roles",)))
+        assert [(row.key, row.values) for row in rows] == [(("a",), (1,)), (("b",), (1,))]
+
     def test_missing_null_and_empty_text_are_three_groups(self, store: EventStore) -> None:
         write(store, [build_row(0), build_row(1, purpose=None), build_row(2, purpose="")])
         rows = store.aggregate(AggregateQuery(None, *ALL, ("purpose",)))

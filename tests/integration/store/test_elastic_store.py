@@ -238,12 +238,6 @@ def test_sums_that_doubles_would_round_are_exact(store: ElasticStore) -> None:
     assert row.values == (sum(numbers),)
 
 
-def test_an_element_that_comes_twice_puts_its_event_in_one_group_once(store: ElasticStore) -> None:
-    write(store, [build_row(0, user__roles=["a", "a", "b"])])
-    rows = store.aggregate(AggregateQuery(None, *ALL, ("user.roles",)))
-    assert [(row.key, row.values) for row in rows] == [(("a",), (1,)), (("b",), (1,))]
-
-
 def test_lists_of_findings_are_read_page_by_page(store: ElasticStore, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [build_finding(number, time=START + number % 3) for number in range(20)]
     write(store, [build_row(0)], findings=found)
