@@ -1,11 +1,32 @@
-"""The event store the settings name."""
+"""The event store the settings name, and the building of a new one in its place."""
+
+from typing import Protocol
 
 from auditsvc.clock import Clock
 from auditsvc.settings import Settings
+from auditsvc.store.duck_rebuild import DuckRebuild
 from auditsvc.store.duckdb import DuckStore
 from auditsvc.store.elastic.client import open_client
+from auditsvc.store.elastic.rebuild import ElasticRebuild
 from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import EventStore
+from auditsvc.store.model import EventStore, Place, StoreDigest
+
+
+class Rebuilding(Protocol):
+    """A store that is filled beside the one in use."""
+
+    @property
+    def draft(self) -> EventStore:
+        """The new store, empty at first."""
+
+    def read_previous(self, place: Place) -> StoreDigest | None:
+        """Return the digest of the store in use if it stands at ``place`` and can be read."""
+
+    def swap(self) -> None:
+        """Put the new store in the place of the one in use; on an error the old one stays."""
+
+    def close(self) -> None:
+        """Release everything."""
 
 
 def open_store(settings: Settings, clock: Clock) -> EventStore:
@@ -19,3 +40,15 @@ def open_store(settings: Settings, clock: Clock) -> EventStore:
     if settings.event_store == "elasticsearch":
         return ElasticStore(open_client(settings), settings, clock=clock)
     return DuckStore(settings.duckdb_path, settings)
+
+
+def open_rebuild(settings: Settings, clock: Clock) -> Rebuilding:
+    """Return a new store beside the one in use; the caller closes it.
+
+    Raises:
+        AuditError: ``settings_invalid`` when Elasticsearch cannot be reached as the settings say.
+        StorageError: ``storage_unavailable`` when the embedded store has another owner, or the cluster does not answer.
+    """
+    if settings.event_store == "elasticsearch":
+        return ElasticRebuild(lambda: open_client(settings), settings, clock)
+    return DuckRebuild(settings)

@@ -161,3 +161,27 @@ def create_active(client: Elasticsearch, names: Names) -> bool:
     with storage_errors(), suppress(ConflictError):
         client.create(index=names.state, id=_ACTIVE, document={"generation": names.generation})
     return find_active(client, names.prefix) == names.generation
+
+
+def list_generations(client: Elasticsearch, prefix: str) -> list[str]:
+    """Return the generations that have a position, the one in use and those of interrupted rebuilds."""
+    with storage_errors():
+        try:
+            client.indices.refresh(index=Names(prefix).state)
+            answer = client.search(index=Names(prefix).state, size=1000, source=False).body
+        except NotFoundError:
+            return []
+    head = _name(Names(prefix, ""))
+    return sorted(hit["_id"].removeprefix(head) for hit in answer["hits"]["hits"] if hit["_id"].startswith(head))
+
+
+def move_active(client: Elasticsearch, names: Names) -> None:
+    """Say that ``names.generation`` is in use from now on."""
+    with storage_errors():
+        client.index(index=names.state, id=_ACTIVE, document={"generation": names.generation})
+
+
+def remove_state(client: Elasticsearch, names: Names) -> None:
+    """Remove a generation's position, so that nobody writes to it or reads from it any more."""
+    with storage_errors(), suppress(NotFoundError):
+        client.delete(index=names.state, id=_name(names))

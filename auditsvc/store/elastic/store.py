@@ -151,7 +151,7 @@ class ElasticStore:
         check_templates(self._client, names.prefix)
         indices.make_tables()
         create_state(self._client, names)
-        indices.has_alias = create_active(self._client, names)
+        indices.has_alias = self._generation is None and create_active(self._client, names)
         now = min(self._clock.now_ns(), MAX_TIME_NS - _MONTH_NS)
         held = read_state(self._client, names).months
         indices.check_months(held)

@@ -1,0 +1,97 @@
+"""Filling a new generation of indices beside the one in use, and putting it in its place while the service goes on.
+
+Order of the swap, and what a crash after each step leaves:
+1. the alias moves to the new indices in one call (other programs see the new, the service still the old);
+2. the state's ``active`` document names the new generation (whoever looks anew uses it);
+3. the old generation's position goes (the service's next write or answer fails, and it looks anew);
+4. the old indices go.
+Running it again after a crash fills another generation and removes both.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from elasticsearch import Elasticsearch, NotFoundError
+
+from auditsvc.clock import Clock
+from auditsvc.errors import StorageError
+from auditsvc.settings import Settings
+from auditsvc.store.elastic.failure import CODE, storage_errors
+from auditsvc.store.elastic.mapping import TABLES, Names
+from auditsvc.store.elastic.state import find_active, list_generations, move_active, remove_state
+from auditsvc.store.elastic.store import FIRST_GENERATION, ElasticStore
+from auditsvc.store.model import Place, StoreDigest
+
+
+class ElasticRebuild:
+    """A new generation while it is filled; needs a user who may manage indices and aliases under the prefix."""
+
+    def __init__(self, open_client: Callable[[], Elasticsearch], settings: Settings, clock: Clock) -> None:
+        """Begin a generation of its own, and remove what interrupted rebuilds left.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when the cluster does not answer, or the user may not remove indices.
+        """
+        self._client = open_client()
+        self._open_client = open_client
+        self._settings = settings
+        self._clock = clock
+        prefix = settings.elasticsearch_prefix
+        known = {int(name) for name in list_generations(self._client, prefix)}
+        active = find_active(self._client, prefix)
+        self._old = None if active is None else Names(prefix, active)
+        for number in sorted(known):
+            if active is None or number != int(active):
+                self._remove(Names(prefix, str(number)))
+        self._new = Names(prefix, str(max(known | {int(active or FIRST_GENERATION)}) + 1))
+        self.draft = ElasticStore(open_client(), settings, generation=self._new.generation, clock=clock)
+
+    def read_previous(self, place: Place) -> StoreDigest | None:
+        """Return the digest of the generation in use if it stands at ``place`` and can be read."""
+        if self._old is None:
+            return None
+        store = ElasticStore(self._open_client(), self._settings, generation=self._old.generation, clock=self._clock)
+        try:
+            return store.digest() if store.position().next == place else None
+        except StorageError:
+            return None
+        finally:
+            store.close()
+
+    def swap(self) -> None:
+        """Put the new generation in the place of the one in use.
+
+        Raises:
+            StorageError: ``storage_unavailable``; until the last step the old one is still there.
+        """
+        actions: list[dict[str, Any]] = [{"add": {"index": self._new.events("*"), "alias": self._new.alias}}]
+        active = find_active(self._client, self._new.prefix)  # the service may have begun one since
+        old = None if active is None else Names(self._new.prefix, active)
+        if old is not None:
+            actions.append({"remove": {"index": old.events("*"), "alias": old.alias, "must_exist": False}})
+        with storage_errors():
+            self._client.indices.update_aliases(actions=actions)
+        move_active(self._client, self._new)
+        if old is not None:
+            self._remove(old)
+
+    def _remove(self, names: Names) -> None:
+        """Remove a generation: its position first, so that nobody takes what is left for whole."""
+        remove_state(self._client, names)
+        patterns = [names.events("*"), *(names.table(kind) for kind in TABLES)]
+        with storage_errors():
+            found = sorted(
+                index
+                for pattern in patterns
+                for index in self._client.indices.get(index=pattern, features="aliases", ignore_unavailable=True)
+            )
+            for index in found:
+                try:
+                    self._client.indices.delete(index=index)
+                except NotFoundError as err:
+                    raise StorageError(CODE, f"event store: index `{index}` went while it was removed") from err
+
+    def close(self) -> None:
+        """Close the draft and the client."""
+        self.draft.close()
+        self._client.close()

@@ -1,0 +1,127 @@
+"""A store in Elasticsearch is built again beside the one in use, while the service goes on, and comes out identical."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from auditsvc.engine.loop import Engine
+from auditsvc.engine.rebuild import reindex
+from auditsvc.errors import StorageError
+from auditsvc.store.elastic.setup import install_templates
+from auditsvc.store.model import EventStore
+from auditsvc.store.open import open_store
+from tests.support.elastic import open_cluster, open_prefix
+from tests.support.engine import EVERYTHING, World, build_policy, build_record
+
+
+@pytest.fixture
+def admin() -> Iterator[tuple[Elasticsearch, str]]:
+    with open_prefix() as opened:
+        yield opened
+
+
+@pytest.fixture
+def world(tmp_path: Path, admin: tuple[Elasticsearch, str]) -> Iterator[World]:
+    client, prefix = admin
+    world = World(tmp_path, chunk_events=7)
+    world.settings = replace(
+        world.settings,
+        event_store="elasticsearch",
+        elasticsearch_urls=open_cluster(),
+        elasticsearch_prefix=prefix,
+        elasticsearch_replicas=0,
+    )
+    install_templates(client, world.settings)
+    world.activate_small(build_policy("P-A"))
+    world.deliver("gateway", *(build_record(f"a{n}", rows=n * 10) for n in range(20)), b"broken\n")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def store(world: World) -> Iterator[EventStore]:
+    with closing(open_store(world.settings, world.clock)) as opened:
+        yield opened
+
+
+def build_engine(world: World, store: EventStore) -> Engine:
+    return Engine(world.engine_db, world.archive, store, world.settings, world.clock, chunk_events=7)
+
+
+def catch_up(engine: Engine) -> None:
+    """Turn as the service does: a failure is tried again."""
+    try:
+        engine.catch_up()
+    except StorageError:
+        engine.catch_up()
+
+
+def test_the_service_moves_to_the_rebuilt_store_and_goes_on(world: World, store: EventStore) -> None:
+    engine = build_engine(world, store)
+    engine.catch_up()
+    before = store.digest()
+    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    assert done.is_identical is True
+    assert (done.digest, store.digest()) == (before, before)
+    world.deliver("gateway", *(build_record(f"b{n}", rows=n * 10) for n in range(20)))
+    catch_up(engine)
+    assert store.count(None, *EVERYTHING) == 40
+    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is True
+
+
+def test_what_is_delivered_during_a_rebuild_is_in_the_new_store(world: World, store: EventStore) -> None:
+    engine = build_engine(world, store)
+    engine.catch_up()
+
+    sent = []
+
+    def deliver_more(done: int, total: int) -> None:
+        if len(sent) < 3:
+            sent.append(world.deliver("gateway", build_record(f"during-{len(sent)}")))
+            engine.catch_up()
+
+    reindex(world.engine_db, world.archive, world.settings, world.clock, deliver_more)
+    catch_up(engine)
+    assert len(sent) > 0
+    assert store.count(None, *EVERYTHING) == 20 + len(sent)
+    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is True
+
+
+def test_only_the_new_indices_and_one_alias_are_left(
+    world: World, store: EventStore, admin: tuple[Elasticsearch, str]
+) -> None:
+    build_engine(world, store).catch_up()
+    reindex(world.engine_db, world.archive, world.settings, world.clock)
+    client, prefix = admin
+    names = {name.removeprefix(f"{prefix}-") for name in client.indices.get(index=f"{prefix}-*")}
+    assert {name.split("-")[1] for name in names if name != "state"} == {"2"}
+    assert {name.removeprefix(f"{prefix}-") for name in client.indices.get_alias(name=f"{prefix}-events")} == {
+        name for name in names if name.startswith("events-")
+    }
+
+
+def test_a_store_that_was_deleted_is_built_again_whole(
+    world: World, store: EventStore, admin: tuple[Elasticsearch, str]
+) -> None:
+    build_engine(world, store).catch_up()
+    before = store.digest()
+    client, prefix = admin
+    for name in client.indices.get(index=f"{prefix}-*"):
+        client.indices.delete(index=name)
+    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    assert (done.is_identical, done.digest, store.digest()) == (None, before, before)
+
+
+def test_a_month_that_was_deleted_is_told_and_not_made_again_empty(
+    world: World, store: EventStore, admin: tuple[Elasticsearch, str]
+) -> None:
+    build_engine(world, store).catch_up()
+    client, prefix = admin
+    client.indices.delete(index=f"{prefix}-events-1-2026.11")
+    with pytest.raises(StorageError, match="is gone; run `auditsvc reindex`"):
+        build_engine(world, store).catch_up()
+    assert reindex(world.engine_db, world.archive, world.settings, world.clock).digest.events == 20
