@@ -17,10 +17,14 @@ from auditsvc.errors import AuditError, InputError, StorageError
 from auditsvc.event.model import Event
 from auditsvc.event.time import NS, count_ns, parse_time_ns, to_datetime
 from auditsvc.ids import EventUid, FindingKey, build_access_key, build_event_uid
+from auditsvc.store.elastic.cell import Figures
+from auditsvc.store.elastic.tally import tally
+from auditsvc.store.figure import check_measure
 from auditsvc.store.model import (
     COUNT,
     AggregateQuery,
     BatchStat,
+    By,
     Chunk,
     EventDigest,
     EventStore,
@@ -44,6 +48,30 @@ from auditsvc.store.model import (
 START = parse_time_ns("2026-10-25T00:00:00Z")
 ALL = (0, 2**62)
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
+
+MEASURES = (
+    COUNT,
+    Measure(MeasureKind.COUNT, "user.roles"),
+    Measure(MeasureKind.SUM, "rows"),
+    Measure(MeasureKind.SUM, "duration_ms"),
+    Measure(MeasureKind.DISTINCT, "purpose"),
+    Measure(MeasureKind.DISTINCT, "user.roles"),
+    Measure(MeasureKind.MIN, "time"),
+    Measure(MeasureKind.MAX, "rows"),
+    Measure(MeasureKind.MIN, "source.ip"),
+    Measure(MeasureKind.MAX, "resource.personal"),
+    Measure(MeasureKind.QUANTILE, "duration_ms", 0.5),
+    Measure(MeasureKind.QUANTILE, "time", 0.0),
+)
+GROUPINGS: tuple[tuple[By, ...], ...] = (
+    (),
+    ("purpose",),
+    ("user.roles", "resource.personal"),
+    ("labels.x", "purpose", "consumer.org"),
+    (TimeBucket(TimeUnit.DAY, BERLIN), "purpose"),
+    (TimeBucket(TimeUnit.MONTH, SHANGHAI), TimeBucket(TimeUnit.HOUR, BERLIN)),
+    ("rows", "duration_ms"),
+)
 
 
 def build_row(
@@ -263,6 +291,17 @@ class StoreContract:
                 groups[row.event.get("consumer.org", Group.MISSING)].append(row.event)
         got = {row.key[0]: row.values for row in store.aggregate(AggregateQuery(None, *ALL, ("consumer.org",), kinds))}
         assert got == {key: _measure(events) for key, events in groups.items()}
+
+    @pytest.mark.parametrize("by", GROUPINGS)
+    def test_figures_equal_those_tallied_event_by_event(self, store: EventStore, by: tuple[By, ...]) -> None:
+        rows = build_mixture(250, 7)
+        write(store, rows)
+        first, last = START, START + 50 * 86_400 * NS
+        node = parse_query("rows>=0 OR purpose:p OR -(consumer.org:A)")
+        found = [row.event for row in rows if evaluate(node, row.event, Context()) is Truth.TRUE and is_counted(row)]
+        figures = Figures(MEASURES, [check_measure(measure) for measure in MEASURES])
+        tally(found, by, figures)
+        assert store.aggregate(AggregateQuery(node, first, last, by, MEASURES)) == figures.build_rows()
 
     def test_sums_beyond_64_bits_are_exact(self, store: EventStore) -> None:
         write(store, [build_row(number, bytes=2**63 - 1) for number in range(4)])

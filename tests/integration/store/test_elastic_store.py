@@ -15,7 +15,6 @@ from auditsvc.store.elastic.mapping import Names
 from auditsvc.store.elastic.state import read_state, replace_state
 from auditsvc.store.elastic.store import ElasticStore
 from auditsvc.store.model import (
-    COUNT,
     AggregateQuery,
     BatchStat,
     Chunk,
@@ -28,34 +27,9 @@ from auditsvc.store.model import (
     Order,
     Place,
     Position,
-    TimeBucket,
-    TimeUnit,
 )
 from tests.support.elastic_store import Given, given_store
-from tests.support.store_contract import ALL, BERLIN, START, build_finding, build_mixture, build_row, write
-
-MEASURES = (
-    COUNT,
-    Measure(MeasureKind.COUNT, "user.roles"),
-    Measure(MeasureKind.SUM, "rows"),
-    Measure(MeasureKind.SUM, "duration_ms"),
-    Measure(MeasureKind.DISTINCT, "purpose"),
-    Measure(MeasureKind.DISTINCT, "user.roles"),
-    Measure(MeasureKind.MIN, "time"),
-    Measure(MeasureKind.MAX, "rows"),
-    Measure(MeasureKind.MIN, "source.ip"),
-    Measure(MeasureKind.MAX, "resource.personal"),
-    Measure(MeasureKind.QUANTILE, "duration_ms", 0.5),
-    Measure(MeasureKind.QUANTILE, "time", 0.0),
-)
-BY = (
-    (),
-    ("purpose",),
-    ("user.roles", "resource.personal"),
-    ("labels.x", "purpose", "consumer.org"),
-    (TimeBucket(TimeUnit.DAY, BERLIN), "purpose"),
-    ("rows",),
-)
+from tests.support.store_contract import ALL, GROUPINGS, MEASURES, START, build_finding, build_mixture, build_row, write
 
 
 @pytest.fixture
@@ -211,7 +185,9 @@ def test_figures_are_those_counted_by_hand_however_they_are_paged(
     write(store, build_mixture(200, 7))
     node = parse_query("rows>=0 OR purpose:p OR -(consumer.org:A)")
     first, last = START, START + 50 * 86_400 * NS
-    queries = [AggregateQuery(node, first, last, by, MEASURES, counted) for by, counted in product(BY, (True, False))]
+    queries = [
+        AggregateQuery(node, first, last, by, MEASURES, counted) for by, counted in product(GROUPINGS, (True, False))
+    ]
     monkeypatch.setattr(figures, "PAGE", 7)
     asked = [store.aggregate(query) for query in queries]
     count, page = store.count(node, first, last), store.search(node, first, last, limit=30)
