@@ -54,7 +54,7 @@ def command(
 ) -> None:
     """Send FILE (plain, gzip or zstd) to a running service; started again, go on where it stopped."""
     settings = load_settings()
-    address = _parse_address(url or f"http://{settings.ingest_host}:{settings.ingest_port}")
+    address = _parse_address(url or settings.ingest_url)
     plan = push.PushPlan(
         file=file,
         source=source,

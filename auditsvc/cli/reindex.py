@@ -1,9 +1,12 @@
 """``auditsvc reindex``: build the event store again from the archive."""
 
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 
 import click
 
+from auditsvc.cli.administrator import administrator_options, as_administrator
 from auditsvc.cli.claim import claim_folder
 from auditsvc.cli.context import json_option, load_settings, open_database, print_json, require_log_key
 from auditsvc.clock import SystemClock
@@ -13,17 +16,21 @@ from auditsvc.ledger.archive import Archive
 
 
 @click.command()
+@administrator_options
 @json_option
-def command(as_json: bool) -> None:
+def command(user: str | None, password_file: Path | None, as_json: bool) -> None:
     """Build the event store again from the archive, compare it with the present one, and put it in its place.
 
-    The service must be stopped; alerts stay as they are. Exit 1 when the present store held something else: what it
-    held was not what the archive says, and is replaced.
+    With the embedded store the service must be stopped; with Elasticsearch it goes on and moves over by itself, and the
+    user needs the right to manage the indices. Alerts stay as they are. Exit 1 when the present store held something
+    else: what it held was not what the archive says, and is replaced.
     """
-    settings = load_settings()
+    settings = as_administrator(load_settings(), user, password_file)
     engine_db = open_database(settings)
     require_log_key(settings)  # the key of data subjects lies beside it, and a new one would change what is stored
-    with claim_folder(settings.data_dir, "reindex"):
+    with ExitStack() as stack:
+        if settings.event_store == "duckdb":
+            stack.enter_context(claim_folder(settings.data_dir, "reindex"))
         done = reindex(engine_db, Archive(settings.archive_path), settings, SystemClock(), _print_progress)
     if as_json:
         print_json(

@@ -16,30 +16,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from auditsvc.store.elastic.role import build_role
+
 ADMIN = "admin"
 SERVICE = "auditsvc"
 PREFIX = "gs"
 """Index prefix the service's role is for; the default of the setting ``elasticsearch_prefix``."""
-SERVICE_ROLE = {
-    "cluster": ["monitor"],
-    "indices": [
-        {
-            "names": [f"{PREFIX}-*"],
-            "privileges": [
-                "create_doc",
-                "create_index",
-                "auto_configure",
-                "read",
-                "view_index_metadata",
-                "monitor",
-                "maintenance",
-            ],
-        },
-        {"names": [f"{PREFIX}-state", f"{PREFIX}-*-state"], "privileges": ["index"]},
-    ],
-}
-"""Least the service needs: it adds indices and documents, refreshes and reads; it can neither overwrite nor delete them.
-Only its own state it may write over. Templates, aliases and deletion are an administrator's."""
+SERVICE_ROLE = build_role(PREFIX, f"{PREFIX}-*")
+"""The service's role, also for the prefixes of tests, which begin with the same letters."""
 HASH_ROUNDS = 10_000
 DAYS = 30
 

@@ -19,6 +19,7 @@ from auditsvc.event.time import to_datetime
 
 VERSION = 1
 """Raised when a mapping changes; a store of another version must be rebuilt."""
+FIRST_GENERATION = "1"
 PRIORITY = 500
 """Above templates that come with a cluster."""
 
@@ -81,7 +82,7 @@ class Names:
     """Names of the indices of one generation under a prefix."""
 
     prefix: str
-    generation: str = "1"
+    generation: str = FIRST_GENERATION
 
     @property
     def state(self) -> str:
@@ -219,11 +220,14 @@ class Templates:
     index: Mapping[str, Mapping[str, Any]]
 
 
-def build_template(prefix: str, *, replicas: int = 1, shards: int = 1) -> Templates:
+def build_template(prefix: str, *, generation: str = FIRST_GENERATION, replicas: int = 1, shards: int = 1) -> Templates:
     """Return the component and index templates of a store under ``prefix``.
+
+    Months get their alias from a template, because the service may not give it.
 
     Args:
         prefix: first part of every index name.
+        generation: the one whose months have the alias other programs read.
         replicas: copies beside the first; 0 for a single node.
         shards: of each month's index of events; everything else has one.
     """
@@ -246,10 +250,14 @@ def build_template(prefix: str, *, replicas: int = 1, shards: int = 1) -> Templa
     settings = f"{prefix}-settings"
     component = {settings: {"template": {"settings": {"index": common}}, "version": VERSION, "_meta": meta}}
     mappings = {"state": {"dynamic": False, "_meta": meta, "properties": {}}, **_build_table_mappings()}
+    template = {"settings": {"index": events}, "mappings": build_event_mapping()}
+    alias = Names(prefix).alias
     index: dict[str, Mapping[str, Any]] = {
-        f"{prefix}-events": _build_index(
-            f"{prefix}-events-*", settings, {"settings": {"index": events}, "mappings": build_event_mapping()}
-        )
+        f"{prefix}-events": _build_index(f"{prefix}-events-*", settings, template),
+        f"{prefix}-events-active": {
+            **_build_index(f"{prefix}-events-{generation}-*", settings, {**template, "aliases": {alias: {}}}),
+            "priority": PRIORITY + 1,
+        },
     }
     for table, mapping in mappings.items():
         pattern = f"{prefix}-state" if table == "state" else f"{prefix}-{table}-*"

@@ -2,7 +2,8 @@
 
 Order of the swap, and what a crash after each step leaves:
 1. the alias moves to the new indices in one call (other programs see the new, the service still the old);
-2. the state's ``active`` document names the new generation (whoever looks anew uses it);
+2. the state's ``active`` document names the new generation (whoever looks anew uses it), and its months to come get the
+   alias from their template;
 3. the old generation's position goes (the service's next write or answer fails, and it looks anew);
 4. the old indices go.
 Running it again after a crash fills another generation and removes both.
@@ -17,9 +18,10 @@ from auditsvc.clock import Clock
 from auditsvc.errors import StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.failure import CODE, storage_errors
-from auditsvc.store.elastic.mapping import TABLES, Names
+from auditsvc.store.elastic.mapping import FIRST_GENERATION, TABLES, Names
+from auditsvc.store.elastic.setup import install_templates
 from auditsvc.store.elastic.state import find_active, list_generations, move_active, remove_state
-from auditsvc.store.elastic.store import FIRST_GENERATION, ElasticStore
+from auditsvc.store.elastic.store import ElasticStore
 from auditsvc.store.model import Place, StoreDigest
 
 
@@ -72,6 +74,7 @@ class ElasticRebuild:
         with storage_errors():
             self._client.indices.update_aliases(actions=actions)
         move_active(self._client, self._new)
+        install_templates(self._client, self._settings)
         if old is not None:
             self._remove(old)
 

@@ -1,6 +1,6 @@
 """Making a store ready: templates by an administrator once, indices by the service, both checked before anything is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,7 +9,8 @@ from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 from auditsvc.errors import StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.failure import CODE, get_reason, storage_errors
-from auditsvc.store.elastic.mapping import TABLES, VERSION, Names, build_template
+from auditsvc.store.elastic.mapping import FIRST_GENERATION, TABLES, VERSION, Names, build_template
+from auditsvc.store.elastic.state import find_active
 
 GREEN_WAIT_S = 60
 """How long a new index may take until all its copies are there."""
@@ -23,7 +24,9 @@ def install_templates(client: Elasticsearch, settings: Settings) -> tuple[str, .
     Raises:
         StorageError: ``storage_unavailable`` when the cluster does not take them.
     """
-    templates = build_template(settings.elasticsearch_prefix, replicas=settings.elasticsearch_replicas)
+    prefix = settings.elasticsearch_prefix
+    generation = find_active(client, prefix) or FIRST_GENERATION
+    templates = build_template(prefix, generation=generation, replicas=settings.elasticsearch_replicas)
     with storage_errors():
         for name, body in templates.component.items():
             client.cluster.put_component_template(
@@ -40,6 +43,41 @@ def install_templates(client: Elasticsearch, settings: Settings) -> tuple[str, .
                 template=body["template"],
             )
     return (*templates.component, *templates.index)
+
+
+def widen_mappings(client: Elasticsearch, settings: Settings) -> tuple[str, ...]:
+    """Add fields that are new in this version to the indices that are there, as an administrator; return those changed.
+
+    Old events do not have the fields, which then are missing in them, as they were. A field whose type changed needs a
+    rebuild.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when the cluster refuses, as it does for a changed type.
+    """
+    prefix = settings.elasticsearch_prefix
+    changed = []
+    templates = build_template(prefix, replicas=settings.elasticsearch_replicas)
+    for body in templates.index.values():
+        wanted = body["template"]["mappings"]
+        for pattern in body["index_patterns"]:
+            with storage_errors():
+                found = client.indices.get_mapping(index=pattern, ignore_unavailable=True).body
+            for index, one in sorted(found.items()):
+                if _list_paths(wanted) <= _list_paths(one["mappings"]):
+                    continue
+                with storage_errors():
+                    client.indices.put_mapping(index=index, properties=wanted["properties"], meta=wanted["_meta"])
+                changed.append(index)
+    return tuple(changed)
+
+
+def _list_paths(mapping: Mapping[str, Any], above: str = "") -> set[str]:
+    """Return the dotted paths of a mapping's fields."""
+    paths = set()
+    for name, body in mapping.get("properties", {}).items():
+        paths.add(f"{above}{name}")
+        paths |= _list_paths(body, f"{above}{name}.")
+    return paths
 
 
 def check_templates(client: Elasticsearch, prefix: str) -> None:
@@ -69,7 +107,6 @@ class Indices:
         self._client = client
         self._names = names
         self._ready: set[str] = set()
-        self.has_alias = False
 
     def make_tables(self) -> None:
         """Make the indices of everything but events."""
@@ -109,13 +146,11 @@ class Indices:
 
     def _make(self, index: str) -> None:
         """Make an index from its template, unless it is there."""
-        is_month = index.startswith(self._names.events(""))
-        aliases: dict[str, dict[str, Any]] | None = {self._names.alias: {}} if is_month and self.has_alias else None
         with storage_errors():
             if self._client.indices.exists(index=index):
                 return
             try:
-                self._client.indices.create(index=index, aliases=aliases)
+                self._client.indices.create(index=index)
             except BadRequestError as err:
                 if _EXISTS not in get_reason(err.body):
                     raise

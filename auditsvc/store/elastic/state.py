@@ -156,11 +156,10 @@ def find_active(client: Elasticsearch, prefix: str) -> str | None:
     return str(answer["_source"]["generation"])
 
 
-def create_active(client: Elasticsearch, names: Names) -> bool:
-    """Say that ``names.generation`` is in use if none is yet; return whether it is the one in use."""
+def create_active(client: Elasticsearch, names: Names) -> None:
+    """Say that ``names.generation`` is in use if none is yet."""
     with storage_errors(), suppress(ConflictError):
         client.create(index=names.state, id=_ACTIVE, document={"generation": names.generation})
-    return find_active(client, names.prefix) == names.generation
 
 
 def list_generations(client: Elasticsearch, prefix: str) -> list[str]:

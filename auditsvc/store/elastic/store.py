@@ -26,11 +26,11 @@ from auditsvc.settings import Settings
 from auditsvc.store.elastic import finding, search
 from auditsvc.store.elastic.bulk import Sleep
 from auditsvc.store.elastic.cell import Figures
-from auditsvc.store.elastic.client import check_server
+from auditsvc.store.elastic.client import ServerFacts, check_server
 from auditsvc.store.elastic.digest import digest_store
 from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.figures import Source, list_by, run
-from auditsvc.store.elastic.mapping import ACCESS_KEY, COUNTED, TABLES, TIME, UID, Names, name_month
+from auditsvc.store.elastic.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names, name_month
 from auditsvc.store.elastic.scan import both
 from auditsvc.store.elastic.setup import Indices, check_templates
 from auditsvc.store.elastic.state import create_active, create_state, find_active, read_state
@@ -62,7 +62,6 @@ from auditsvc.store.model import (
     TimeBucket,
 )
 
-FIRST_GENERATION = "1"
 _MONTH_NS = 31 * 86_400 * 10**9
 
 
@@ -145,13 +144,14 @@ class ElasticStore:
             StorageError: ``storage_unavailable`` when the server is of another major version, templates are missing, of
                 another version or not as durable as we need, an index cannot be made, or one that held events is gone.
         """
-        check_server(self._client)
+        self.check_server()
         bound = self._bind(anew=True)
         names, indices = bound.names, bound.indices
         check_templates(self._client, names.prefix)
         indices.make_tables()
         create_state(self._client, names)
-        indices.has_alias = self._generation is None and create_active(self._client, names)
+        if self._generation is None:
+            create_active(self._client, names)
         now = min(self._clock.now_ns(), MAX_TIME_NS - _MONTH_NS)
         held = read_state(self._client, names).months
         indices.check_months(held)
@@ -338,6 +338,14 @@ class ElasticStore:
         return digest_store(self._view())
 
     # --- beyond the port
+
+    def check_server(self) -> ServerFacts:
+        """Return what the server says of itself.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when it is away or of another major version than this program.
+        """
+        return check_server(self._client)
 
     def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
         """Return what the server refused to store, in ledger order."""

@@ -1,0 +1,28 @@
+"""The rights the service has in Elasticsearch: enough to add and to read, not to change or remove what it added."""
+
+from typing import Any
+
+_REWRITTEN = ("state", "batches-*", "undecided-*")
+"""Sums of a batch and the position are written over when a chunk is written again; events never are."""
+
+
+def build_role(*prefixes: str) -> dict[str, Any]:
+    """Return the role of the service's user for stores under ``prefixes``, as the role API takes it."""
+    return {
+        "cluster": ["monitor"],
+        "indices": [
+            {
+                "names": [f"{prefix}-*" for prefix in prefixes],
+                "privileges": [
+                    "create_doc",
+                    "create_index",
+                    "auto_configure",
+                    "read",
+                    "view_index_metadata",
+                    "monitor",
+                    "maintenance",
+                ],
+            },
+            {"names": [f"{prefix}-{name}" for prefix in prefixes for name in _REWRITTEN], "privileges": ["index"]},
+        ],
+    }

@@ -1,0 +1,78 @@
+"""With its own least rights the service stores and reads, and can neither overwrite nor remove an event."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from elasticsearch import AuthorizationException, Elasticsearch
+
+from auditsvc.clock import FixedClock
+from auditsvc.errors import StorageError
+from auditsvc.event.time import to_datetime
+from auditsvc.settings import Settings
+from auditsvc.store.elastic.client import open_client
+from auditsvc.store.elastic.setup import install_templates
+from auditsvc.store.elastic.store import ElasticStore
+from auditsvc.store.model import Chunk, Place, Position
+from tests.support.elastic import admin_client, own_prefix, secured_cluster, service_settings
+from tests.support.store_contract import ALL, START, build_finding, build_row
+
+
+@pytest.fixture(scope="module")
+def admin() -> Iterator[Elasticsearch]:
+    with closing(admin_client(secured_cluster())) as client:
+        yield client
+
+
+@pytest.fixture
+def settings(admin: Elasticsearch, tmp_path: Path) -> Iterator[Settings]:
+    with own_prefix(admin) as prefix:
+        made = service_settings(secured_cluster(), tmp_path)
+        yield replace(made, elasticsearch_prefix=prefix, elasticsearch_replicas=0)
+
+
+@pytest.fixture
+def store(admin: Elasticsearch, settings: Settings) -> Iterator[ElasticStore]:
+    install_templates(admin, settings)
+    with closing(ElasticStore(open_client(settings), settings, clock=FixedClock(to_datetime(START)))) as opened:
+        opened.prepare()
+        yield opened
+
+
+def build_chunk() -> Chunk:
+    rows = [build_row(number) for number in range(5)]
+    return Chunk(Place(0), Position(Place(1)), rows, findings=[build_finding(1)])
+
+
+def test_the_service_stores_and_reads_with_its_own_rights(store: ElasticStore) -> None:
+    store.write(build_chunk())
+    assert store.count(None, *ALL) == 5
+    assert store.statistics().generation == "1"
+    assert store.list_dead_letters() == []
+
+
+def test_the_service_can_neither_overwrite_nor_remove_an_event(store: ElasticStore, settings: Settings) -> None:
+    store.write(build_chunk())
+    index = f"{settings.elasticsearch_prefix}-events-1-2026.10"
+    with closing(open_client(settings)) as client:
+        found = client.search(index=index, size=1).body["hits"]["hits"][0]
+        for act in (
+            lambda: client.index(index=index, id=found["_id"], document=found["_source"]),
+            lambda: client.update(index=index, id=found["_id"], doc={"govshare.rows": 7}),
+            lambda: client.delete(index=index, id=found["_id"]),
+            lambda: client.indices.delete(index=index),
+            lambda: client.indices.close(index=index),
+        ):
+            with pytest.raises(AuthorizationException):
+                act()
+    assert store.count(None, *ALL) == 5
+
+
+def test_without_templates_the_service_says_what_is_missing(admin: Elasticsearch, settings: Settings) -> None:
+    with closing(ElasticStore(open_client(settings), settings)) as store:
+        with pytest.raises(StorageError, match=r"expected index template .* an administrator installs"):
+            store.prepare()
+        with pytest.raises(StorageError, match=r"action \[.*template"):
+            install_templates(store._client, settings)
