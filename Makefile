@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 LOG    ?=
+STORE  ?= duckdb
 ARGS   ?=
 
 .PHONY: help run test check check-all format clean
@@ -12,12 +13,13 @@ help:
 	@echo "make run             set up, run the worked city end to end, leave console and API serving"
 	@echo "make run ARGS=--once the same, then stop"
 	@echo "make run LOG=FILE    also push a web server's access log as that of the open-data interface"
+	@echo "make run STORE=elasticsearch  the same on an Elasticsearch started for it"
 	@echo "make test            set up everything the tests use and run the whole suite"
 	@echo "make check           lint, types and fast tests"
 
 run:
-	@$(PYTHON) tools/environment.py run
-	@$(PY) -m examples.laiwu.run $(if $(LOG),--log "$(LOG)") $(ARGS)
+	@$(PYTHON) tools/environment.py run$(if $(filter elasticsearch,$(STORE)),-elasticsearch)
+	@$(PY) -m examples.laiwu.run --store $(STORE) $(if $(LOG),--log "$(LOG)") $(ARGS)
 
 test:
 	@$(PYTHON) tools/environment.py test

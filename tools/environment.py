@@ -1,6 +1,7 @@
 """Sets up what ``make run``, ``make check`` and ``make test`` need; standard library only, quick when nothing changed.
 
 run:   virtual environment with the pinned packages, front-end assets and translations.
+run-elasticsearch: the same plus what an Elasticsearch server needs (Java, Maven).
 check: the same with the development packages.
 test:  the same plus Debian packages (browser, PDF tools, Go, Java, Maven), by apt-get as root or through sudo.
 
@@ -24,36 +25,40 @@ DEBIAN = {
     "golang-golang-x-mod-dev": "/usr/share/gocode/src/golang.org/x/mod/sumdb/note/note.go",
 }
 """Debian package to a file that shows it is there."""
-PROGRAMS = {"golang-go": "go", "openjdk-17-jre-headless": "java", "maven": "mvn"}
+SERVER_PROGRAMS = {"openjdk-17-jre-headless": "java", "maven": "mvn"}
+PROGRAMS = {"golang-go": "go", **SERVER_PROGRAMS}
 """Debian package to a program it brings, which may as well come from elsewhere; tools/elasticsearch checks Java's version."""
+TARGETS = ("run", "run-elasticsearch", "check", "test")
 
 
 def main() -> None:
     """Set up for the target named on the command line."""
     target = sys.argv[1] if len(sys.argv) > 1 else ""
-    if target not in {"run", "check", "test"}:
-        stop("usage: python3 tools/environment.py run|check|test")
+    if target not in TARGETS:
+        stop(f"usage: python3 tools/environment.py {'|'.join(TARGETS)}")
     if sys.version_info < MINIMUM:
         stop(f"Python {MINIMUM[0]}.{MINIMUM[1]} or newer is needed, this is {sys.version.split()[0]}")
     if target == "test":
-        install_debian_packages()
-    install_python_packages(development=target != "run")
+        install_debian_packages("the tests need", DEBIAN, PROGRAMS)
+    elif target == "run-elasticsearch":
+        install_debian_packages("an Elasticsearch server needs", {}, SERVER_PROGRAMS)
+    install_python_packages(development=target in {"check", "test"})
     run([PYTHON, ROOT / "tools" / "assets.py"])
     run([PYTHON, ROOT / "tools" / "translations.py", "compile"])
 
 
-def install_debian_packages() -> None:
-    """Install the Debian packages that are missing, or stop with the line to type."""
-    missing = [package for package, path in DEBIAN.items() if not Path(path).exists()]
-    missing += [package for package, program in PROGRAMS.items() if shutil.which(program) is None]
+def install_debian_packages(why: str, files: dict[str, str], programs: dict[str, str]) -> None:
+    """Install the Debian packages whose files or programs are missing, or stop with the line to type."""
+    missing = [package for package, path in files.items() if not Path(path).exists()]
+    missing += [package for package, program in programs.items() if shutil.which(program) is None]
     if not missing:
         return
     if shutil.which("apt-get") is None:
-        stop(f"the tests need these programs, please install them: {' '.join(missing)}")
+        stop(f"{why} these programs, please install them: {' '.join(missing)}")
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
     line = f"sudo apt-get update && sudo apt-get install -y {' '.join(missing)}"
     if prefix and (shutil.which("sudo") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode):
-        stop(f"the tests need Debian packages this account may not install; please type:\n\n    {line}\n")
+        stop(f"{why} Debian packages this account may not install; please type:\n\n    {line}\n")
     say(f"installing Debian packages: {' '.join(missing)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *missing]):

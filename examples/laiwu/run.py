@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from examples.laiwu.city import ROOT, City, CityError, find_free_port
 from examples.laiwu.findings import build_planted, find_violations
 from examples.laiwu.rhythm import FIRST_DAY, LAST_DAY
 from examples.laiwu.traffic import EVENTS, Traffic, generate
+from tools.elasticsearch import ToolError, start
 
 DATA = ROOT / "var" / "laiwu"
 OUT = ROOT / "out"
 SERVING_PORTS = (8470, 8471)
 OPEN_DATA_SOURCE = "open-data-web"
 READER = "runner"
+STORES = ("duckdb", "elasticsearch")
 PROJECT = "P-CATALOG"
 
 
@@ -60,6 +63,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=EVENTS, help="events to generate (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, help="data folder, made anew (default: var/laiwu)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the reports (default: out)")
+    parser.add_argument("--store", choices=STORES, default=STORES[0], help="event store (default: %(default)s)")
+    parser.add_argument("--elasticsearch", metavar="URL", help="open server to use; default: one started for this run")
+    parser.add_argument("--prefix", default="gs", help="prefix of the indices there (default: %(default)s)")
     options = parser.parse_args()
     if options.log and not options.log.is_file():
         parser.error(f"--log: there is no file {options.log}")
@@ -70,21 +76,48 @@ def run(options: argparse.Namespace, steps: Steps) -> int:
     """Do every step; leave no service behind but the one that is meant to stay."""
     shutil.rmtree(options.data, ignore_errors=True)
     ports = (find_free_port(), find_free_port()) if options.once else SERVING_PORTS
-    city = City(options.data, *ports)
     traffic = generate(options.data / "logs", events=options.events)
     steps.say(
         f"made {traffic.records:,} records of 30 days in {len(traffic.files)} logs, {len(traffic.violations)} violations planted"
     )
-    city.set_up()
-    steps.say("keys, databases, accounts, policies and catalogue are in place")
-    city.start()
-    try:
-        code = work(city, traffic, options, steps)
-        if not options.once:
-            serve_on(city)
-        return code
-    finally:
-        city.stop()
+    with find_store(options, steps) as extra:
+        city = City(options.data, *ports, extra=extra)
+        city.set_up()
+        if extra:
+            city.command("store", "init")
+        steps.say("keys, databases, accounts, policies and catalogue are in place")
+        city.start()
+        try:
+            code = work(city, traffic, options, steps)
+            if not options.once:
+                serve_on(city)
+            return code
+        finally:
+            city.stop()
+
+
+@contextmanager
+def find_store(options: argparse.Namespace, steps: Steps) -> Iterator[Mapping[str, str]]:
+    """Give the settings of the event store; for Elasticsearch, start a server unless one is named, and end it after."""
+    if options.store == "duckdb":
+        yield {}
+        return
+    with ExitStack() as stack:
+        url = options.elasticsearch
+        if url is None:
+            try:
+                cluster = start("open")
+            except ToolError as err:
+                raise CityError(str(err)) from err
+            stack.callback(cluster.stop)
+            url = cluster.urls[0]
+            steps.say(f"Elasticsearch is up at {url}")
+        yield {
+            "AUDITSVC_EVENT_STORE": "elasticsearch",
+            "AUDITSVC_ELASTICSEARCH_URLS": url,
+            "AUDITSVC_ELASTICSEARCH_PREFIX": options.prefix,
+            "AUDITSVC_ELASTICSEARCH_REPLICAS": "0",
+        }
 
 
 def work(city: City, traffic: Traffic, options: argparse.Namespace, steps: Steps) -> int:
