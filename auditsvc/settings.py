@@ -4,56 +4,23 @@ Order: defaults, then the TOML file named by ``AUDITSVC_CONFIG``, then the envir
 """
 
 import difflib
-import importlib.util
-import ipaddress
-import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from auditsvc.errors import AuditError
+from auditsvc.setting import POSTGRESQL, SQLITE, Given, parse_value, split_urls
 
 PREFIX = "AUDITSVC_"
 CONFIG_KEY = "AUDITSVC_CONFIG"
 _CACHE_KEY = "AUDITSVC_CACHE"
 """Where the project's tools keep downloads; not the service's."""
 _TEST_PREFIX = "AUDITSVC_TEST_"
-_GIB = 1024**3
-BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "console_port": (1, 65535),
-        "ingest_port": (1, 65535),
-        "ingest_workers": (1, 64),  # each holds a slot of the archive, and there are 64
-        "ingest_threads": (1, 1024),
-        "max_body_bytes": (1, _GIB),  # a batch is one frame of the archive, which holds a GiB
-        "max_record_bytes": (1, _GIB),
-        "max_document_bytes": (1, _GIB),
-        "max_pending_bytes": (1, 1024 * _GIB),
-        "duplicate_horizon_days": (0, 3650),
-        "duckdb_threads": (1, 256),
-        "argon2_memory_kib": (8, 4 * 1024 * 1024),  # argon2 itself wants 8 KiB for each lane
-        "argon2_time_cost": (1, 100),
-        "argon2_parallelism": (1, 64),
-        "session_minutes": (1, 7 * 24 * 60),
-        "worker_slot": (-1, 63),
-        "elasticsearch_timeout_s": (1, 600),
-        "elasticsearch_replicas": (0, 9),
-        "elasticsearch_bulk_bytes": (65536, 67108864),  # the server refuses more than 100 MiB in one request
-    }
-)
-"""Least and most of every whole number."""
-_MEMORY = re.compile(r"[1-9][0-9]*(\.[0-9]+)? ?[KMGT]i?B", re.ASCII | re.IGNORECASE)
-_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_SQLITE = "sqlite:///"
-_POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
-_DRIVER = "psycopg"
-_INDEX_PREFIX = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +129,9 @@ class Settings:
     @property
     def database(self) -> str:
         """SQLAlchemy address of the relational database, the driver named."""
-        if self.database_url.startswith(_POSTGRESQL[0]):
-            return _POSTGRESQL[1] + self.database_url.removeprefix(_POSTGRESQL[0])
-        return self.database_url or f"{_SQLITE}{(self.data_dir / 'auditsvc.db').resolve()}"
+        if self.database_url.startswith(POSTGRESQL[0]):
+            return POSTGRESQL[1] + self.database_url.removeprefix(POSTGRESQL[0])
+        return self.database_url or f"{SQLITE}{(self.data_dir / 'auditsvc.db').resolve()}"
 
     @property
     def console_url(self) -> str:
@@ -179,7 +146,7 @@ class Settings:
     @property
     def elasticsearch_hosts(self) -> tuple[str, ...]:
         """Addresses of Elasticsearch, one by one, without a trailing slash."""
-        return tuple(_split_urls(self.elasticsearch_urls))
+        return tuple(split_urls(self.elasticsearch_urls))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -198,36 +165,22 @@ class Settings:
         for name, value in given.items():
             if name not in known:
                 raise AuditError("settings_invalid", f"unknown setting `{value.where}`{_suggest(value, name, known)}")
-        settings = cls(**{name: _parse_value(name, value, known[name].type) for name, value in given.items()})
+        settings = cls(**{name: parse_value(name, value, known[name].type) for name, value in given.items()})
         _check_together(settings, lambda name: given[name].where if name in given else f"{PREFIX}{name.upper()}")
         return settings
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A value somebody gave, with where it stands: an environment variable, or file, line and key."""
-
-    where: str
-    raw: Any
-    from_file: bool
-
-    def refuse(self, expected: str, got: str | None = None) -> AuditError:
-        """Return the error that names place, what was expected and what was got."""
-        shown = f"`{self.raw}`" if got is None else got
-        return AuditError("settings_invalid", f"{self.where}: expected {expected}, got {shown}")
-
-
-def _read_given(environ: Mapping[str, str]) -> dict[str, _Given]:
+def _read_given(environ: Mapping[str, str]) -> dict[str, Given]:
     """Return what the TOML file and the environment give, the environment winning."""
     config = environ.get(CONFIG_KEY)
     given = _read_toml(Path(config)) if config else {}
     for key, text in environ.items():
         if key.startswith(PREFIX) and key not in (CONFIG_KEY, _CACHE_KEY) and not key.startswith(_TEST_PREFIX):
-            given[key.removeprefix(PREFIX).lower()] = _Given(key, text, from_file=False)
+            given[key.removeprefix(PREFIX).lower()] = Given(key, text, from_file=False)
     return given
 
 
-def _suggest(value: _Given, name: str, known: Mapping[str, Any]) -> str:
+def _suggest(value: Given, name: str, known: Mapping[str, Any]) -> str:
     """Return what to do about an unknown name: the known one like it, and where all are listed."""
     close = difflib.get_close_matches(name, known, n=1)
     spelled = [found if value.from_file else f"{PREFIX}{found.upper()}" for found in close]
@@ -235,7 +188,7 @@ def _suggest(value: _Given, name: str, known: Mapping[str, Any]) -> str:
     return f"{meant}; docs/settings.md lists the known ones"
 
 
-def _read_toml(path: Path) -> dict[str, _Given]:
+def _read_toml(path: Path) -> dict[str, Given]:
     """Return the TOML file's keys with where they stand."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -244,7 +197,7 @@ def _read_toml(path: Path) -> dict[str, _Given]:
         raise AuditError("settings_invalid", f"{CONFIG_KEY}: cannot read `{path}`: {err.strerror}") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise AuditError("settings_invalid", f"{CONFIG_KEY}: `{path}` is not valid TOML: {err}") from err
-    return {key: _Given(f"{path}{_find_line(text, key)}: {key}", value, from_file=True) for key, value in table.items()}
+    return {key: Given(f"{path}{_find_line(text, key)}: {key}", value, from_file=True) for key, value in table.items()}
 
 
 def _find_line(text: str, key: str) -> str:
@@ -254,148 +207,6 @@ def _find_line(text: str, key: str) -> str:
         if written.match(line):
             return f":{number}"
     return ""
-
-
-def _parse_value(name: str, given: _Given, kind: Any) -> Any:
-    """Return what is given as the setting's type, within its bounds."""
-    if kind is int:
-        return _parse_int(name, given)
-    if kind is bool:
-        return _parse_bool(given)
-    if not isinstance(given.raw, str):
-        raise given.refuse("text in quotes", f"`{json.dumps(given.raw, default=str)}`")
-    if kind in (Path, Path | None):
-        return _parse_path(given)
-    choices = getattr(kind, "__args__", None)
-    if choices and given.raw not in choices:
-        raise given.refuse(f"one of {', '.join(choices)}")
-    if name in _CHECKS:
-        _CHECKS[name](given)
-    return given.raw
-
-
-def _parse_int(name: str, given: _Given) -> int:
-    """Return a whole number within the setting's bounds."""
-    least, most = BOUNDS[name]
-    expected = f"a whole number from {least} to {most}"
-    if given.from_file and (not isinstance(given.raw, int) or isinstance(given.raw, bool)):
-        raise given.refuse(expected, f"`{json.dumps(given.raw, default=str)}`")
-    text = str(given.raw)
-    if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
-        raise given.refuse(expected)
-    return int(text)
-
-
-def _parse_bool(given: _Given) -> bool:
-    """Return a truth value: TOML's own, or the words ``true``, ``false``, ``1`` and ``0`` of the environment."""
-    if isinstance(given.raw, bool):
-        return given.raw
-    words = {"true": True, "1": True, "false": False, "0": False}
-    word = str(given.raw).lower()
-    if given.from_file or word not in words:
-        raise given.refuse("true or false")
-    return words[word]
-
-
-def _parse_path(given: _Given) -> Path:
-    """Return a path; an empty one would silently be the present folder."""
-    if not given.raw.strip() or "\0" in given.raw:
-        raise given.refuse("a path; leave the setting out for its default")
-    return Path(given.raw)
-
-
-def _check_origin(given: _Given) -> None:
-    """Refuse what cannot be the name in a signed note."""
-    origin = given.raw
-    if not origin or not origin.isprintable() or any(char.isspace() or char == "+" for char in origin):
-        raise given.refuse("a name without spaces and `+`, such as `audit.example.gov.cn/log`")
-
-
-def _check_host(given: _Given) -> None:
-    """Refuse what the web server cannot listen on; it takes addresses, not names."""
-    try:
-        ipaddress.ip_address(given.raw)
-    except ValueError as err:
-        raise given.refuse("an IP address such as `127.0.0.1`, `0.0.0.0` or `::1`") from err
-
-
-def _check_zone(given: _Given) -> None:
-    """Refuse a zone this machine does not know."""
-    try:
-        ZoneInfo(given.raw)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as err:
-        raise given.refuse("a known IANA zone such as `Asia/Shanghai`") from err
-
-
-def _check_memory(given: _Given) -> None:
-    """Refuse what the event store would not understand."""
-    if not _MEMORY.fullmatch(given.raw):
-        raise given.refuse("a number and a unit, such as `512MB` or `4GB`")
-
-
-def _check_database(given: _Given) -> None:
-    """Refuse a database this program cannot use; an address may hold a password, so only its beginning is shown."""
-    url = given.raw
-    shown = f"`{url.partition('://')[0][:40]}://…`" if "://" in url else "something else"
-    if not url or (url.startswith(_SQLITE) and url != _SQLITE and ":memory:" not in url and "?" not in url):
-        return
-    if not url.startswith(_POSTGRESQL) or url in _POSTGRESQL:
-        raise given.refuse("`sqlite:///FILE` or `postgresql://USER@HOST/NAME`", shown)
-    if importlib.util.find_spec(_DRIVER) is None:
-        raise AuditError(
-            "settings_invalid",
-            f"{given.where}: PostgreSQL needs the package `{_DRIVER}`, which is not installed; "
-            f"install `{_DRIVER}[binary]` beside auditsvc, or leave the setting out for SQLite",
-        )
-
-
-def _check_elasticsearch(given: _Given) -> None:
-    """Refuse what is no list of addresses; a password in one is not shown."""
-    for url in _split_urls(given.raw):
-        problem = _find_url_problem(url)
-        if problem:
-            raise given.refuse(
-                "addresses `https://HOST:PORT` with commas between, user and password in settings of their own", problem
-            )
-
-
-def _find_url_problem(url: str) -> str:
-    """Return what is wrong with the address of a server, nothing when it is fine."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "one with a port or host that cannot be"
-    if "@" in url:
-        return "one with a user or password"
-    if parts.scheme not in ("http", "https"):
-        return "one that begins otherwise"
-    if not parts.hostname or port is None:
-        return f"`{url}` without host and port"
-    if any(char.isspace() for char in url) or parts.query or parts.fragment:
-        return f"`{url}`"
-    return ""
-
-
-def _check_prefix(given: _Given) -> None:
-    """Refuse what cannot begin the name of an index."""
-    if not _INDEX_PREFIX.fullmatch(given.raw):
-        raise given.refuse("up to 40 lower-case letters, digits, `_` and `-`, a letter or digit first")
-
-
-_CHECKS: Mapping[str, Callable[[_Given], None]] = MappingProxyType(
-    {
-        "origin": _check_origin,
-        "database_url": _check_database,
-        "console_host": _check_host,
-        "ingest_host": _check_host,
-        "duckdb_memory_limit": _check_memory,
-        "elasticsearch_urls": _check_elasticsearch,
-        "elasticsearch_prefix": _check_prefix,
-        "time_zone": _check_zone,
-    }
-)
-"""What a text has to be, where its type does not say."""
 
 
 def _check_together(settings: Settings, where: Callable[[str], str]) -> None:
@@ -446,11 +257,6 @@ def _is_readable_on_the_way(url: str) -> bool:
     """Return whether what is sent to ``url`` leaves this machine in the clear."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
-
-
-def _split_urls(text: str) -> list[str]:
-    """Return addresses that stand with commas between."""
-    return [url.strip().rstrip("/") for url in text.split(",") if url.strip()]
 
 
 def _format_url(host: str, port: int) -> str:

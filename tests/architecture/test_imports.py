@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "auditsvc"
 
 LAYERS = {
-    "": 0, "errors": 0, "clock": 0, "ids": 0, "settings": 0, "logs": 0, "jsontext": 0, "bilingual": 0, "durable": 0,
+    "": 0, "errors": 0, "clock": 0, "ids": 0, "settings": 0, "setting": 0, "logs": 0, "jsontext": 0, "bilingual": 0, "durable": 0,
     "document": 1, "database": 1, "event": 1,
     "migrations": 2, "condition": 2, "catalog": 2, "ledger": 2,
     "policy": 3, "ingest": 3, "store": 3, "auth": 3,

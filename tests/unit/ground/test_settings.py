@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from auditsvc.errors import AuditError
-from auditsvc.settings import BOUNDS, Settings
+from auditsvc.setting import BOUNDS
+from auditsvc.settings import Settings
 
 
 def test_defaults_put_everything_below_the_data_folder() -> None:
