@@ -35,6 +35,7 @@ from auditsvc.store.model import (
     By,
     Chunk,
     Cursor,
+    DeadLetter,
     EventDigest,
     Finding,
     FindingQuery,
@@ -313,6 +314,14 @@ class DuckStore:
         """Return sums over the batches accepted in the interval, one row a source."""
         with self._open_cursor() as cursor:
             return findings.sum_batches(cursor, first_ns, last_ns)
+
+    def count_dead_letters(self) -> int:
+        """Return 0: what this store cannot take fails its chunk as a whole."""
+        return 0
+
+    def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+        """Return nothing: what this store cannot take fails its chunk as a whole."""
+        return []
 
     def digest(self) -> StoreDigest:
         """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""

@@ -129,6 +129,25 @@ class QuarantineRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A row that a store could not take and keeps aside, so that it is not lost in silence.
+
+    Attributes:
+        seq, record, item: where in the ledger it comes from.
+        table: ``events``, ``findings``, ``quarantine``, ``batches`` or ``undecided``.
+        reason: what the store's server said.
+        document: the row as JSON text; the record itself is in the archive.
+    """
+
+    seq: int
+    record: int
+    item: int
+    table: str
+    reason: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
 class IndeterminateCount:
     """How many events of one part of a batch a policy could not decide, by quarter of an hour of event time."""
 
@@ -431,6 +450,12 @@ class EventStore(Protocol):
 
     def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
         """Return sums over the batches accepted in the interval, one row a source (``seq`` is its last batch)."""
+
+    def count_dead_letters(self) -> int:
+        """Return how many rows the store could not take; they are missing from its answers."""
+
+    def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+        """Return the rows the store could not take, in ledger order."""
 
     def digest(self) -> StoreDigest:
         """Return what must be equal for two stores built from one ledger."""

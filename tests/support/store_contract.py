@@ -413,6 +413,11 @@ class StoreContract:
         assert store.batch_stats(*ALL) == [BatchStat(1, 0, "gateway", START + 1, 4, 3, 1, 0, 0, 1, 4)]
         assert store.count_indeterminate(START, START + 1) == {"P-1": 2}
 
+    def test_a_store_that_took_everything_has_no_dead_letters(self, store: EventStore) -> None:
+        write(store, [build_row(0)], findings=[build_finding(0)])
+        assert store.count_dead_letters() == 0
+        assert store.list_dead_letters(limit=10, offset=0) == []
+
     def test_the_digest_depends_on_every_value_and_not_on_order(self, store: EventStore) -> None:
         write(store, [build_row(0), build_row(1)])
         write(store, [build_row(2, rows=1)])

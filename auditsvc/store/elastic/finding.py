@@ -13,7 +13,7 @@ from auditsvc.store.elastic.figures import Column, Source, plain_key, run
 from auditsvc.store.elastic.mapping import PLACE, RECORD, SEQ
 from auditsvc.store.elastic.search import ASKED_AT_ONCE
 from auditsvc.store.elastic.state import build_before
-from auditsvc.store.elastic.table import DeadLetter, read_dead_letter, read_finding, read_quarantine
+from auditsvc.store.elastic.table import read_dead_letter, read_finding, read_quarantine
 from auditsvc.store.elastic.view import View
 from auditsvc.store.model import (
     COUNT,
@@ -21,6 +21,7 @@ from auditsvc.store.model import (
     AggregateRow,
     BatchStat,
     By,
+    DeadLetter,
     Finding,
     FindingQuery,
     Place,

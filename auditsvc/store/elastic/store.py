@@ -33,8 +33,14 @@ from auditsvc.store.elastic.figures import Source, list_by, run
 from auditsvc.store.elastic.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names, name_month
 from auditsvc.store.elastic.scan import both
 from auditsvc.store.elastic.setup import Indices, check_templates
-from auditsvc.store.elastic.state import create_active, create_state, find_active, read_state
-from auditsvc.store.elastic.table import DeadLetter
+from auditsvc.store.elastic.state import (
+    EMPTY_STATE,
+    create_active,
+    create_state,
+    find_active,
+    find_state,
+    read_state,
+)
 from auditsvc.store.elastic.tally import tally
 from auditsvc.store.elastic.view import Selection, View
 from auditsvc.store.elastic.writer import Writer
@@ -47,6 +53,7 @@ from auditsvc.store.model import (
     By,
     Chunk,
     Cursor,
+    DeadLetter,
     EventDigest,
     Finding,
     FindingQuery,
@@ -148,13 +155,13 @@ class ElasticStore:
         bound = self._bind(anew=True)
         names, indices = bound.names, bound.indices
         check_templates(self._client, names.prefix)
+        indices.check_held(find_state(self._client, names) or EMPTY_STATE)
         indices.make_tables()
         create_state(self._client, names)
         if self._generation is None:
             create_active(self._client, names)
         now = min(self._clock.now_ns(), MAX_TIME_NS - _MONTH_NS)
         held = read_state(self._client, names).months
-        indices.check_months(held)
         indices.make_months(sorted({*held, name_month(now), name_month(now + _MONTH_NS)}))
 
     def close(self) -> None:
@@ -333,6 +340,14 @@ class ElasticStore:
         """Return sums over the batches accepted in the interval, one row a source."""
         return finding.sum_batches(self._view(), first_ns, last_ns)
 
+    def count_dead_letters(self) -> int:
+        """Return how many documents the server refused to store."""
+        return finding.count_dead_letters(self._view())
+
+    def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+        """Return what the server refused to store, in ledger order."""
+        return finding.list_dead_letters(self._view(), limit, offset)
+
     def digest(self) -> StoreDigest:
         """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
         return digest_store(self._view())
@@ -346,10 +361,6 @@ class ElasticStore:
             StorageError: ``storage_unavailable`` when it is away or of another major version than this program.
         """
         return check_server(self._client)
-
-    def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
-        """Return what the server refused to store, in ledger order."""
-        return finding.list_dead_letters(self._view(), limit, offset)
 
     def statistics(self) -> Statistics:
         """Return what the store takes up in the cluster.

@@ -7,7 +7,6 @@ or chunk begins, and the later attempt replaces the earlier one.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from auditsvc.store.elastic.failure import CODE
 from auditsvc.store.elastic.mapping import DIGEST, ITEM, RECORD, SEQ, TIMESTAMP, UID, Names
 from auditsvc.store.model import (
     BatchStat,
+    DeadLetter,
     Finding,
     FindingKind,
     IndeterminateCount,
@@ -39,25 +39,6 @@ _ATTRIBUTES = {
 _QUARANTINE = ("seq", "record", "item", "source", "code", "message", "raw", "accepted")
 _COUNTS = ("records", "events", "duplicates", "conflicts", "paired", "quarantined", "untargetable")
 _UNDECIDED = ("seq", "time", "policy_id", "policy_version", "status", "source_id", "interface", "number")
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A document the server cannot store.
-
-    Attributes:
-        seq, record, item: where in the ledger it comes from.
-        table: ``events``, ``findings``, ``quarantine``, ``batches`` or ``undecided``.
-        reason: what the server said.
-        document: the document as JSON text.
-    """
-
-    seq: int
-    record: int
-    item: int
-    table: str
-    reason: str
-    document: str
 
 
 def encode(document: Mapping[str, Any]) -> bytes:

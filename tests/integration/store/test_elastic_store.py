@@ -111,7 +111,8 @@ def test_what_the_server_refuses_is_kept_as_a_dead_letter_and_known_by_its_uid(s
     assert "rows" in letter.reason
     assert str(2**63) in letter.document
     assert store.find_uids([bad.uid]) == {bad.uid: frozenset({bad.digest})}
-    assert store.statistics().dead_letters == 1
+    assert store.count_dead_letters() == store.statistics().dead_letters == 1
+    assert store.list_dead_letters(offset=1) == []
 
 
 def test_everything_is_there_after_opening_again(given: Given, store: ElasticStore) -> None:
