@@ -1,14 +1,13 @@
 """``auditsvc account``: people and their roles, for whoever has a shell on the machine."""
 
-import getpass
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from auditsvc.auth.roles import ROLES, Duty, Role
-from auditsvc.auth.service import SHELL, Account, Accounts, NewAccount
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.auth.service import Account, Accounts, NewAccount
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
 from auditsvc.clock import SystemClock
 from auditsvc.ledger.archive import Archive
 
@@ -29,11 +28,6 @@ def open_accounts() -> Accounts:
     settings = load_settings()
     engine = open_database(settings)
     return Accounts.open(engine, Archive(settings.archive_path), SystemClock(), settings)
-
-
-def find_actor() -> str:
-    """Return how acts of this shell's user are signed in the log."""
-    return f"{SHELL}{getpass.getuser()}"
 
 
 @command.command("list")

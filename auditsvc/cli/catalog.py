@@ -1,6 +1,5 @@
 """``auditsvc catalog``: check a catalogue, put it in force, and look at the one in force."""
 
-import getpass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 from auditsvc.bilingual import Text
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
 from auditsvc.clock import SystemClock
 from auditsvc.database import begin_write
 from auditsvc.document import Bundle, load_bundle
@@ -71,7 +70,7 @@ def activate(folder: Path, as_json: bool) -> None:
             settings.origin,
             kind="catalog",
             bundle=bundle,
-            actor=f"shell:{getpass.getuser()}",
+            actor=find_actor(),
         )
     if as_json:
         print_json({"seq": leaf.seq, "sha256": bundle.digest.hex()})

@@ -4,6 +4,7 @@ Only ``init`` makes a ledger. Every other command asks :func:`open_database` or 
 folder is told as what it is, and does not become a second, empty ledger with a key of its own.
 """
 
+import getpass
 import json
 import os
 from typing import Any
@@ -12,6 +13,7 @@ import click
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import OperationalError
 
+from auditsvc.auth.service import SHELL
 from auditsvc.database import find_file, has_tables, migrate, open_engine
 from auditsvc.errors import SigningError, StorageError
 from auditsvc.ledger.keys import LOG_KEY_FILE
@@ -87,6 +89,11 @@ def _translate(context: ExceptionContext) -> None:
     """Tell of a database that fails in the middle of a command, which has nobody else to tell it."""
     if isinstance(context.sqlalchemy_exception, OperationalError):
         raise StorageError("storage_unavailable", f"database: {context.original_exception}") from None
+
+
+def find_actor() -> str:
+    """Return how acts of this shell's user are signed in the log."""
+    return f"{SHELL}{getpass.getuser()}"
 
 
 def print_json(value: Any) -> None:

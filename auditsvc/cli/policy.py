@@ -1,6 +1,5 @@
 """``auditsvc policy``: lint, test and explain policies, put a policy set in force, and look at the one in force."""
 
-import getpass
 import hashlib
 import json
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import click
 
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
 from auditsvc.clock import SystemClock
 from auditsvc.condition.describe import Step
 from auditsvc.condition.evaluate import has_type
@@ -135,7 +134,7 @@ def activate(context: click.Context, folder: Path, as_json: bool) -> None:
     settings = load_settings()
     engine = open_database(settings)
     archive = Archive(settings.archive_path)
-    actor = f"shell:{getpass.getuser()}"
+    actor = find_actor()
     with begin_write(engine) as connection:
         leaf = activate_bundle(
             connection, archive, SystemClock(), settings.origin, kind="policy", bundle=bundle, actor=actor

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from auditsvc.cli.claim import claim_folder
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json, require_log_key
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json, require_log_key
 from auditsvc.clock import SystemClock, format_instant
 from auditsvc.database import read_session
 from auditsvc.errors import InputError
@@ -41,7 +41,6 @@ def command() -> None:
 @click.option("--from", "first", type=_DAY, metavar="DAY", required=True, help="First local day, such as 2026-11-01.")
 @click.option("--to", "last", type=_DAY, metavar="DAY", required=True, help="Last local day, included.")
 @click.option("--language", "languages", type=click.Choice(LANGUAGES), multiple=True, help="Default: all.")
-@click.option("--actor", default="cli", show_default=True, help="Who asks for it, as the log will say.")
 @json_option
 def create(
     kind: str,
@@ -49,7 +48,6 @@ def create(
     first: datetime,
     last: datetime,
     languages: tuple[str, ...],
-    actor: str,
     as_json: bool,
 ) -> None:
     """Make, sign and log a report.
@@ -71,7 +69,7 @@ def create(
             period=(first.date(), last.date()),
             project_id=project,
             languages=languages or LANGUAGES,
-            actor=actor,
+            actor=find_actor(),
             sign_checkpoint=Checkpointer(engine, settings, clock).sign_now,
         )
     files = [str(find_report_file(settings, report.id, file.name)) for file in list_report_files(settings, report.id)]

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
 from auditsvc.clock import SystemClock, format_instant
 from auditsvc.database import begin_write
 from auditsvc.errors import InputError
@@ -17,9 +17,6 @@ from auditsvc.ingest.readers.registry import check_source
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import active_bundle, record_act
 from auditsvc.settings import Settings
-
-ACTOR = "operator"
-"""Who acts when the command line of the service's own machine is used."""
 
 
 @click.group()
@@ -81,7 +78,7 @@ def create(source: str, label: str, days: int | None, as_json: bool) -> None:
         detail = _describe(get_key(connection, key_id))
         record_act(
             connection, archive, clock, settings.origin,
-            actor=ACTOR, act="source_key_create", subject=key_id, detail=detail,
+            actor=find_actor(), act="source_key_create", subject=key_id, detail=detail,
         )  # fmt: skip
     if as_json:
         print_json({**detail, "key": secret})
@@ -117,7 +114,7 @@ def revoke(key_id: str, as_json: bool) -> None:
         detail = _describe(revoke_key(connection, clock, key_id))
         record_act(
             connection, archive, clock, settings.origin,
-            actor=ACTOR, act="source_key_revoke", subject=key_id, detail=detail,
+            actor=find_actor(), act="source_key_revoke", subject=key_id, detail=detail,
         )  # fmt: skip
     if as_json:
         print_json(detail)

@@ -53,8 +53,9 @@ NEED_LEDGER = {
 NEED_NONE = {
     ("init",), ("push",), ("verify",), ("event", "search"), ("event", "show"), ("catalog", "check"),
     ("policy", "lint"), ("policy", "test"), *(("alert", verb) for verb in ("list", "show", "acknowledge", "close")),
+    *(("store", verb) for verb in ("init", "role", "status", "dead")),
 }  # fmt: skip
-"""``init`` makes a ledger; the others read files or ask a service."""
+"""``init`` makes a ledger; the others read files, or ask a service or Elasticsearch."""
 
 
 def list_leaf_commands(group: click.Group, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
