@@ -47,6 +47,7 @@ setup(
         "alembic>=1.16,<2",
         "msgspec>=0.20,<0.23",
         "httpx>=0.28,<0.29",
+        "prometheus-client>=0.22,<0.27",
         "pyyaml>=6,<7",
         "typst>=0.15,<0.16",
         "pyhanko==0.38.0",

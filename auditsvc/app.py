@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from auditsvc.api.health import install_health
 from auditsvc.api.install import install_api
+from auditsvc.api.metrics import install_metrics
 from auditsvc.api.problems import answer_crash, answer_error, answer_http_error
 from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.gate import install_gate
@@ -41,7 +42,7 @@ from auditsvc.store.open import open_store
 
 SESSION_KEY_FILE = "session.key"
 """File name of the key that signs session cookies, in the key folder."""
-PROGRAM_PATHS = ("/api/", "/health/")
+PROGRAM_PATHS = ("/api/", "/health/", "/metrics")
 """Below these callers are programs: errors are problem documents, and no cookie is read or set."""
 _CSP = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; "
@@ -110,6 +111,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
     protect: Any = CSRFProtect  # the library has no types
     csrf = protect(app)
     install_health(app)
+    install_metrics(app)
     install_api(app, csrf)
     console.install(app)
     _install_errors(app)

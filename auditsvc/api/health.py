@@ -16,10 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from auditsvc.auth.roles import public
 from auditsvc.engine.services import EXTENSION, Services
+from auditsvc.engine.standing import MIN_FREE_BYTES
 from auditsvc.errors import AuditError
 
-MIN_FREE_BYTES = 256 * 1024 * 1024
-"""Below this much free space the disk counts as full: SQLite and DuckDB need room to commit."""
 _READINESS = "auditsvc-readiness"
 KEEP_S = 0.5
 """How long an answer is used again, so that probes cannot wear out the disk."""

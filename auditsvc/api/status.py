@@ -9,32 +9,58 @@ from auditsvc.api.health import find_checks
 from auditsvc.api.resource import Resource
 from auditsvc.auth.roles import require
 from auditsvc.clock import format_instant
-from auditsvc.engine.services import get_services
+from auditsvc.engine.services import Services, get_services
+from auditsvc.engine.standing import read_store_standing
+from auditsvc.errors import StorageError
 from auditsvc.event.time import MAX_TIME_NS
 from auditsvc.ledger.service import get_head, latest_checkpoint
+from auditsvc.store.model import BatchStat
 
 resource = Resource("status", description="How the service stands")
 
 
+class StoreSchema(Schema):
+    """The event store: what it is, whether it answers, and how far it is behind; null where it does not say."""
+
+    kind = fields.String(required=True, metadata={"description": "`duckdb` or `elasticsearch`"})
+    state = fields.String(required=True, metadata={"description": "`ok`, or why the store does not answer"})
+    lag = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "records accepted but not judged yet"}
+    )
+    dead_letters = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "rows the store could not take, which are missing from its answers; 0 for DuckDB"},
+    )
+
+
 class StatusSchema(Schema):
-    """Counts since the beginning, and how far each stage is."""
+    """Counts since the beginning, and how far each stage is; counts are null while the event store does not answer."""
 
     log_size = fields.Integer(required=True, metadata={"description": "leaves of the log"})
     last_accepted = fields.String(required=True, allow_none=True)
     signed_size = fields.Integer(required=True, metadata={"description": "leaves under the latest checkpoint"})
-    judged_size = fields.Integer(required=True, metadata={"description": "leaves the engine has followed"})
-    lag = fields.Integer(required=True, metadata={"description": "leaves accepted but not judged yet"})
-    lag_records = fields.Integer(required=True, metadata={"description": "records accepted but not judged yet"})
-    records = fields.Integer(
-        required=True, metadata={"description": "records of the log; one that is a JSON array holds several events"}
+    judged_size = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "leaves the engine has followed"}
     )
-    events = fields.Integer(required=True)
-    duplicates = fields.Integer(required=True)
-    quarantined = fields.Integer(required=True)
+    lag = fields.Integer(required=True, allow_none=True, metadata={"description": "leaves accepted but not judged yet"})
+    lag_records = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "records accepted but not judged yet"}
+    )
+    records = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "records of the log; one that is a JSON array holds several events"},
+    )
+    events = fields.Integer(required=True, allow_none=True)
+    duplicates = fields.Integer(required=True, allow_none=True)
+    quarantined = fields.Integer(required=True, allow_none=True)
+    store = fields.Nested(StoreSchema, required=True, metadata={"description": "the event store"})
     sources = fields.List(fields.Dict(), required=True, metadata={"description": "the same counts by source"})
     checks = fields.Dict(required=True, metadata={"description": "what /health/ready looks at"})
 
 
+_SUMS = ("records", "events", "duplicates", "quarantined")
 _COUNTS = ("records", "events", "duplicates", "conflicts", "paired", "quarantined")
 
 
@@ -50,19 +76,32 @@ class Status(MethodView):
         with services.engine_db.connect() as connection:
             head = get_head(connection)
             checkpoint = latest_checkpoint(connection)
-        judged = services.store.position().next.seq
-        stats = services.store.batch_stats(0, MAX_TIME_NS)
+        store = read_store_standing(services)
+        stats = _read_stats(services) if store.reason is None else None
         return {
             "log_size": head.size,
             "last_accepted": format_instant(head.last_accepted) if head.last_accepted else None,
             "signed_size": checkpoint.size if checkpoint else 0,
-            "judged_size": judged,
-            "lag": max(head.size - judged, 0),
-            "lag_records": services.event_engine.status().records_behind if services.event_engine else 0,
-            **{
-                name: sum(getattr(stat, name) for stat in stats)
-                for name in ("records", "events", "duplicates", "quarantined")
+            "judged_size": store.judged_size,
+            "lag": store.leaves_behind,
+            "lag_records": store.records_behind,
+            **{name: None if stats is None else sum(getattr(stat, name) for stat in stats) for name in _SUMS},
+            "store": {
+                "kind": store.kind,
+                "state": store.reason or "ok",
+                "lag": store.records_behind,
+                "dead_letters": store.dead_letters,
             },
-            "sources": [{"source": stat.source, **{name: getattr(stat, name) for name in _COUNTS}} for stat in stats],
+            "sources": [
+                {"source": stat.source, **{name: getattr(stat, name) for name in _COUNTS}} for stat in stats or ()
+            ],
             "checks": {check.name: check.reason or "ok" for check in find_checks()},
         }
+
+
+def _read_stats(services: Services) -> list[BatchStat] | None:
+    """Return the sums of every source, None when the store has gone away in between."""
+    try:
+        return services.store.batch_stats(0, MAX_TIME_NS)
+    except StorageError:
+        return None

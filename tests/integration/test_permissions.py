@@ -12,6 +12,7 @@ from tests.support.service import Service, open_service
 PUBLIC_ENDPOINTS = {
     "health.show_live",
     "health.show_ready",
+    "metrics.show_metrics",
     "api-docs.show_document",
     "api-docs.show_page",
     "api-tokens.Tokens",

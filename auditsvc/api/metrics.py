@@ -1,0 +1,212 @@
+"""Metrics of the core process in Prometheus' text format: what is true when they are asked for, nothing remembered.
+
+Rules:
+- Public, as health is; so numbers only, nothing personal, and no label whose values a delivery can choose.
+- What cannot be read now is left out rather than told as 0, and its part is named in ``auditsvc_part_unreadable``.
+- One answer is used again for a second, so that callers cannot wear out the stores.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from flask import Blueprint, Flask, Response, current_app
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from auditsvc.alerts.model import AlertState
+from auditsvc.alerts.service import count_alerts
+from auditsvc.api.health import Check, find_checks
+from auditsvc.auth.roles import public
+from auditsvc.clock import parse_instant
+from auditsvc.database import read_session
+from auditsvc.engine.services import EXTENSION, Services
+from auditsvc.engine.standing import StoreStanding, read_store_standing
+from auditsvc.errors import AuditError, StorageError
+from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
+from auditsvc.ledger.header import parse_header
+from auditsvc.ledger.service import get_head, get_leaf, latest_checkpoint
+from auditsvc.ledger.tables import batch, checkpoint
+from auditsvc.reports.section import SEVERITIES
+from auditsvc.store.model import FindingQuery
+
+KEEP_S = 1.0
+"""How long an answer is used again."""
+_METRICS = "auditsvc-metrics"
+_PARTS = ("ledger", "store", "alerts")
+_STATES = ("ok", "unavailable")
+_PREFIX = "auditsvc_"
+_LAG = "Seconds since the first leaf that is not judged was accepted; 0 when all are."
+
+blueprint = Blueprint("metrics", __name__)
+
+
+class ServiceCollector:
+    """Reads every metric of a core process; :meth:`collect` is called once for each answer."""
+
+    def __init__(self, services: Services, find: Callable[[], tuple[Check, ...]]) -> None:
+        """Read from ``services``; ``find`` gives the health checks of this moment."""
+        self._services = services
+        self._find = find
+        self._summed = (-1, 0)
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering asks no store."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Give every metric that can be read now."""
+        checks = self._find()
+        store = read_store_standing(self._services)
+        yield from _tell_checks(checks)
+        yield from _tell_store(store)
+        unreadable = dict.fromkeys(_PARTS, 0)
+        readers: Mapping[str, Callable[[], list[Metric]]] = {
+            "ledger": self._read_ledger,
+            "store": lambda: self._read_store(store),
+            "alerts": self._read_alerts,
+        }
+        for part, read in readers.items():
+            try:
+                yield from read()
+            except (AuditError, SQLAlchemyError, OSError):
+                unreadable[part] = 1
+        yield _gauge("part_unreadable", "1 where figures are missing from this answer.", "part", unreadable)
+
+    def _read_ledger(self) -> list[Metric]:
+        """Return what was accepted and what is signed."""
+        now = self._services.clock.now()
+        last, records = self._summed
+        with self._services.engine_db.connect() as connection:
+            head = get_head(connection)
+            signed = latest_checkpoint(connection)
+            signed_at = connection.execute(select(func.max(checkpoint.c.signed_at))).scalar_one()
+            # batches are only ever added, so those summed before are not read again
+            row = connection.execute(
+                select(func.max(batch.c.seq), func.sum(batch.c.records)).where(batch.c.seq > last)
+            ).one()
+        if row[0] is not None:
+            self._summed = last, records = int(row[0]), records + int(row[1])
+        metrics = [
+            _counter("records_accepted", "Records the ledger acknowledged.", records),
+            _gauge_of("log_leaves", "Leaves of the log.", head.size),
+            _gauge_of("checkpoint_leaves", "Leaves under the latest checkpoint.", signed.size if signed else 0),
+        ]
+        if signed_at is not None:
+            age = max(0.0, (now - signed_at).total_seconds())
+            metrics.append(_gauge_of("checkpoint_age_seconds", "Seconds since the latest checkpoint was signed.", age))
+        return metrics
+
+    def _read_store(self, store: StoreStanding) -> list[Metric]:
+        """Return what is judged, and how far that is behind; nothing when the store does not answer."""
+        if store.judged_size is None:
+            raise StorageError("storage_unavailable", store.reason or "event store: no answer")
+        services = self._services
+        stats = services.store.batch_stats(0, MAX_TIME_NS)
+        query = FindingQuery(MIN_TIME_NS, MAX_TIME_NS, {"kind": ("violation",), "status": ("active",)})
+        rows = services.store.count_findings(query, by=("severity",))
+        found = {str(row.key[0]): int(str(row.values[0])) for row in rows}
+        findings = CounterMetricFamily(
+            f"{_PREFIX}findings", "Violations of policies in force, by severity.", labels=["severity"]
+        )
+        for severity in SEVERITIES:
+            findings.add_metric([severity], found.get(severity, 0))
+        return [
+            _counter("events_judged", "Events judged and stored.", sum(stat.events for stat in stats)),
+            _counter("records_quarantined", "Records that gave no event.", sum(stat.quarantined for stat in stats)),
+            findings,
+            _gauge_of("lag_records", "Records accepted but not judged yet.", store.records_behind or 0),
+            _gauge_of("lag_seconds", _LAG, self._measure_lag(store.judged_size)),
+            _gauge_of("dead_letters", "Rows the event store could not take.", store.dead_letters or 0),
+        ]
+
+    def _measure_lag(self, judged_size: int) -> float:
+        """Return the seconds since the first leaf that is not judged was accepted, 0 when all are."""
+        with self._services.engine_db.connect() as connection:
+            if judged_size >= get_head(connection).size:
+                return 0.0
+            accepted = parse_header(get_leaf(connection, judged_size).header).fields["accepted"]
+        return max(0.0, (self._services.clock.now() - parse_instant(accepted)).total_seconds())
+
+    def _read_alerts(self) -> list[Metric]:
+        """Return the alerts that are not closed."""
+        with read_session(self._services.engine_db) as session:
+            counts = count_alerts(session)
+        numbers = {
+            severity: sum(n for (one, state), n in counts.items() if one == severity and state is not AlertState.CLOSED)
+            for severity in SEVERITIES
+        }
+        return [_gauge("alerts_open", "Alerts not closed yet, by severity.", "severity", numbers)]
+
+
+class Metrics:
+    """The text of the metrics, at most :data:`KEEP_S` old."""
+
+    def __init__(self, services: Services) -> None:
+        """Tell of ``services``."""
+        self._registry = CollectorRegistry()
+        self._registry.register(ServiceCollector(services, find_checks))
+        self._lock = threading.Lock()
+        self._made_at = float("-inf")
+        self._text = b""
+
+    def format(self) -> bytes:
+        """Return the text; callers that come together share one reading."""
+        with self._lock:
+            if time.monotonic() - self._made_at >= KEEP_S:
+                self._text = generate_latest(self._registry)
+                self._made_at = time.monotonic()
+            return self._text
+
+
+def install_metrics(app: Flask) -> None:
+    """Serve the metrics of ``app``'s services."""
+    app.extensions[_METRICS] = Metrics(app.extensions[EXTENSION])
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/metrics")
+@public
+def show_metrics() -> Response:
+    """Answer the metrics in the text format every Prometheus reads."""
+    metrics: Metrics = current_app.extensions[_METRICS]
+    return Response(metrics.format(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _tell_checks(checks: tuple[Check, ...]) -> Iterator[Metric]:
+    """Give what the health checks say."""
+    ready = {check.name: int(check.reason is None) for check in checks}
+    yield _gauge("check_ready", "1 for each check of /health/ready that holds.", "check", ready)
+    yield _gauge_of("engine_failed", "1 while the engine does not follow the ledger.", 1 - ready.get("engine", 0))
+
+
+def _tell_store(store: StoreStanding) -> Iterator[Metric]:
+    """Give which store there is, and whether it answers."""
+    state = "ok" if store.reason is None else "unavailable"
+    metric = GaugeMetricFamily(
+        f"{_PREFIX}store_state", "1 for the state the event store is in.", labels=["kind", "state"]
+    )
+    for one in _STATES:
+        metric.add_metric([store.kind, one], int(one == state))
+    yield metric
+
+
+def _counter(name: str, text: str, value: int) -> Metric:
+    """Return a counter without labels."""
+    return CounterMetricFamily(f"{_PREFIX}{name}", text, value=value)
+
+
+def _gauge_of(name: str, text: str, value: float) -> Metric:
+    """Return a gauge without labels."""
+    return GaugeMetricFamily(f"{_PREFIX}{name}", text, value=value)
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    """Return a gauge with a value for each value of one label."""
+    metric = GaugeMetricFamily(f"{_PREFIX}{name}", text, labels=[label])
+    for key, value in values.items():
+        metric.add_metric([key], value)
+    return metric
