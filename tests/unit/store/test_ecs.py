@@ -21,7 +21,7 @@ COMPATIBLE = {
 
 def read_published() -> dict[str, str]:
     lines = PUBLISHED_FILE.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("\t") for line in lines if not line.startswith("#"))  # type: ignore[misc]
+    return dict(line.split("\t") for line in lines if not line.startswith("#"))
 
 
 def list_types(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
