@@ -12,9 +12,12 @@ from auditsvc.console.overview import DayCount, Overview, build_overview
 from auditsvc.console.period import RANGES, Period, read_period
 from auditsvc.console.text import local_time, show_number
 from auditsvc.engine.services import get_services
+from auditsvc.engine.standing import read_store_standing
 from auditsvc.store.model import TimeUnit
 
 _LABELS = {TimeUnit.MINUTE: "%H:%M", TimeUnit.HOUR: "%m-%d %H:00", TimeUnit.DAY: "%m-%d", TimeUnit.MONTH: "%Y-%m"}
+
+_STORES = {"duckdb": "DuckDB", "elasticsearch": "Elasticsearch"}
 
 
 @blueprint.get("/")
@@ -22,6 +25,10 @@ _LABELS = {TimeUnit.MINUTE: "%H:%M", TimeUnit.HOUR: "%m-%d %H:00", TimeUnit.DAY:
 def today() -> ResponseReturnValue:
     """Show the present state and the course of the chosen period."""
     services = get_services()
+    store = read_store_standing(services)
+    named = {"store": store, "store_name": _STORES[store.kind]}
+    if store.reason is not None:
+        return render_template("console/today_away.html", **named)
     period = read_period(request.args, services.store, services.clock.now_ns(), services.settings.zone)
     overview = build_overview(services, period)
     return render_template(
@@ -34,6 +41,7 @@ def today() -> ResponseReturnValue:
         label=lambda first_ns: label_bucket(first_ns, period),
         events_url=lambda **more: url_for("console.search_events", **more),
         steps=_list_first_steps(overview),
+        **named,
     )
 
 
