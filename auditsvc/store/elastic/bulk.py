@@ -1,11 +1,13 @@
 """Sending documents: in bulks by bytes and number, each document's answer looked at, what can be tried again tried again.
 
 - 2xx: stored. 409 to ``create``: stored before; ids follow from places and content, so it is the same row.
-- 429, 502, 503, 504 and lost connections: sent again after a pause, a bounded number of times. Sending again is safe.
+- 429, 502, 503, 504 and lost connections: sent again after a pause, a bounded number of times and for a bounded time,
+  so that the engine can say what is wrong; it then begins again. Sending again is safe.
 - 400 that speaks of the document: it can never be stored; the caller keeps it as a dead letter.
 - Anything else stops the writer, nothing is skipped.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 
 from auditsvc.errors import StorageError
-from auditsvc.store.elastic.failure import CODE, storage_errors
+from auditsvc.store.elastic.failure import CODE, describe, storage_errors
 from auditsvc.store.model import Place
 
 MAX_ITEMS = 1_000
@@ -24,6 +26,8 @@ MAX_ITEMS = 1_000
 AT_ONCE = 2
 """Bulks on their way together: one is made ready and read while the server works on the other."""
 ATTEMPTS = 8
+GIVE_UP_S = 30.0
+"""After this long nothing is sent again: a server may take most of the client's time-out for each of its refusals."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 _AGAIN = frozenset({429, 502, 503, 504})
@@ -104,15 +108,16 @@ class Sender:
     def _send_batch(self, batch: Sequence[Action], outcome: Outcome) -> None:
         """Store the documents of one bulk."""
         pending, trouble = list(batch), ""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self.pause(attempt)
+        end = time.monotonic() + GIVE_UP_S
+        for attempt in range(1, ATTEMPTS + 1):
             pending, trouble = self._try(pending, outcome)
             if not pending:
                 return
-        message = (
-            f"elasticsearch did not store {len(pending)} of {len(batch)} documents in {ATTEMPTS} attempts: {trouble}"
-        )
+            if attempt == ATTEMPTS or time.monotonic() > end:
+                break
+            self.pause(attempt)
+        times = f"{attempt} attempts" if attempt > 1 else "one attempt"
+        message = f"elasticsearch did not store {len(pending)} of {len(batch)} documents in {times}: {trouble}"
         raise StorageError(CODE, message)
 
     def pause(self, attempt: int) -> None:
@@ -134,9 +139,9 @@ class Sender:
             if err.status_code not in _AGAIN:
                 with storage_errors():
                     raise
-            return pending, f"it answered {err.status_code}"
+            return pending, describe(err)
         except TransportError as err:
-            return pending, str(err.message)
+            return pending, describe(err)
         if not answer["errors"]:
             return [], ""
         return _sort_out(pending, answer["items"], outcome)

@@ -27,9 +27,14 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except ApiError as err:
-        raise StorageError(CODE, _describe_answer(err), status=err.status_code) from err
+        raise StorageError(CODE, describe(err), status=err.status_code) from err
     except TransportError as err:
-        raise StorageError(CODE, _describe_silence(err)) from err
+        raise StorageError(CODE, describe(err)) from err
+
+
+def describe(err: ApiError | TransportError) -> str:
+    """Return what happened, at which address, and which setting to look at."""
+    return _describe_answer(err) if isinstance(err, ApiError) else _describe_silence(err)
 
 
 def get_reason(body: Any) -> str:

@@ -223,7 +223,8 @@ class Templates:
 def build_template(prefix: str, *, generation: str = FIRST_GENERATION, replicas: int = 1, shards: int = 1) -> Templates:
     """Return the component and index templates of a store under ``prefix``.
 
-    Months get their alias from a template, because the service may not give it.
+    Months get their alias from a template, because the service may not give it. No index is made by a mere write: one
+    that somebody removed would come back empty and look whole.
 
     Args:
         prefix: first part of every index name.
@@ -272,6 +273,7 @@ def _build_index(pattern: str, component: str, template: Mapping[str, Any]) -> d
         "composed_of": [component],
         "priority": PRIORITY,
         "version": VERSION,
+        "allow_auto_create": False,
         "_meta": {"auditsvc": VERSION},
         "template": dict(template),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from typing import Any
 
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
@@ -10,7 +11,8 @@ from auditsvc.errors import StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.failure import CODE, get_reason, storage_errors
 from auditsvc.store.elastic.mapping import FIRST_GENERATION, TABLES, VERSION, Names, build_template
-from auditsvc.store.elastic.state import find_active
+from auditsvc.store.elastic.state import State, find_active
+from auditsvc.store.model import Place
 
 GREEN_WAIT_S = 60
 """How long a new index may take until all its copies are there."""
@@ -38,6 +40,7 @@ def install_templates(client: Elasticsearch, settings: Settings) -> tuple[str, .
                 index_patterns=body["index_patterns"],
                 composed_of=body["composed_of"],
                 priority=body["priority"],
+                allow_auto_create=body["allow_auto_create"],
                 version=body["version"],
                 meta=body["_meta"],
                 template=body["template"],
@@ -63,7 +66,7 @@ def widen_mappings(client: Elasticsearch, settings: Settings) -> tuple[str, ...]
             with storage_errors():
                 found = client.indices.get_mapping(index=pattern, ignore_unavailable=True).body
             for index, one in sorted(found.items()):
-                if _list_paths(wanted) <= _list_paths(one["mappings"]):
+                if _list_types(wanted).keys() <= _list_types(one["mappings"]).keys():
                     continue
                 with storage_errors():
                     client.indices.put_mapping(index=index, properties=wanted["properties"], meta=wanted["_meta"])
@@ -71,13 +74,13 @@ def widen_mappings(client: Elasticsearch, settings: Settings) -> tuple[str, ...]
     return tuple(changed)
 
 
-def _list_paths(mapping: Mapping[str, Any], above: str = "") -> set[str]:
-    """Return the dotted paths of a mapping's fields."""
-    paths = set()
+def _list_types(mapping: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Return the types of a mapping's fields by their dotted paths."""
+    types = {}
     for name, body in mapping.get("properties", {}).items():
-        paths.add(f"{above}{name}")
-        paths |= _list_paths(body, f"{above}{name}.")
-    return paths
+        types[f"{above}{name}"] = body.get("type", "object")
+        types |= _list_types(body, f"{above}{name}.")
+    return types
 
 
 def check_templates(client: Elasticsearch, prefix: str) -> None:
@@ -92,11 +95,17 @@ def check_templates(client: Elasticsearch, prefix: str) -> None:
         except NotFoundError:
             found = []
     versions = {one["name"]: one["index_template"].get("version") for one in found}
+    loose = {one["name"] for one in found if one["index_template"].get("allow_auto_create") is not False}
     for name in build_template(prefix).index:
         if versions.get(name) != VERSION:
             got = f"got {versions[name]}" if name in versions else "there is none"
             message = f"event store: expected index template `{name}` of version {VERSION}, {got}"
             raise StorageError(CODE, f"{message}; an administrator installs the templates once")
+        if name in loose:
+            message = (
+                f"event store: index template `{name}` lets a write make an index, so that a removed one looks whole"
+            )
+            raise StorageError(CODE, f"{message}; an administrator installs the templates again")
 
 
 class Indices:
@@ -120,17 +129,29 @@ class Indices:
         """
         self._make_all([self._names.events(month) for month in months])
 
-    def check_months(self, months: Sequence[str]) -> None:
-        """Check that the indices of months that hold events are there.
+    def check_held(self, state: State) -> None:
+        """Check that the indices of a store that holds something are there; others that went are made again.
 
         Raises:
             StorageError: ``storage_unavailable`` when somebody removed one; it would come back empty and look whole.
         """
-        for index in (self._names.events(month) for month in months):
-            with storage_errors():
-                is_there = bool(self._client.indices.exists(index=index))
-            if not is_there:
-                message = f"event store: index `{index}` held events and is gone; run `auditsvc reindex`"
+        names = self._names
+        tables = [names.table(kind) for kind in TABLES]
+        with storage_errors():
+            found = self._client.indices.get_settings(
+                index=[names.state, *tables, names.events("*")],
+                name="index.uuid",
+                ignore_unavailable=True,
+                expand_wildcards="all",
+                filter_path="*.settings.index.uuid",
+            ).body
+        self._ready &= found.keys()
+        held = [names.events(month) for month in state.months]
+        if state.position.next != Place(0):
+            held += tables
+        for index in held:
+            if index not in found:
+                message = f"event store: index `{index}` held rows and is gone; run `auditsvc reindex`"
                 raise StorageError(CODE, message)
 
     def _make_all(self, indices: Sequence[str]) -> None:
@@ -171,15 +192,32 @@ class Indices:
         """Check that indices came from our templates, and that what is acknowledged is on disk."""
         with storage_errors():
             settings = self._client.indices.get_settings(index=list(indices), flat_settings=True).body
-            mappings = self._client.indices.get_mapping(index=list(indices), filter_path="*.mappings._meta").body
+            mappings = self._client.indices.get_mapping(index=list(indices)).body
         for index in indices:
             durability = settings[index]["settings"].get("index.translog.durability", "request")
             if durability != "request":
                 message = f"event store: index `{index}` has index.translog.durability `{durability}`"
                 raise StorageError(CODE, f"{message}; what it acknowledges can be lost, so it must be `request`")
-            version = mappings.get(index, {}).get("mappings", {}).get("_meta", {}).get("auditsvc")
+            mapping = mappings[index]["mappings"]
+            version = mapping.get("_meta", {}).get("auditsvc")
             if version != VERSION:
                 message = f"event store: index `{index}` was made without our template"
                 raise StorageError(
                     CODE, f"{message} (expected version {VERSION}, got {version}); delete it and prepare again"
                 )
+            self._check_fields(index, mapping)
+
+    def _check_fields(self, index: str, mapping: Mapping[str, Any]) -> None:
+        """Check that an index has our fields as we have them; else every document would be refused, or not be found."""
+        bodies = build_template(self._names.prefix).index.values()
+        wanted = next(body for body in bodies if any(fnmatchcase(index, one) for one in body["index_patterns"]))
+        found = _list_types(mapping)
+        for path, kind in _list_types(wanted["template"]["mappings"]).items():
+            if found.get(path) != kind:
+                message = (
+                    f"event store: index `{index}` has field `{path}` as `{found.get(path, 'nothing')}`, not `{kind}`"
+                )
+                advice = (
+                    "an administrator runs `auditsvc store init`, or deletes the index and the store is built again"
+                )
+                raise StorageError(CODE, f"{message}; {advice}")

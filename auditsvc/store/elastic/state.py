@@ -96,14 +96,24 @@ def read_state(client: Elasticsearch, names: Names) -> State:
     Raises:
         StorageError: ``storage_unavailable`` when it cannot be read, there is none or it is of another version.
     """
+    state = find_state(client, names)
+    if state is None:
+        message = f"event store `{names.prefix}`: it was never prepared; start the service, or run `auditsvc reindex`"
+        raise StorageError(CODE, message)
+    return state
+
+
+def find_state(client: Elasticsearch, names: Names) -> State | None:
+    """Return the present state, None when there is none.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when it cannot be read or is of another version.
+    """
     with storage_errors():
         try:
             answer = client.get(index=names.state, id=_name(names)).body
-        except NotFoundError as err:
-            message = (
-                f"event store `{names.prefix}`: it was never prepared; start the service, or run `auditsvc reindex`"
-            )
-            raise StorageError(CODE, message) from err
+        except NotFoundError:
+            return None
     source = answer["_source"]
     if source.get("version") != VERSION:
         message = f"event store `{names.prefix}`: expected version {VERSION}, got {source.get('version')}"

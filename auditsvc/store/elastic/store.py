@@ -33,7 +33,14 @@ from auditsvc.store.elastic.figures import Source, list_by, run
 from auditsvc.store.elastic.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names, name_month
 from auditsvc.store.elastic.scan import both
 from auditsvc.store.elastic.setup import Indices, check_templates
-from auditsvc.store.elastic.state import create_active, create_state, find_active, read_state
+from auditsvc.store.elastic.state import (
+    EMPTY_STATE,
+    create_active,
+    create_state,
+    find_active,
+    find_state,
+    read_state,
+)
 from auditsvc.store.elastic.tally import tally
 from auditsvc.store.elastic.view import Selection, View
 from auditsvc.store.elastic.writer import Writer
@@ -148,13 +155,13 @@ class ElasticStore:
         bound = self._bind(anew=True)
         names, indices = bound.names, bound.indices
         check_templates(self._client, names.prefix)
+        indices.check_held(find_state(self._client, names) or EMPTY_STATE)
         indices.make_tables()
         create_state(self._client, names)
         if self._generation is None:
             create_active(self._client, names)
         now = min(self._clock.now_ns(), MAX_TIME_NS - _MONTH_NS)
         held = read_state(self._client, names).months
-        indices.check_months(held)
         indices.make_months(sorted({*held, name_month(now), name_month(now + _MONTH_NS)}))
 
     def close(self) -> None:

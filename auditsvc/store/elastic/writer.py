@@ -1,5 +1,6 @@
 """Writing a chunk: everything is turned into documents, sent, made visible to searches, and only then counted in."""
 
+import time
 from collections.abc import Iterable, Sequence
 from random import Random
 
@@ -7,7 +8,7 @@ from elasticsearch import Elasticsearch
 
 from auditsvc.errors import StorageError
 from auditsvc.settings import Settings
-from auditsvc.store.elastic.bulk import ATTEMPTS, Action, Sender, Sleep
+from auditsvc.store.elastic.bulk import ATTEMPTS, GIVE_UP_S, Action, Sender, Sleep
 from auditsvc.store.elastic.document import build_document
 from auditsvc.store.elastic.failure import storage_errors
 from auditsvc.store.elastic.mapping import LONG, NULLS, PLACE, Names, name_month
@@ -26,6 +27,8 @@ from auditsvc.store.model import Chunk, NewEvent, Place
 
 _AGAIN = frozenset({"duplicate", "id_conflict"})
 """Flags of rows that are not the first under their uid."""
+_FINAL = frozenset({401, 403, 404})
+"""Answers that stay the same however often one asks: no right, or no such index."""
 
 
 class Writer:
@@ -55,6 +58,7 @@ class Writer:
         at = state.position.next
         if chunk.first != at:
             raise StorageError("conflict", f"event store: expected a chunk from {at}, got one from {chunk.first}")
+        self._indices.check_held(state)
         rows = _Rows(self._names, chunk)
         months = sorted(rows.months)
         self._indices.make_months(months)
@@ -90,6 +94,9 @@ class Writer:
                     source_includes=list(PLACE),
                 ).body
             for action, found in zip(some, answer["docs"], strict=True):
+                if "_source" not in found:
+                    message = f"event store: index `{action.index}` does not give a document it says it has"
+                    raise StorageError("storage_unavailable", f"{message}: {found.get('error', 'not found')}")
                 place = tuple(found["_source"][path] for path in PLACE)
                 if place != (action.place.seq, action.place.record, action.item):
                     moved.append(_rename(action))
@@ -98,12 +105,13 @@ class Writer:
     def _refresh(self, indices: Iterable[str]) -> None:
         """Make what was stored visible to searches; sent again like documents."""
         wanted = sorted(indices)
+        end = time.monotonic() + GIVE_UP_S
         for attempt in range(ATTEMPTS):
             try:
                 with storage_errors():
                     self._client.indices.refresh(index=wanted)
             except StorageError as err:
-                if err.context.get("status") in (401, 403) or attempt == ATTEMPTS - 1:
+                if err.context.get("status") in _FINAL or attempt == ATTEMPTS - 1 or time.monotonic() > end:
                     raise
                 self._sender.pause(attempt + 1)
             else:
