@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "Make, list and fetch reports.",
     "account": "People and their roles.",
     "reindex": "Rebuild the event store from the archive.",
+    "doctor": "Check the whole installation and say what to do.",
     "store": "Set up and look at the event store in Elasticsearch.",
 }
 """Command name to its one-line help; the module is ``auditsvc.cli.<name>`` and holds ``command``."""
