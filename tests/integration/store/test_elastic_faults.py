@@ -1,0 +1,336 @@
+"""Each illness of a real server: by which words it is told, that nothing is lost or doubled, and how it heals."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from auditsvc.api.health import Readiness
+from auditsvc.app import close_services, open_services
+from auditsvc.engine import worker as worker_module
+from auditsvc.engine.loop import Engine
+from auditsvc.engine.rebuild import reindex
+from auditsvc.engine.services import Services
+from auditsvc.engine.worker import EngineWorker
+from auditsvc.errors import StorageError
+from auditsvc.settings import Settings
+from auditsvc.store.elastic import bulk, writer
+from auditsvc.store.elastic.client import open_client
+from auditsvc.store.elastic.setup import install_templates
+from auditsvc.store.elastic.store import ElasticStore
+from auditsvc.store.model import EventStore, FindingQuery, Order, StoredEvent
+from tests.support.elastic import own_prefix, service_settings
+from tests.support.engine import EVERYTHING, World, build_policy, build_record
+from tools.elasticsearch import Cluster, start
+
+pytestmark = pytest.mark.slow
+
+T = TypeVar("T")
+HEALED_S = 90
+CHUNK = 50
+MONTH = "2026.11"
+
+
+def start_own(kind: str = "open", *, heap: str = "512m", **extra: str) -> Cluster:
+    """Start servers for this test alone, in a folder by which another session finds what a killed one left."""
+    folder = Path(tempfile.mkdtemp(prefix=f"auditsvc-elastic-test-{os.getpid()}-"))
+    lines = {name.replace("__", "."): value for name, value in extra.items()}
+    return start(kind, folder, heap=heap, extra=lines)  # type: ignore[arg-type]
+
+
+@contextmanager
+def build_world(folder: Path, settings: Settings) -> Iterator[World]:
+    """Give a ledger whose settings name a store in Elasticsearch; catalogue and policy are in force."""
+    world = World(folder, chunk_events=CHUNK)
+    world.settings = replace(settings, data_dir=folder, duckdb_memory_limit="512MB", argon2_memory_kib=64)
+    world.activate_small(build_policy("P-ROWS"))
+    yield world
+    world.close()
+
+
+def deliver(world: World, name: str, number: int = 120) -> None:
+    """Put records in the ledger, half of which violate the policy, one of which is no record and one of which comes twice."""
+    records = [build_record(f"{name}-{n}", rows=n % 2 * 1000) for n in range(number)]
+    world.deliver("gateway", *records, records[0], b"broken\n")
+
+
+def read_all(store: EventStore) -> list[StoredEvent]:
+    """Return every event, in one order."""
+    found: list[StoredEvent] = []
+    page = store.search(None, *EVERYTHING, limit=1000, order=Order.OLDEST)
+    while True:
+        found += page.events
+        if page.after is None:
+            return found
+        page = store.search(None, *EVERYTHING, limit=1000, order=Order.OLDEST, after=page.after)
+
+
+def check_same(world: World, store: EventStore) -> None:
+    """Check that a store holds what an embedded one built from the same ledger holds: no row less, none twice."""
+    with world.open_store() as duck:
+        build_engine(world, duck, raises_alerts=False).catch_up()
+        assert store.position() == duck.position()
+        every = FindingQuery(*EVERYTHING)
+        assert store.list_findings(every, limit=10**6) == duck.list_findings(every, limit=10**6)
+        assert [one.event for one in read_all(store)] == [one.event for one in read_all(duck)]
+        for ask in (EventStore.batch_stats, EventStore.count_quarantine, EventStore.count_indeterminate):
+            mine, theirs = (getattr(one, ask.__name__)(*EVERYTHING) for one in (store, duck))
+            assert mine == theirs
+
+
+def build_engine(world: World, store: EventStore, *, raises_alerts: bool = True) -> Engine:
+    return Engine(
+        world.engine_db,
+        world.archive,
+        store,
+        world.settings,
+        world.clock,
+        chunk_events=CHUNK,
+        raises_alerts=raises_alerts,
+    )
+
+
+def wait_for(look: Callable[[], T | None], limit_s: float = HEALED_S) -> T:
+    end = time.monotonic() + limit_s
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {limit_s} s"
+        time.sleep(0.1)
+
+
+@dataclass
+class Following:
+    """A service's store and the thread that follows the ledger."""
+
+    world: World
+    store: EventStore
+    engine: Engine
+    worker: EngineWorker
+
+    def is_level(self) -> bool:
+        """Return whether everything in the ledger is stored and nothing is reported."""
+        try:
+            behind = self.engine.status().leaves_behind
+        except StorageError:
+            return False
+        return behind == 0 and self.worker.find_failure() is None
+
+    def wait_level(self, limit_s: float = HEALED_S) -> None:
+        wait_for(self.is_level, limit_s)
+
+    def wait_failure(self, words: str) -> str:
+        """Return the failure that is reported, once it has these words."""
+
+        def look() -> str | None:
+            failure = self.worker.find_failure()
+            return failure if failure and words in failure else None
+
+        try:
+            return wait_for(look)
+        except AssertionError:
+            raise AssertionError(f"expected `{words}`, got {self.worker.find_failure()}") from None
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up and begin again soon."""
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.3)
+    monkeypatch.setattr(worker_module, "SETTLED_S", 1.0)
+    monkeypatch.setattr(worker_module, "LONGEST_TURNS", 60)
+    for module in (bulk, writer):
+        monkeypatch.setattr(module, "GIVE_UP_S", 2.0)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Cluster]:
+    cluster = start_own()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def admin(node: Cluster) -> Iterator[Elasticsearch]:
+    if node.nodes[0].pid is None:
+        node.restart(0)
+    with closing(Elasticsearch(node.urls, request_timeout=60)) as client:
+        yield client
+
+
+@pytest.fixture
+def world(node: Cluster, admin: Elasticsearch, tmp_path: Path) -> Iterator[World]:
+    with own_prefix(admin) as prefix:
+        settings = replace(build_settings(node, tmp_path), elasticsearch_prefix=prefix)
+        install_templates(admin, settings)
+        with build_world(tmp_path, settings) as made:
+            yield made
+
+
+def build_settings(cluster: Cluster, folder: Path) -> Settings:
+    return replace(service_settings(cluster, folder), elasticsearch_timeout_s=5)
+
+
+@contextmanager
+def follow(world: World) -> Iterator[Following]:
+    """Give a store that an engine's thread fills, as the service does."""
+    with closing(ElasticStore(open_client(world.settings), world.settings, clock=world.clock)) as store:
+        engine = build_engine(world, store)
+        following = Following(world, store, engine, EngineWorker(engine))
+        following.worker.start()
+        try:
+            yield following
+        finally:
+            following.worker.stop()
+
+
+@pytest.fixture
+def following(world: World) -> Iterator[Following]:
+    """Give an engine that has caught up with a first delivery."""
+    deliver(world, "a")
+    with follow(world) as made:
+        made.wait_level()
+        yield made
+
+
+def name_events(world: World, month: str = MONTH) -> str:
+    return f"{world.settings.elasticsearch_prefix}-events-1-{month}"
+
+
+def address_of(node: Cluster) -> str:
+    return node.urls[0].removeprefix("http://")
+
+
+def test_a_service_starts_and_takes_records_while_the_server_is_away(node: Cluster, world: World) -> None:
+    node.kill(0)
+    services = open_services(world.settings, world.clock)
+    try:
+        run_service_without_server(node, world, services)
+    finally:
+        close_services(services)
+
+
+def run_service_without_server(node: Cluster, world: World, services: Services) -> None:
+    assert services.worker is not None
+    services.worker.start()
+    deliver(world, "a")
+    assert services.event_engine is not None
+    following = Following(world, services.store, services.event_engine, services.worker)
+    failure = following.wait_failure("no connection to elasticsearch")
+    assert (
+        f"no connection to elasticsearch at `{address_of(node)}`: connection refused; see elasticsearch_urls" in failure
+    )
+    found = {check.name: check.reason for check in Readiness(services).check() if check.reason}
+    assert found.keys() == {"store", "engine"}
+    assert address_of(node) in str(found["store"])
+    deliver(world, "b")
+    node.restart(0)
+    following.wait_level()
+    assert {check.name for check in Readiness(services).check() if check.reason} == set()
+    check_same(world, services.store)
+
+
+def test_a_server_that_goes_away_in_mid_run_is_told_and_made_up_for(node: Cluster, following: Following) -> None:
+    node.kill(0)
+    deliver(following.world, "b")
+    assert address_of(node) in following.wait_failure("no connection to elasticsearch")
+    deliver(following.world, "c")
+    node.restart(0)
+    following.wait_level()
+    check_same(following.world, following.store)
+
+
+def test_a_slow_server_is_told_and_made_up_for(node: Cluster, following: Following) -> None:
+    pid = node.nodes[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        deliver(following.world, "b")
+        failure = following.wait_failure("no answer from elasticsearch")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert f"at `{address_of(node)}` in time; see elasticsearch_timeout_s" in failure
+    following.wait_level()
+    check_same(following.world, following.store)
+
+
+def test_a_disk_past_its_flood_stage_stops_the_engine_until_there_is_room(
+    admin: Elasticsearch, following: Following
+) -> None:
+    every = f"{following.world.settings.elasticsearch_prefix}-*"
+    admin.indices.put_settings(index=every, settings={"index.blocks.read_only_allow_delete": True})
+    deliver(following.world, "b")
+    following.wait_failure("disk usage exceeded flood-stage watermark")
+    assert following.store.count(None, *EVERYTHING) == 121
+    admin.indices.put_settings(index=every, settings={"index.blocks.read_only_allow_delete": None})
+    following.wait_level()
+    check_same(following.world, following.store)
+
+
+def test_an_index_closed_to_writing_stops_the_engine(admin: Elasticsearch, following: Following) -> None:
+    admin.indices.put_settings(index=name_events(following.world), settings={"index.blocks.write": True})
+    deliver(following.world, "b")
+    assert "403: cluster_block_exception" in following.wait_failure("index write (api)")
+    admin.indices.put_settings(index=name_events(following.world), settings={"index.blocks.write": None})
+    following.wait_level()
+    check_same(following.world, following.store)
+
+
+def test_an_index_without_enough_copies_waits_and_one_that_is_yellow_works(
+    admin: Elasticsearch, following: Following
+) -> None:
+    index = name_events(following.world)
+    admin.indices.put_settings(index=index, settings={"number_of_replicas": 1})
+    assert admin.cluster.health(index=index)["status"] == "yellow"
+    deliver(following.world, "b")
+    following.wait_level()
+    admin.indices.put_settings(index=index, settings={"index.write.wait_for_active_shards": "2"})
+    deliver(following.world, "c")
+    following.wait_failure("Not enough active copies to meet shard count of [2] (have 1, needed 2)")
+    admin.indices.put_settings(index=index, settings={"index.write.wait_for_active_shards": "1"})
+    following.wait_level()
+    check_same(following.world, following.store)
+
+
+@pytest.mark.parametrize("what", ["events-1-2026.11", "findings-1", "quarantine-1"])
+def test_an_index_that_is_deleted_under_us_is_told_and_never_comes_back_empty(
+    admin: Elasticsearch, following: Following, what: str
+) -> None:
+    world = following.world
+    index = f"{world.settings.elasticsearch_prefix}-{what}"
+    admin.indices.delete(index=index)
+    deliver(world, "b")
+    following.wait_failure(f"index `{index}` held rows and is gone; run `auditsvc reindex`")
+    assert not admin.indices.exists(index=index)
+    reindex(world.engine_db, world.archive, world.settings, world.clock)
+    following.wait_level()
+    check_same(world, following.store)
+
+
+def test_a_position_that_is_deleted_under_us_is_found_again_from_the_ledger(
+    admin: Elasticsearch, following: Following
+) -> None:
+    admin.indices.delete(index=f"{following.world.settings.elasticsearch_prefix}-state")
+    deliver(following.world, "b")
+    following.wait_level()
+    check_same(following.world, following.store)
+
+
+def test_an_index_somebody_made_with_another_mapping_is_refused_by_name(admin: Elasticsearch, world: World) -> None:
+    index = name_events(world)
+    admin.indices.create(index=index, mappings={"properties": {"govshare": {"properties": {"rows": {"type": "ip"}}}}})
+    deliver(world, "a")
+    with follow(world) as following:
+        following.wait_failure(f"index `{index}` has field `govshare.rows` as `ip`, not `long`")
+        admin.indices.delete(index=index)
+        following.wait_level()
+        assert following.store.list_dead_letters() == []
+        check_same(world, following.store)
