@@ -1,0 +1,135 @@
+"""What the doctor says of real servers: an open one, and a secured one with the service's own rights."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from auditsvc.cli.doctor_check import Check, Outcome, find_exit_code
+from auditsvc.cli.doctor_elastic import check_elasticsearch
+from auditsvc.clock import FixedClock
+from auditsvc.event.time import to_datetime
+from auditsvc.settings import Settings
+from auditsvc.store.elastic.client import open_client
+from auditsvc.store.elastic.setup import install_templates
+from auditsvc.store.elastic.store import ElasticStore
+from tests.support.elastic import admin_client, open_cluster, own_prefix, secured_cluster, service_settings
+from tests.support.elastic_store import Given, given_store
+from tests.support.store_contract import START, build_row, write
+from tools.elasticsearch.security import ADMIN
+
+
+@pytest.fixture
+def prepared() -> Iterator[tuple[Given, ElasticStore]]:
+    with given_store() as both:
+        yield both
+
+
+def examine(settings: Settings) -> dict[str, Check]:
+    return {check.name: check for check in check_elasticsearch(settings)}
+
+
+def outcomes(found: dict[str, Check], *names: str) -> dict[str, Outcome]:
+    return {name: found[name].outcome for name in names}
+
+
+def test_an_open_server_passes_but_for_its_open_door(prepared: tuple[Given, ElasticStore]) -> None:
+    given, store = prepared
+    write(store, [build_row(0)])
+    found = examine(given.settings)
+    sound = ("event store", "templates", "index durability", "replicas", "expensive queries", "allocation", "features")
+    assert set(outcomes(found, *sound, "dead letters").values()) == {Outcome.PASS}
+    assert found["cluster health"].outcome in (Outcome.PASS, Outcome.WARN)
+    assert "cluster disk" in found
+    assert found["rights"].outcome is Outcome.WARN
+    assert "security is off" in found["rights"].text
+    assert find_exit_code(found.values()) == (1 if found["cluster disk"].outcome is Outcome.FAIL else 0)
+
+
+def test_looking_makes_no_index(prepared: tuple[Given, ElasticStore]) -> None:
+    given, _ = prepared
+    fresh = replace(given.settings, elasticsearch_prefix=f"{given.settings.elasticsearch_prefix}x")
+    found = examine(fresh)
+    assert outcomes(found, "templates", "indices", "dead letters") == {
+        "templates": Outcome.FAIL,
+        "indices": Outcome.WARN,
+        "dead letters": Outcome.SKIP,
+    }
+    assert "auditsvc store init" in found["templates"].advice
+    assert not given.admin.indices.get(index=f"{fresh.elasticsearch_prefix}-*", expand_wildcards="all").body
+    assert find_exit_code(found.values()) == 1
+
+
+def test_what_is_wrong_with_an_index_is_named(prepared: tuple[Given, ElasticStore]) -> None:
+    given, store = prepared
+    write(store, [build_row(0), build_row(1, rows=2**63)])
+    names = sorted(given.admin.indices.get(index=f"{given.settings.elasticsearch_prefix}-events-*"))
+    settings = {"translog.durability": "async", "blocks.read_only_allow_delete": True, "number_of_replicas": 1}
+    given.admin.indices.put_settings(index=names[0], settings={"index": settings})
+    found = examine(given.settings)
+    given.admin.indices.put_settings(index=names[0], settings={"index": {"blocks.read_only_allow_delete": None}})
+    assert names[0] in found["index durability"].text
+    assert names[0] in found["index blocks"].text
+    assert (found["replicas"].outcome, names[0] in found["replicas"].text) == (Outcome.WARN, True)
+    assert outcomes(found, "index durability", "index blocks", "dead letters") == {
+        "index durability": Outcome.FAIL,
+        "index blocks": Outcome.FAIL,
+        "dead letters": Outcome.WARN,
+    }
+
+
+def test_more_copies_than_nodes_have_no_place(prepared: tuple[Given, ElasticStore]) -> None:
+    given, _ = prepared
+    check = examine(replace(given.settings, elasticsearch_replicas=3))["replicas"]
+    assert (check.outcome, "not every copy has a place" in check.text) == (Outcome.WARN, True)
+
+
+def test_expensive_queries_and_allocation_are_looked_at(prepared: tuple[Given, ElasticStore]) -> None:
+    given, _ = prepared
+    changed = {"search.allow_expensive_queries": False, "cluster.routing.allocation.enable": "primaries"}
+    given.admin.cluster.put_settings(persistent=changed)
+    try:
+        found = examine(given.settings)
+    finally:
+        given.admin.cluster.put_settings(persistent=dict.fromkeys(changed))
+    assert outcomes(found, "expensive queries", "allocation") == {
+        "expensive queries": Outcome.FAIL,
+        "allocation": Outcome.WARN,
+    }
+
+
+def test_a_server_that_is_away_is_one_line_and_exit_3() -> None:
+    (check,) = check_elasticsearch(Settings(elasticsearch_urls="http://127.0.0.1:1", event_store="elasticsearch"))
+    assert (check.outcome, check.is_down) == (Outcome.FAIL, True)
+    assert find_exit_code([check]) == 3
+    assert open_cluster() not in check.text
+
+
+def test_with_its_own_role_every_check_is_allowed_and_an_administrator_is_too_much(tmp_path: Path) -> None:
+    cluster = secured_cluster()
+    with closing(admin_client(cluster)) as admin, own_prefix(admin) as prefix:
+        settings = replace(service_settings(cluster, tmp_path), elasticsearch_prefix=prefix, elasticsearch_replicas=0)
+        install_templates(admin, settings)
+        with closing(ElasticStore(open_client(settings), settings, clock=FixedClock(to_datetime(START)))) as store:
+            store.prepare()
+        found = examine(settings)
+        assert not [check for check in found.values() if check.outcome is Outcome.SKIP]
+        sound = ("templates", "index durability", "rights", "least rights", "dead letters")
+        assert set(outcomes(found, *sound).values()) == {Outcome.PASS}
+
+        assert settings.elasticsearch_password_file is not None
+        settings.elasticsearch_password_file.write_text(cluster.users[ADMIN])
+        found = examine(replace(settings, elasticsearch_user=ADMIN))
+        assert outcomes(found, "rights", "least rights") == {"rights": Outcome.PASS, "least rights": Outcome.WARN}
+        assert "`delete_index`" in found["least rights"].text or "more" in found["least rights"].text
+
+
+def test_a_user_without_our_role_is_told_what_it_lacks(tmp_path: Path) -> None:
+    settings = replace(service_settings(secured_cluster(), tmp_path), elasticsearch_prefix="foreign")
+    found = examine(settings)
+    assert found["rights"].outcome is Outcome.FAIL
+    assert "auditsvc store role" in found["rights"].advice
+    assert "our user sees none" in found["indices"].text
+    assert found["cluster health"].outcome is Outcome.SKIP  # what cannot be seen is not healthy
