@@ -1,0 +1,107 @@
+"""A server is killed in mid-bulk while a ledger grows: every acknowledged record is there once, and judged alike."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from auditsvc.engine import worker as worker_module
+from auditsvc.store.elastic.setup import install_templates
+from tests.integration.store.test_elastic_faults import (
+    Following,
+    build_settings,
+    build_world,
+    check_same,
+    deliver,
+    follow,
+    name_events,
+    start_own,
+    wait_for,
+)
+from tests.support.elastic import admin_client
+from tests.support.engine import EVERYTHING, World
+from tools.elasticsearch import Cluster
+
+pytestmark = pytest.mark.slow
+
+KILLS = 4
+"""Each costs a restart, 15 s on an idle machine of two cores and twice that on one at work; four took three minutes there."""
+DELIVERED = 300
+"""Records of one delivery beside the one that comes twice; a chunk holds fifty, so that bulks are always on their way."""
+LEVEL_S = 300
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin again soon after a failure."""
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.5)
+    monkeypatch.setattr(worker_module, "SETTLED_S", 1.0)
+
+
+@contextmanager
+def growing(world: World) -> Iterator[list[int]]:
+    """Let the ledger grow until the end of the block; the list holds the numbers of acknowledged records."""
+    ended = threading.Event()
+    acknowledged: list[int] = []
+
+    def grow() -> None:
+        while not ended.is_set():
+            deliver(world, f"g{len(acknowledged)}", DELIVERED)
+            acknowledged.append(DELIVERED + 1)
+            ended.wait(1.0)
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    try:
+        yield acknowledged
+    finally:
+        ended.set()
+        thread.join()
+
+
+def wait_moved(following: Following) -> None:
+    """Wait until another chunk is stored: the writer is at work."""
+    before = following.engine.status().position
+    wait_for(lambda: following.engine.status().position != before)
+
+
+def kill_while_growing(cluster: Cluster, folder: Path) -> None:
+    """Kill and restart the node that holds this month's first copy, again and again, and compare in the end."""
+    with build_world(folder, build_settings(cluster, folder)) as world:
+        with closing(admin_client(cluster)) as admin:
+            install_templates(admin, world.settings)
+        chance = Random(20261122)
+        with follow(world) as following:
+            following.wait_level()
+            with growing(world) as acknowledged:
+                for _ in range(KILLS):
+                    wait_moved(following)
+                    time.sleep(chance.random() / 2)
+                    index = find_primary(cluster, name_events(world))
+                    cluster.kill(index)
+                    cluster.restart(index)
+                    if len(cluster.nodes) > 1:
+                        cluster.wait("green")
+            following.wait_level(LEVEL_S)
+            assert following.store.count(None, *EVERYTHING) == sum(acknowledged)
+            assert len(acknowledged) > KILLS
+            check_same(world, following.store)
+
+
+def find_primary(cluster: Cluster, index: str) -> int:
+    """Return the number of the node that holds the first copy of an index."""
+    shards = cluster.get(f"/_cat/shards/{index}?format=json")
+    (name,) = (shard["node"] for shard in shards if shard["prirep"] == "p")
+    return [node.name for node in cluster.nodes].index(name)
+
+
+def test_kills_of_the_only_node_lose_and_double_nothing(tmp_path: Path) -> None:
+    cluster = start_own()
+    try:
+        kill_while_growing(cluster, tmp_path)
+    finally:
+        cluster.stop()
