@@ -51,11 +51,11 @@ NEED_LEDGER = {
     ("report", "fetch"): ["r-1"],
 }
 NEED_NONE = {
-    ("init",), ("push",), ("verify",), ("event", "search"), ("event", "show"), ("catalog", "check"),
+    ("init",), ("doctor",), ("push",), ("verify",), ("event", "search"), ("event", "show"), ("catalog", "check"),
     ("policy", "lint"), ("policy", "test"), *(("alert", verb) for verb in ("list", "show", "acknowledge", "close")),
     *(("store", verb) for verb in ("init", "role", "status", "dead")),
 }  # fmt: skip
-"""``init`` makes a ledger; the others read files, or ask a service or Elasticsearch."""
+"""``init`` makes a ledger; the others read files, or look and ask and make nothing."""
 
 
 def list_leaf_commands(group: click.Group, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
