@@ -26,7 +26,7 @@ from auditsvc.store import findings, search
 from auditsvc.store.aggregate import build_group, build_measure, run_groups
 from auditsvc.store.clause import build_clause
 from auditsvc.store.columns import build_event_table, quote
-from auditsvc.store.figure import sort_key
+from auditsvc.store.figure import list_buckets, rank_groups
 from auditsvc.store.model import (
     COUNT,
     AggregateQuery,
@@ -225,9 +225,7 @@ class DuckStore:
     ) -> list[tuple[Key, int]]:
         """Return the most frequent values of a field with their numbers, most frequent first."""
         query = AggregateQuery(condition, first_ns, last_ns, (name,), include_uncounted=True, context=context)
-        pairs = [(row.key[0], row.values[0]) for row in self.aggregate(query)]
-        counted = [(key, number) for key, number in pairs if isinstance(number, int)]
-        return sorted(counted, key=lambda pair: (-pair[1], sort_key(pair[0])))[:limit]
+        return rank_groups(self.aggregate(query), limit)
 
     def histogram(
         self,
@@ -240,8 +238,7 @@ class DuckStore:
     ) -> list[tuple[int, int]]:
         """Return (first instant, number) of the buckets that have events, in order of time."""
         query = AggregateQuery(condition, first_ns, last_ns, (bucket,), include_uncounted=True, context=context)
-        pairs = [(row.key[0], row.values[0]) for row in self.aggregate(query)]
-        return [(key, number) for key, number in pairs if isinstance(key, int) and isinstance(number, int)]
+        return list_buckets(self.aggregate(query))
 
     def get_event(self, uid: EventUid) -> StoredEvent:
         """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""

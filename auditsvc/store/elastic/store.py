@@ -44,7 +44,7 @@ from auditsvc.store.elastic.state import (
 from auditsvc.store.elastic.tally import tally
 from auditsvc.store.elastic.view import Selection, View
 from auditsvc.store.elastic.writer import Writer
-from auditsvc.store.figure import check_measure, sort_key
+from auditsvc.store.figure import check_measure, list_buckets, rank_groups
 from auditsvc.store.model import (
     COUNT,
     AggregateQuery,
@@ -250,9 +250,7 @@ class ElasticStore:
     ) -> list[tuple[Key, int]]:
         """Return the most frequent values of a field with their numbers, most frequent first."""
         query = AggregateQuery(condition, first_ns, last_ns, (name,), include_uncounted=True, context=context)
-        pairs = [(row.key[0], row.values[0]) for row in self.aggregate(query)]
-        counted = [(key, number) for key, number in pairs if isinstance(number, int)]
-        return sorted(counted, key=lambda pair: (-pair[1], sort_key(pair[0])))[:limit]
+        return rank_groups(self.aggregate(query), limit)
 
     def histogram(
         self,
@@ -265,8 +263,7 @@ class ElasticStore:
     ) -> list[tuple[int, int]]:
         """Return (first instant, number) of the buckets that have events, in order of time."""
         query = AggregateQuery(condition, first_ns, last_ns, (bucket,), include_uncounted=True, context=context)
-        pairs = [(row.key[0], row.values[0]) for row in self.aggregate(query)]
-        return [(key, number) for key, number in pairs if isinstance(key, int) and isinstance(number, int)]
+        return list_buckets(self.aggregate(query))
 
     def get_event(self, uid: EventUid) -> StoredEvent:
         """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
