@@ -8,7 +8,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -88,16 +88,16 @@ class Sender:
         self._sleep = sleep
         self._chance = chance
 
-    def send(self, actions: Sequence[Action]) -> Outcome:
-        """Store documents.
+    def send(self, actions: Iterable[Action]) -> Outcome:
+        """Store documents; a bulk is on its way as soon as its documents were taken.
 
         Raises:
             StorageError: ``storage_unavailable`` when some are not known to be stored.
         """
         outcome = Outcome()
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            sent = [pool.submit(self._send_batch, batch, outcome) for batch in _cut(actions, self._bulk_bytes)]
             try:
+                sent = [pool.submit(self._send_batch, batch, outcome) for batch in _cut(actions, self._bulk_bytes)]
                 for done in sent:
                     done.result()
             except BaseException:
@@ -157,16 +157,18 @@ class Sender:
         return [], ""
 
 
-def _cut(actions: Sequence[Action], most_bytes: int) -> Iterator[Sequence[Action]]:
+def _cut(actions: Iterable[Action], most_bytes: int) -> Iterator[list[Action]]:
     """Give the documents in bulks; one that is larger than a bulk goes alone."""
-    first, size = 0, 0
-    for place, action in enumerate(actions):
-        if place > first and (size + len(action.body) > most_bytes or place - first == MAX_ITEMS):
-            yield actions[first:place]
-            first, size = place, 0
+    batch: list[Action] = []
+    size = 0
+    for action in actions:
+        if batch and (size + len(action.body) > most_bytes or len(batch) == MAX_ITEMS):
+            yield batch
+            batch, size = [], 0
+        batch.append(action)
         size += len(action.body)
-    if first < len(actions):
-        yield actions[first:]
+    if batch:
+        yield batch
 
 
 def _encode(action: Action) -> bytes:

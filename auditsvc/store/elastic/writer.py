@@ -1,7 +1,12 @@
-"""Writing a chunk: everything is turned into documents, sent, made visible to searches, and only then counted in."""
+"""Writing a chunk: turned into documents, sent, made visible to searches, and only then counted in.
+
+Documents of events are made while earlier ones are on their way, since making them takes a good part of the time the
+server takes to store them. A value no document can hold is therefore found when others of its chunk are there already;
+they lie behind the position like those of any chunk that failed.
+"""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
 from elasticsearch import Elasticsearch
@@ -62,8 +67,7 @@ class Writer:
         rows = _Rows(self._names, chunk)
         months = sorted(rows.months)
         self._indices.make_months(months)
-        touched = self._store(rows.actions)
-        self._refresh(touched)
+        self._refresh(rows.list_indices() | self._store(rows.iter_actions()))
         new = State(
             chunk.position,
             state.nulls | rows.nulls,
@@ -72,8 +76,8 @@ class Writer:
         )
         replace_state(self._client, self._names, state, new)
 
-    def _store(self, actions: Sequence[Action]) -> set[str]:
-        """Send documents until each is stored or a dead letter; return the indices that changed."""
+    def _store(self, actions: Iterable[Action]) -> set[str]:
+        """Send documents until each is stored or a dead letter; return the indices of dead letters."""
         outcome = self._sender.send(actions)
         moved = self._find_strangers([action for action in outcome.existing if _is_first(self._names, action)])
         again = self._sender.send(moved)
@@ -81,7 +85,7 @@ class Writer:
         dead = [build_dead_letter(self._names, refusal) for refusal in refused]
         if self._sender.send(dead).refused:
             raise StorageError("storage_unavailable", f"event store: a document was refused twice: {refused[0].reason}")
-        return {action.index for action in (*actions, *dead)}
+        return {action.index for action in dead}
 
     def _find_strangers(self, existing: Sequence[Action]) -> list[Action]:
         """Return rows whose uid is taken by a row of another place, under an id of their own."""
@@ -119,23 +123,32 @@ class Writer:
 
 
 class _Rows:
-    """A chunk as documents; every value is looked at before anything is sent."""
+    """A chunk as documents; ``nulls`` and ``overlong`` are known when all of them have been taken."""
 
     def __init__(self, names: Names, chunk: Chunk) -> None:
-        """Build all documents.
+        """Find the months, and make the documents of everything but events.
 
         Raises:
             StorageError: ``storage_unavailable`` for a value no document can hold.
         """
         self._names = names
-        self.months: set[str] = set()
+        self._events = chunk.events
+        self.months = {name_month(_get_number(row.event.get("time"))) for row in chunk.events}
         self.nulls: set[str] = set()
         self.overlong: set[str] = set()
-        tables = [build_finding(names, finding) for finding in chunk.findings]
-        tables += [build_quarantine(names, record) for record in chunk.quarantine]
-        tables += [build_batch(names, stat) for stat in chunk.batches]
-        tables.append(build_undecided(names, chunk.first, chunk.indeterminate))
-        self.actions = [*(self._build_event(row) for row in chunk.events), *tables]
+        self._tables = [build_finding(names, finding) for finding in chunk.findings]
+        self._tables += [build_quarantine(names, record) for record in chunk.quarantine]
+        self._tables += [build_batch(names, stat) for stat in chunk.batches]
+        self._tables.append(build_undecided(names, chunk.first, chunk.indeterminate))
+
+    def list_indices(self) -> set[str]:
+        """Return the indices that documents go to."""
+        return {*map(self._names.events, self.months), *(action.index for action in self._tables)}
+
+    def iter_actions(self) -> Iterator[Action]:
+        """Give all documents, those of events made as they are taken; raises as the constructor does."""
+        yield from map(self._build_event, self._events)
+        yield from self._tables
 
     def _build_event(self, row: NewEvent) -> Action:
         """Return the document of an event."""
@@ -144,12 +157,10 @@ class _Rows:
         self.nulls.update(document.get(NULLS, ()))
         self.overlong.update(document.get(LONG, ()))
         time, seq, record, item = (_get_number(event.get(name)) for name in ("time", "seq", "record", "item"))
-        month = name_month(time)
-        self.months.add(month)
         quality = event.get("quality")
         is_again = isinstance(quality, list) and not _AGAIN.isdisjoint(quality)
         place = Place(seq, record)
-        action = Action(self._names.events(month), row.uid.hex(), encode(document), place, item)
+        action = Action(self._names.events(name_month(time)), row.uid.hex(), encode(document), place, item)
         return _rename(action) if is_again else action
 
 
