@@ -8,6 +8,9 @@ What Elasticsearch computes in doubles is only used where doubles are exact:
   is exact too; else from the pages of (value, number);
 - a quantile is read from the pages of (value, number), in order of value.
 
+The server goes through every row again for each page. Where values are paged through and rows are many, the interval is
+cut into parts of some ten thousand rows first, so that the work grows with the rows and not with rows times pages.
+
 Days and months are those of a zone: the interval is cut where the zone's offset changes, and each part asked for with a
 fixed offset, so that the server's own table of zones does not matter.
 """
@@ -33,11 +36,17 @@ EXACT = 2**53
 """Below this every integer is a double."""
 PAGE = 10_000
 """Groups of one page."""
+SLICE_ROWS = 50_000
+"""Rows of one part of the interval, where the values of rows are paged through."""
+_HOUR = {"date_histogram": {"field": TIMESTAMP, "fixed_interval": "1h"}}
 _MOST_BUCKETS = 60_000
 """Buckets of one answer; a server allows 65,536."""
 _LONG_INTERVAL_NS = 400 * 86_400 * NS
 """Above this the interval is first cut to the times there are, before offsets are looked for in it."""
 _MS = 1_000_000
+
+_PAGED = frozenset({MeasureKind.SUM, MeasureKind.DISTINCT, MeasureKind.QUANTILE})
+"""Measures read from the values of rows; a sum only where the server's own is not exact."""
 
 ToKey = Callable[[Any], Key]
 
@@ -222,19 +231,40 @@ def _gather(source: Source, request: Request, figures: Figures) -> None:
         cells = figures.find_cells(request.build_key(bucket["key"])) if bucket["doc_count"] or not request.parts else []
         for number, cell in enumerate(cells):
             _read_aggs(bucket, number, figures, cell, sums, request)
-    for number, (measure, known) in enumerate(zip(figures.measures, figures.fields, strict=True)):
-        if known is None:
-            continue
-        if measure.kind is MeasureKind.SUM:
-            gathered = sums.get(number, _Sums())
-            if gathered.is_exact:
-                for key, count, total in gathered.parts:
-                    cell = figures.find_cells(key)[number]
-                    cell.number += count
-                    cell.total += total
-                continue
-        if measure.kind in (MeasureKind.SUM, MeasureKind.DISTINCT, MeasureKind.QUANTILE):
-            _gather_values(source, request, figures, number)
+    paged = [
+        number
+        for number, (measure, known) in enumerate(zip(figures.measures, figures.fields, strict=True))
+        if known is not None and measure.kind in _PAGED and not _add_sums(figures, number, sums)
+    ]
+    if paged:
+        parts = _cut_rows(source, request.query)
+        for number in paged:
+            _gather_values(source, request, parts, figures, number)
+
+
+def _add_sums(figures: Figures, number: int, sums: Mapping[int, _Sums]) -> bool:
+    """Add the sums of a measure that is one, if all of them are exact; say whether that was so."""
+    gathered = sums.get(number, _Sums())
+    if figures.measures[number].kind is not MeasureKind.SUM or not gathered.is_exact:
+        return False
+    for key, count, total in gathered.parts:
+        cell = figures.find_cells(key)[number]
+        cell.number += count
+        cell.total += total
+    return True
+
+
+def _cut_rows(source: Source, query: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Return parts of the interval, together the whole of it, of at most :data:`SLICE_ROWS` rows or an hour."""
+    first, last = source.interval
+    parts, held = [], 0
+    for bucket in _iter_buckets(source, query, [{"hour": _HOUR}], {}):
+        hour, rows = bucket["key"]["hour"] * _MS, bucket["doc_count"]
+        if held and held + rows > SLICE_ROWS:
+            parts.append((first, hour))
+            first, held = hour, 0
+        held += rows
+    return [*parts, (first, last)]
 
 
 def _build_aggs(name: str, measure: Measure, known: Field) -> dict[str, Any]:
@@ -300,23 +330,28 @@ def _read_sum(key: tuple[Key, ...], found: Mapping[str, Any], unscaled: int, sum
         sums.parts.append((key, count, int(found["sum"])))
 
 
-def _gather_values(source: Source, request: Request, figures: Figures, number: int) -> None:
+def _gather_values(
+    source: Source, request: Request, parts: Sequence[tuple[int, int]], figures: Figures, number: int
+) -> None:
     """Add the different values of a measure's field, with how many rows have each."""
     measure, known = figures.measures[number], figures.fields[number]
     if known is None:
         return
     value = {"v": {"terms": {"field": text_path(known)}}}
-    for bucket in _iter_buckets(source, request.query, [*request.sources, value], {}):
-        found, count = bucket["key"]["v"], bucket["doc_count"]
-        cell = figures.find_cells(request.build_key(bucket["key"]))[number]
-        match measure.kind:
-            case MeasureKind.SUM:
-                cell.number += count
-                cell.total += count * (round_number(found) if known.kind is Kind.NUMBER else found)
-            case MeasureKind.DISTINCT if not request.may_share_groups:
-                cell.number += 1
-            case _:
-                cell.add_value(found, count)
+    comes_once = len(parts) == 1 and not request.may_share_groups
+    for part in parts:
+        query = request.query if len(parts) == 1 else both(request.query, within(source.time_path, *part))
+        for bucket in _iter_buckets(source, query, [*request.sources, value], {}):
+            found, count = bucket["key"]["v"], bucket["doc_count"]
+            cell = figures.find_cells(request.build_key(bucket["key"]))[number]
+            match measure.kind:
+                case MeasureKind.SUM:
+                    cell.number += count
+                    cell.total += count * (round_number(found) if known.kind is Kind.NUMBER else found)
+                case MeasureKind.DISTINCT if comes_once:
+                    cell.number += 1
+                case _:
+                    cell.add_value(found, count)
 
 
 def _iter_groups(source: Source, request: Request, aggs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -191,6 +191,8 @@ def test_figures_are_those_counted_by_hand_however_they_are_paged(
     ]
     monkeypatch.setattr(figures, "PAGE", 7)
     asked = [store.aggregate(query) for query in queries]
+    monkeypatch.setattr(figures, "SLICE_ROWS", 30)
+    assert [store.aggregate(query) for query in queries] == asked
     count, page = store.count(node, first, last), store.search(node, first, last, limit=30)
     monkeypatch.setattr(view, "split_for_elastic", lambda one, *_, **__: ElasticQuery({"match_all": {}}, one))
     monkeypatch.setattr(scan, "PAGE", 13)

@@ -105,6 +105,11 @@ def test_a_server_that_does_not_tell_its_licence_is_fine(fake: Fake) -> None:
     assert check(fake.url).licence == "unknown"
 
 
+def test_an_answer_the_fast_reader_does_not_take_is_read_by_the_clients_own(fake: Fake) -> None:
+    fake.answers["/_license"] = (200, {"license": {"type": "basic", "max_nodes": float("nan"), "uid": "\ud800"}})
+    assert check(fake.url).licence == "basic"
+
+
 def test_the_api_key_comes_from_its_file(fake: Fake, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("bWFkZTp1cA==\n")
