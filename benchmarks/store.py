@@ -1,17 +1,18 @@
 """Both event stores beside each other, and Elasticsearch beside its own ``_bulk``: writing, a month's figures, search, size.
 
-``python -m benchmarks.store [--events N] [--url URL]`` writes the same made-up events of October 2026 (built once, outside
-the measured time) into DuckDB, into Elasticsearch through the store, and into a bare index of the same template with raw
-``_bulk`` of the same documents: the limit of writing. Then it asks the month's figures of ``benchmarks.report`` and pages
-of searches of both stores and compares the figures. Without ``--url`` it starts a server of its own
-(``tools/elasticsearch``). Alone on two cores, two million events take about a quarter of an hour.
+``python -m benchmarks.store [--events N] [--url URL]`` writes the same made-up events of October 2026 into DuckDB, into
+Elasticsearch through the store, and into a bare index of the same template with raw ``_bulk`` of the same documents: the
+limit of writing. The three take turns chunk by chunk, so that all meet the same machine and the same warm server; building
+events, and documents for the raw requests, is not measured, building documents in the store is. Then it asks the month's
+figures of ``benchmarks.report`` and pages of searches of both stores and compares the figures. Without ``--url`` it starts
+a server of its own (``tools/elasticsearch``).
 """
 
 import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -39,6 +40,7 @@ CHUNK = 10_000
 RAW_ITEMS = 1_000
 SEARCHES = 100
 PREFIX = "gs-bench"
+RAW = "raw _bulk of the same documents"
 
 
 def build_event(number: int, events: int, chance: Random) -> Event:
@@ -89,39 +91,40 @@ def build_chunks(events: int) -> Iterator[Chunk]:
         yield Chunk(Place(seq), Position(Place(seq + 1)), rows)
 
 
-def write_all(store: EventStore, events: int) -> float:
-    """Write the month; return the seconds spent in the store."""
-    seconds = 0.0
-    for chunk in build_chunks(events):
-        begin = time.perf_counter()
-        store.write(chunk)
-        seconds += time.perf_counter() - begin
-    return seconds
+def prepare_raw(client: Elasticsearch, index: str, chunk: Chunk) -> Callable[[], None]:
+    """Return what sends the documents of a chunk to a bare index by ``_bulk`` and makes them visible."""
+    lines = [
+        b'{"create":{"_id":"%s"}}\n%s\n' % (row.uid.hex().encode(), msgspec.json.encode(build_document(row)))
+        for row in chunk.events
+    ]
+    bodies = [b"".join(lines[first : first + RAW_ITEMS]) for first in range(0, len(lines), RAW_ITEMS)]
 
-
-def write_raw(client: Elasticsearch, events: int) -> float:
-    """Send the same documents to a bare index by ``_bulk``; return the seconds spent in the requests."""
-    encode = msgspec.json.Encoder().encode
-    index = f"{PREFIX}-events-raw-2026.10"
-    client.indices.create(index=index)
-    seconds = 0.0
-    for chunk in build_chunks(events):
-        lines = [
-            b'{"create":{"_id":"%s"}}\n%s\n' % (row.uid.hex().encode(), encode(build_document(row)))
-            for row in chunk.events
-        ]
-        for first in range(0, len(lines), RAW_ITEMS):
-            body = b"".join(lines[first : first + RAW_ITEMS])
-            begin = time.perf_counter()
+    def write() -> None:
+        for body in bodies:
             answer: dict[str, Any] = client.bulk(index=index, operations=body, filter_path="errors").body  # type: ignore[arg-type]
-            seconds += time.perf_counter() - begin
             if answer["errors"]:
                 raise SystemExit("the raw bulk was refused in part")
-        begin = time.perf_counter()
         client.indices.refresh(index=index)  # as the store does: written means it can be found
-        seconds += time.perf_counter() - begin
+
+    return write
+
+
+def write_month(stores: Mapping[str, EventStore], client: Elasticsearch, events: int) -> dict[str, float]:
+    """Write the month into every store and into a bare index; return the events a second of each."""
+    index = f"{PREFIX}-events-raw-2026.10"
+    client.indices.create(index=index)
+    seconds = dict.fromkeys((*stores, RAW), 0.0)
+    for number, chunk in enumerate(build_chunks(events)):
+        writes = {name: partial(store.write, chunk) for name, store in stores.items()}
+        writes[RAW] = prepare_raw(client, index, chunk)
+        names = list(writes)
+        turn = number % len(names)  # none is always the first after a pause
+        for name in names[turn:] + names[:turn]:
+            begin = time.perf_counter()
+            writes[name]()
+            seconds[name] += time.perf_counter() - begin
     client.indices.delete(index=index)
-    return seconds
+    return {name: events / spent for name, spent in seconds.items()}
 
 
 def time_searches(store: EventStore) -> list[float]:
@@ -188,17 +191,9 @@ def main() -> None:
         stack.callback(elastic.close)
         stack.callback(duck.close)
 
-        rates = {
-            name: given.events / write_all(store, given.events)
-            for name, store in (("duckdb", duck), ("elasticsearch", elastic))
-        }
-        raw = given.events / write_raw(client, given.events)
-        print(
-            f"writing {given.events:,} events: duckdb {rates['duckdb']:,.0f}/s, elasticsearch {rates['elasticsearch']:,.0f}/s"
-        )
-        print(
-            f"raw _bulk of the same documents: {raw:,.0f}/s; ratio elasticsearch / raw {rates['elasticsearch'] / raw:.2f}"
-        )
+        rates = write_month({"duckdb": duck, "elasticsearch": elastic}, client, given.events)
+        print(f"writing {given.events:,} events: " + ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items()))
+        print(f"ratio elasticsearch / {RAW}: {rates['elasticsearch'] / rates[RAW]:.2f}")
 
         duck.checkpoint()
         month = f"{PREFIX}-events-1-2026.10"
