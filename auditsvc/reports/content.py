@@ -81,11 +81,12 @@ def build_compliance(scope: Scope, frame: Frame, policy_set: PolicySet, alerts: 
     coverage = describe_coverage(scope)
     policies = describe_violations(scope, policy_set, {})
     violations = sum(policy["violations"] for policy in policies)
-    indeterminate = verdicts.get("indeterminate", 0)
+    dead_letters = scope.store.count_dead_letters()
+    reserves = verdicts.get("indeterminate", 0) + dead_letters
     return {
         **_build_head(scope, frame, "compliance"),
         "summary": {
-            "verdict": _judge_compliance(violations, indeterminate, coverage["percent"]),
+            "verdict": _judge_compliance(violations, reserves, coverage["percent"]),
             "events": sum(traffic.values()),
             "traffic": traffic,
             "probes": sum(whole(row.values[0]) for row in scope.aggregate(PROBE)),
@@ -105,6 +106,7 @@ def build_compliance(scope: Scope, frame: Frame, policy_set: PolicySet, alerts: 
         "coverage": coverage,
         "findings": describe_findings(scope, policy_set, {}),
         "deliveries": _describe_deliveries(scope),
+        "dead_letters": dead_letters,
     }
 
 
@@ -117,11 +119,12 @@ def build_project(scope: Scope, frame: Frame, policy_set: PolicySet, project: Pr
     described = [_describe_indicator(project, value) for value in values]
     own = All((BUSINESS, build_equals("interface.id", *interfaces))) if interfaces else All((BUSINESS,))
     policies = [row for row in describe_violations(scope, policy_set, within) if row["violations"]]
+    dead_letters = scope.store.count_dead_letters()
     return {
         **_build_head(scope, frame, "project"),
         "project": _describe_project(scope, project),
         "summary": {
-            "verdict": _judge_project(described),
+            "verdict": _judge_project(described, dead_letters),
             "targets": _count_values(described, "target_state"),
             "states": _count_values(described, "state"),
             "events": use.events,
@@ -151,6 +154,7 @@ def build_project(scope: Scope, frame: Frame, policy_set: PolicySet, project: Pr
         "coverage": describe_coverage(scope, interfaces),
         "findings": describe_findings(scope, policy_set, within),
         "deliveries": _describe_deliveries(scope),
+        "dead_letters": dead_letters,
     }
 
 
@@ -190,20 +194,26 @@ def _build_rate(verdicts: Mapping[str, int]) -> dict[str, Any]:
     return {"lawful": lawful, "judged": judged, "percent": str(percent(lawful, judged)) if judged else None}
 
 
-def _judge_compliance(violations: int, indeterminate: int, coverage: str | None) -> str:
-    """Return the verdict: violations stand whatever the coverage, their absence needs full coverage."""
+def _judge_compliance(violations: int, reserves: int, coverage: str | None) -> str:
+    """Return the verdict: violations stand whatever else; their absence needs full coverage and no reserve.
+
+    Args:
+        violations: number of violations.
+        reserves: accesses that could not be decided, and rows the event store could not take.
+        coverage: of the log, percent; None when no log is due.
+    """
     if violations:
         return "violations"
-    if coverage is None or Decimal(coverage) < FULL_COVERAGE or indeterminate:
+    if coverage is None or Decimal(coverage) < FULL_COVERAGE or reserves:
         return "qualified"
     return "clean"
 
 
-def _judge_project(indicators: list[dict[str, Any]]) -> str:
-    """Return the verdict on a project: a missed target stands, else everything must be computable."""
+def _judge_project(indicators: list[dict[str, Any]], dead_letters: int) -> str:
+    """Return the verdict on a project: a missed target stands, else everything must be computable, from every row."""
     if any(row["target_state"] == "missed" for row in indicators):
         return "missed"
-    if any(row["state"] != "computed" for row in indicators if row["target_state"] != "no_target"):
+    if dead_letters or any(row["state"] != "computed" for row in indicators if row["target_state"] != "no_target"):
         return "qualified"
     return "met"
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from auditsvc.ledger.verify.bundle import build_description, name_frame, name_ob
 from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES
 from auditsvc.ledger.verify.header import list_objects, parse_header
 from auditsvc.ledger.verify.tar import END, build_member_header
+from auditsvc.reports import render
 from auditsvc.reports.keys import load_or_create_report_keys
 from auditsvc.reports.render import dump_report, render_pdf
 from auditsvc.reports.sign import sign_pdf, sign_report
@@ -229,6 +230,42 @@ def test_a_report_made_anew_by_the_key_holder_is_not_the_one_in_the_log(issued: 
     found = codes(verification)
     assert {number for number, _, _ in found} == {9, 11}
     assert any("log.records: report 11, counted 12" in where for _, _, where in found)
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """The page templates of the version that did not count dead letters, until they are put back."""
+    folder = tmp_path / "templates"
+    shutil.copytree(render.TEMPLATES, folder)
+    for path in (folder / "compliance.typ", folder / "project.typ"):
+        path.write_text(path.read_text(encoding="utf-8").replace("dead-letter-line(report.dead_letters, tools)", ""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "TEMPLATES", folder)
+        render.describe_tools.cache_clear()
+        yield patch
+    render.describe_tools.cache_clear()
+
+
+def test_a_report_from_before_dead_letters_were_counted_verifies_as_one_of_another_version(
+    issued: Issued, earlier: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = json.loads(issued.read("report.json"))
+    del content["dead_letters"]
+    data = dump_report({**content, "tools": render.describe_tools()})
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / "report.json").write_bytes(data)
+    (folder / "report.jws").write_text(sign_report(data, issued.keys))
+    (folder / PDF).write_bytes(sign_pdf(render_pdf(data, "en"), issued.keys, reason="auditsvc report", instant=NOW))
+    then = {step.number: step.state for step in verify_files([folder], issued.trust).steps if step.number < 9}
+    assert set(then.values()) == {"pass"}
+    earlier.undo()
+    render.describe_tools.cache_clear()
+    verification = verify_files([folder], issued.trust)
+    now = {step.number: step.state for step in verification.steps if step.number < 9}
+    assert now == {**then, 7: "not done"}
+    assert "TOOLS_DIFFER" in {step.code for step in verification.steps}
+    assert codes(verification) == set()
 
 
 def test_a_violation_that_points_nowhere_is_unfounded(issued: Issued, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from auditsvc.store.model import (
     BatchStat,
     Chunk,
     EventDigest,
+    EventStore,
     Finding,
     FindingKind,
     NewEvent,
@@ -54,9 +56,18 @@ def load_policies() -> PolicySet:
     return load_policy_set(load_bundle(ROOT / "policies"))
 
 
-def fill_store(store: DuckStore, catalog: Catalog, policies: PolicySet, *, seed: int = 7) -> None:
-    """Store a month of accesses with findings, one silent day of one interface, and quarantined records."""
-    chance = random.Random(seed)
+def fill_store(
+    store: EventStore, catalog: Catalog, policies: PolicySet, *, violated: float = 0.02, undecided: float = 0.01
+) -> None:
+    """Store a month of accesses with findings, one silent day of one interface, and quarantined records.
+
+    Args:
+        store: an empty one.
+        catalog, policies: what is in force.
+        violated: share of accesses with a violation.
+        undecided: share of the others that no policy could decide.
+    """
+    chance = random.Random(7)
     enricher = Enricher(catalog)
     interfaces = sorted(catalog.interfaces)
     consumers = sorted(catalog.orgs)
@@ -83,9 +94,10 @@ def fill_store(store: DuckStore, catalog: Catalog, policies: PolicySet, *, seed:
             event["http.status"] = chance.choice((404, 500, 503))
         enricher.enrich(event)
         uid = build_event_uid(str(event["source_id"]), str(event["id"]), "gateway")
-        violated = chance.random() < 0.02
-        event["verdict"] = "violated" if violated else chance.choices(("permitted", "indeterminate"), (99, 1))[0]
-        if violated:
+        is_violated = chance.random() < violated
+        lawful = chance.choices(("permitted", "indeterminate"), (1 - undecided, undecided))[0]
+        event["verdict"] = "violated" if is_violated else lawful
+        if is_violated:
             policy = chance.choice(sorted(severity)[:8])
             event["violations"] = [policy]
             findings.append(_build_finding(policy, severity[policy], event, uid))
@@ -206,22 +218,26 @@ def build_frame(log: LogRange, checkpoint: str = "audit.example/log\n3\nâ€¦\n\nâ
 def build_samples(folder: Path, project: str = "P-LIB-POP") -> dict[str, dict[str, Any]]:
     """Return a compliance and a project report on the month."""
     catalog, policies = load_city_catalog(), load_policies()
-    store = open_filled_store(folder, catalog, policies)
-    try:
-        scope = Scope(store, catalog, build_period(FIRST, LAST), ZONE)
-        frame = build_frame(count_log(build_headers(catalog, policies), 3))
-        alerts = describe_alerts(
-            [
-                AlertTimes("high", "new", 12, NOON, None, None),
-                AlertTimes("high", "acknowledged", 3, NOON, NOON + timedelta(hours=5), None),
-                AlertTimes(
-                    "medium", "closed", 7, NOON, NOON + timedelta(hours=2), NOON + timedelta(hours=30), "true_violation"
-                ),
-            ]
-        )
-        return {
-            "compliance": build_compliance(scope, frame, policies, alerts),
-            "project": build_project(scope, frame, policies, catalog.projects[project]),
-        }
-    finally:
-        store.close()
+    with closing(open_filled_store(folder, catalog, policies)) as store:
+        return report_on(store, catalog, policies, project)
+
+
+def report_on(
+    store: EventStore, catalog: Catalog, policies: PolicySet, project: str = "P-LIB-POP"
+) -> dict[str, dict[str, Any]]:
+    """Return a compliance and a project report on the month in a store."""
+    scope = Scope(store, catalog, build_period(FIRST, LAST), ZONE)
+    frame = build_frame(count_log(build_headers(catalog, policies), 3))
+    alerts = describe_alerts(
+        [
+            AlertTimes("high", "new", 12, NOON, None, None),
+            AlertTimes("high", "acknowledged", 3, NOON, NOON + timedelta(hours=5), None),
+            AlertTimes(
+                "medium", "closed", 7, NOON, NOON + timedelta(hours=2), NOON + timedelta(hours=30), "true_violation"
+            ),
+        ]
+    )
+    return {
+        "compliance": build_compliance(scope, frame, policies, alerts),
+        "project": build_project(scope, frame, policies, catalog.projects[project]),
+    }

@@ -1,7 +1,9 @@
 """Content adds up, names its range, and says what it leaves out."""
 
 import json
+from contextlib import closing
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,18 @@ from auditsvc.reports.evidence import count_log, describe_log
 from auditsvc.reports.period import bounds_ns, build_period
 from auditsvc.reports.render import TEMPLATES, dump_report, parse_report, render_pdf
 from auditsvc.reports.section import rank
-from tests.support.reports import NOON, ZONE, build_headers, build_samples, load_city_catalog, load_policies
+from auditsvc.settings import Settings
+from auditsvc.store.duckdb import DuckStore
+from tests.support.reports import (
+    NOON,
+    ZONE,
+    build_headers,
+    build_samples,
+    fill_store,
+    load_city_catalog,
+    load_policies,
+    report_on,
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +92,40 @@ def test_labels_have_the_same_keys_in_both_languages_and_none_is_empty() -> None
     assert set(labels["zh"]) == set(labels["en"])
     assert [key for key, text in labels["zh"].items() if not text] == []
     assert [key for key, text in labels["en"].items() if not text] == ["page_after", "u_n"]
+
+
+NOTHING_TO_MISS = "P-POLICY"
+"""A project without interfaces and targets, so that nothing but dead letters can qualify its verdict."""
+
+
+class ShortStore(DuckStore):
+    """A store that could not take two rows."""
+
+    def count_dead_letters(self) -> int:
+        return 2
+
+
+@pytest.mark.parametrize(
+    ("opener", "number", "verdicts"), [(DuckStore, 0, ("clean", "met")), (ShortStore, 2, ("qualified",) * 2)]
+)
+def test_a_verdict_is_without_reserve_only_when_the_store_took_every_row(
+    opener: type[DuckStore], number: int, verdicts: tuple[str, str], tmp_path: Path
+) -> None:
+    catalog, policies = load_city_catalog(), load_policies()
+    with closing(opener(tmp_path / "events.duckdb", Settings(data_dir=tmp_path))) as store:
+        fill_store(store, catalog, policies, violated=0, undecided=0)
+        reports = report_on(store, catalog, policies, NOTHING_TO_MISS)
+    assert tuple(report["summary"]["verdict"] for report in reports.values()) == verdicts
+    assert [report["dead_letters"] for report in reports.values()] == [number, number]
+
+
+def test_violations_and_missed_targets_stand_whatever_the_store_could_not_take(tmp_path: Path) -> None:
+    catalog, policies = load_city_catalog(), load_policies()
+    with closing(ShortStore(tmp_path / "events.duckdb", Settings(data_dir=tmp_path))) as store:
+        fill_store(store, catalog, policies)
+        reports = report_on(store, catalog, policies)
+    assert reports["compliance"]["summary"]["verdict"] == "violations"
+    assert reports["project"]["summary"]["verdict"] == "missed"
 
 
 def test_the_same_json_gives_the_same_pages(samples: dict[str, dict[str, Any]]) -> None:
