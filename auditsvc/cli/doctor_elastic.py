@@ -111,7 +111,9 @@ def _check_indices(client: Elasticsearch, settings: Settings) -> Iterator[Check]
         yield failed("index blocks", f"cannot be written: {_name(blocked)}", advice)
     if strange:
         yield failed(
-            "index mappings", f"not of our version {VERSION}: {_name(strange)}", f"{_INIT}, else `auditsvc reindex`"
+            "index mappings",
+            f"not of our version {VERSION}: {_name(strange)}",
+            "an administrator runs `auditsvc store migrate`",
         )
     yield _check_replicas(given, nodes, settings)
 

@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "account": "People and their roles.",
     "reindex": "Rebuild the event store from the archive.",
     "doctor": "Check the whole installation and say what to do.",
-    "store": "Set up and look at the event store in Elasticsearch.",
+    "store": "Set up, update, rebuild and look at the event store.",
 }
 """Command name to its one-line help; the module is ``auditsvc.cli.<name>`` and holds ``command``."""
 

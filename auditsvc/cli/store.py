@@ -1,6 +1,8 @@
-"""``auditsvc store``: what an administrator of Elasticsearch does once, and what an operator looks at."""
+"""``auditsvc store``: what an administrator of Elasticsearch does once or after an update, and what an operator looks at."""
 
 import json
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -11,40 +13,77 @@ from elasticsearch import Elasticsearch
 
 from auditsvc.cli.administrator import administrator_options, as_administrator
 from auditsvc.cli.context import json_option, load_settings, print_json
+from auditsvc.cli.reindex import command as reindex
 from auditsvc.clock import SystemClock
-from auditsvc.errors import InputError
+from auditsvc.errors import EXIT_FINDING, InputError
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.client import check_server, open_client
+from auditsvc.store.elastic.migrate import Migrated, Outcome, migrate_indices
 from auditsvc.store.elastic.role import build_role
-from auditsvc.store.elastic.setup import install_templates, widen_mappings
+from auditsvc.store.elastic.setup import install_templates, list_indices
 from auditsvc.store.elastic.store import ElasticStore
 
 
 @click.group()
 def command() -> None:
-    """Set up and look at the event store in Elasticsearch.
+    """Set up, update, rebuild and look at the event store.
 
-    The embedded store needs none of this. docs/elasticsearch.md says which rights each command needs.
+    All but `reindex` are for Elasticsearch; the embedded store needs none of them. docs/elasticsearch.md says which rights
+    each command needs.
     """
+
+
+command.add_command(reindex, "reindex")
 
 
 @command.command()
 @administrator_options
 @json_option
 def init(user: str | None, password_file: Path | None, as_json: bool) -> None:
-    """Install the index templates, and check the server; safe to run again, and after every update of the program."""
+    """Install the index templates in a new cluster, and check the server; safe to run again.
+
+    Indices that are there stay as they are: after an update of the program run `auditsvc store migrate`.
+    """
     settings = as_administrator(_load(), user, password_file)
     with _connect(settings) as client:
         facts = check_server(client)
         names = install_templates(client, settings)
-        widened = widen_mappings(client, settings)
+        held = list_indices(client, settings)
     if as_json:
-        print_json({"server": asdict(facts), "templates": list(names), "widened": list(widened)})
-        return
-    click.echo(f"Elasticsearch {facts.version}, licence {facts.licence}, {len(facts.nodes)} nodes")
-    click.echo(f"templates installed: {', '.join(names)}")
-    if widened:
-        click.echo(f"new fields added to: {', '.join(widened)}")
+        print_json({"server": asdict(facts), "templates": list(names), "indices": list(held)})
+    else:
+        click.echo(f"Elasticsearch {facts.version}, licence {facts.licence}, {len(facts.nodes)} nodes")
+        click.echo(f"templates installed: {', '.join(names)}")
+    if held:
+        click.echo(f"{len(held)} indices are there already; `auditsvc store migrate` brings them along", err=True)
+
+
+@command.command()
+@administrator_options
+@json_option
+def migrate(user: str | None, password_file: Path | None, as_json: bool) -> None:
+    """Bring templates and the indices that are there to this version of the program; safe to run again.
+
+    New fields are added in place. Exit 1 when an index cannot be brought along, because the type of a field changed: then
+    the store has to be built again, and the command for it is printed.
+    """
+    settings = as_administrator(_load(), user, password_file)
+    with _connect(settings) as client:
+        check_server(client)
+        names = install_templates(client, settings)
+        done = migrate_indices(client, settings)
+    stale = [one.name for one in done if one.outcome is Outcome.REBUILD]
+    line = _spell_reindex(user, password_file) if stale else None
+    if as_json:
+        print_json({"templates": list(names), "indices": [_describe(one) for one in done], "rebuild": line})
+    else:
+        click.echo(f"templates installed: {', '.join(names)}")
+        for one in done:
+            click.echo(f"{one.outcome.value:8}  {one.name}{f': {one.detail}' if one.detail else ''}")
+        if line is not None:
+            click.echo(f"{len(stale)} of {len(done)} indices cannot be brought along; build the store again: {line}")
+    if stale:
+        sys.exit(EXIT_FINDING)
 
 
 @command.command()
@@ -86,6 +125,17 @@ def dead(limit: int, as_json: bool) -> None:
         return
     for letter in letters:
         click.echo(f"leaf {letter.seq} record {letter.record} item {letter.item} ({letter.table}): {letter.reason}")
+
+
+def _describe(one: Migrated) -> dict[str, str]:
+    """Return what became of an index, as JSON has it."""
+    return {"name": one.name, "outcome": one.outcome.value, "detail": one.detail}
+
+
+def _spell_reindex(user: str | None, password_file: Path | None) -> str:
+    """Return the command that builds the store again, with the administrator's options as they were given."""
+    given = [] if user is None else ["--user", user, "--password-file", str(password_file)]
+    return shlex.join(["auditsvc", "store", "reindex", *given])
 
 
 def _load() -> Settings:

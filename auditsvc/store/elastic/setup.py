@@ -48,38 +48,19 @@ def install_templates(client: Elasticsearch, settings: Settings) -> tuple[str, .
     return (*templates.component, *templates.index)
 
 
-def widen_mappings(client: Elasticsearch, settings: Settings) -> tuple[str, ...]:
-    """Add fields that are new in this version to the indices that are there, as an administrator; return those changed.
-
-    Old events do not have the fields, which then are missing in them, as they were. A field whose type changed needs a
-    rebuild.
-
-    Raises:
-        StorageError: ``storage_unavailable`` when the cluster refuses, as it does for a changed type.
-    """
-    prefix = settings.elasticsearch_prefix
-    changed = []
-    templates = build_template(prefix, replicas=settings.elasticsearch_replicas)
-    for body in templates.index.values():
-        wanted = body["template"]["mappings"]
-        for pattern in body["index_patterns"]:
-            with storage_errors():
-                found = client.indices.get_mapping(index=pattern, ignore_unavailable=True).body
-            for index, one in sorted(found.items()):
-                if _list_types(wanted).keys() <= _list_types(one["mappings"]).keys():
-                    continue
-                with storage_errors():
-                    client.indices.put_mapping(index=index, properties=wanted["properties"], meta=wanted["_meta"])
-                changed.append(index)
-    return tuple(changed)
+def list_indices(client: Elasticsearch, settings: Settings) -> tuple[str, ...]:
+    """Return the names of the indices under the prefix, sorted."""
+    with storage_errors():
+        found = client.indices.get(index=f"{settings.elasticsearch_prefix}-*", features="aliases").body
+    return tuple(sorted(found))
 
 
-def _list_types(mapping: Mapping[str, Any], above: str = "") -> dict[str, str]:
+def list_types(mapping: Mapping[str, Any], above: str = "") -> dict[str, str]:
     """Return the types of a mapping's fields by their dotted paths."""
     types = {}
     for name, body in mapping.get("properties", {}).items():
         types[f"{above}{name}"] = body.get("type", "object")
-        types |= _list_types(body, f"{above}{name}.")
+        types |= list_types(body, f"{above}{name}.")
     return types
 
 
@@ -211,13 +192,13 @@ class Indices:
         """Check that an index has our fields as we have them; else every document would be refused, or not be found."""
         bodies = build_template(self._names.prefix).index.values()
         wanted = next(body for body in bodies if any(fnmatchcase(index, one) for one in body["index_patterns"]))
-        found = _list_types(mapping)
-        for path, kind in _list_types(wanted["template"]["mappings"]).items():
+        found = list_types(mapping)
+        for path, kind in list_types(wanted["template"]["mappings"]).items():
             if found.get(path) != kind:
                 message = (
                     f"event store: index `{index}` has field `{path}` as `{found.get(path, 'nothing')}`, not `{kind}`"
                 )
                 advice = (
-                    "an administrator runs `auditsvc store init`, or deletes the index and the store is built again"
+                    "an administrator runs `auditsvc store migrate`, which says whether the store must be built again"
                 )
                 raise StorageError(CODE, f"{message}; {advice}")

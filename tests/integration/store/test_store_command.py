@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from elasticsearch import Elasticsearch
 
+from auditsvc.cli.reindex import command as reindex_command
 from auditsvc.cli.store import command
 from auditsvc.errors import InputError, StorageError
+from auditsvc.settings import Settings
+from auditsvc.store.elastic.client import open_client
+from auditsvc.store.elastic.mapping import VERSION
+from auditsvc.store.elastic.store import ElasticStore
 from tests.support.elastic import open_cluster, open_prefix
 
 
@@ -41,25 +48,94 @@ def test_init_installs_what_the_service_needs_and_may_be_run_again(server: tuple
     assert client.indices.exists_index_template(name=f"{prefix}-events")
 
 
-def test_init_adds_new_fields_to_indices_that_are_there(server: tuple[Elasticsearch, str]) -> None:
+def test_init_leaves_what_is_there_as_it_is_and_names_the_next_command(server: tuple[Elasticsearch, str]) -> None:
     client, prefix = server
-    client.indices.create(
-        index=f"{prefix}-events-1-2026.10",
-        mappings={"properties": {"event": {"properties": {"id": {"type": "keyword"}}}}},
-    )
+    index = make_narrow(client, prefix)
+    before = client.indices.get_mapping(index=index).body
     done = run(prefix, "init", "--json")
     assert done.exit_code == 0, done.exception
-    told = json.loads(done.output)
-    assert told["widened"] == [f"{prefix}-events-1-2026.10"]
-    assert json.loads(run(prefix, "init", "--json").output)["widened"] == []
+    assert json.loads(done.stdout)["indices"] == [index]
+    assert "1 indices are there already; `auditsvc store migrate`" in done.stderr
+    assert client.indices.get_mapping(index=index).body == before
 
 
-def test_init_says_when_a_type_has_changed(server: tuple[Elasticsearch, str]) -> None:
+def make_narrow(client: Elasticsearch, prefix: str, **properties: Any) -> str:
+    """Make an index of events that has one of our fields, and others as given; return its name."""
+    index = f"{prefix}-events-1-2026.10"
+    known = {"event": {"properties": {"id": {"type": "keyword"}}}, **properties}
+    client.indices.create(index=index, mappings={"dynamic": "strict", "properties": known})
+    return index
+
+
+def migrate(prefix: str) -> tuple[int, dict[str, Any]]:
+    """Return exit code and answer of the command."""
+    done = run(prefix, "migrate", "--json")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, json.loads(done.stdout)
+
+
+def outcomes(told: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["outcome"] for one in told["indices"]}
+
+
+def test_migrate_adds_new_fields_once_and_old_rows_stay_without_them(server: tuple[Elasticsearch, str]) -> None:
     client, prefix = server
-    client.indices.create(
-        index=f"{prefix}-events-1-2026.10", mappings={"properties": {"@timestamp": {"type": "keyword"}}}
-    )
-    assert isinstance(run(prefix, "init").exception, StorageError)
+    index = make_narrow(client, prefix)
+    client.index(index=index, id="1", document={"event.id": "old"}, refresh=True)
+    code, told = migrate(prefix)
+    (one,) = told["indices"]
+    assert (code, one["name"], one["outcome"], told["rebuild"]) == (0, index, "widened", None)
+    assert "govshare.time" in one["detail"].split(", ")
+    assert "event.id" not in one["detail"].split(", ")
+    assert client.get(index=index, id="1")["_source"] == {"event.id": "old"}
+    code, told = migrate(prefix)
+    assert (code, outcomes(told)) == (0, {index: "current"})
+
+
+def test_migrate_says_that_a_prepared_store_is_current(server: tuple[Elasticsearch, str]) -> None:
+    _, prefix = server
+    assert migrate(prefix)[1]["indices"] == []
+    settings = Settings(elasticsearch_urls=open_cluster(), elasticsearch_prefix=prefix, elasticsearch_replicas=0)
+    with closing(ElasticStore(open_client(settings), settings)) as store:
+        store.prepare()
+    code, told = migrate(prefix)
+    assert (code, set(outcomes(told).values())) == (0, {"current"})
+    assert {f"{prefix}-state", f"{prefix}-findings-1", f"{prefix}-dead-1"} < outcomes(told).keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("@timestamp", {"type": "keyword"}, "`@timestamp` is `keyword`, not `date_nanos`"),
+        ("@timestamp", {"type": "date_nanos", "index": False}, "index"),
+    ],
+)
+def test_migrate_names_what_needs_a_rebuild_and_brings_the_others_along(
+    server: tuple[Elasticsearch, str], name: str, body: dict[str, Any], said: str
+) -> None:
+    client, prefix = server
+    index = make_narrow(client, prefix, **{name: body})
+    before = client.indices.get_mapping(index=index).body
+    client.indices.create(index=f"{prefix}-batches-1", mappings={"properties": {"seq": {"type": "long"}}})
+    code, told = migrate(prefix)
+    assert code == 1
+    assert outcomes(told) == {index: "rebuild", f"{prefix}-batches-1": "widened"}
+    assert said in next(one["detail"] for one in told["indices"] if one["name"] == index)
+    assert told["rebuild"] == "auditsvc store reindex"
+    assert client.indices.get_mapping(index=index).body == before
+
+
+def test_migrate_leaves_an_index_of_another_version_for_a_rebuild(server: tuple[Elasticsearch, str]) -> None:
+    client, prefix = server
+    client.indices.create(index=f"{prefix}-batches-1", mappings={"_meta": {"auditsvc": VERSION + 1}})
+    done = run(prefix, "migrate")
+    assert done.exit_code == 1
+    assert f"rebuild   {prefix}-batches-1: it is of version {VERSION + 1}, expected {VERSION}" in done.stdout
+    assert "1 of 1 indices cannot be brought along; build the store again: auditsvc store reindex" in done.stdout
+
+
+def test_reindex_is_one_command_under_both_names() -> None:
+    assert command.commands["reindex"] is reindex_command
 
 
 def test_status_names_server_and_position_or_what_is_missing(server: tuple[Elasticsearch, str]) -> None:

@@ -24,6 +24,7 @@ NEED_LEDGER = {
     ("serve", "core"): ["--role", "core"],
     ("serve", "ingest"): ["--role", "ingest"],
     ("reindex",): [],
+    ("store", "reindex"): [],
     ("account", "list"): [],
     ("account", "create"): ["lin"],
     ("account", "assign"): ["lin", "auditor"],
@@ -53,7 +54,7 @@ NEED_LEDGER = {
 NEED_NONE = {
     ("init",), ("doctor",), ("push",), ("verify",), ("event", "search"), ("event", "show"), ("catalog", "check"),
     ("policy", "lint"), ("policy", "test"), *(("alert", verb) for verb in ("list", "show", "acknowledge", "close")),
-    *(("store", verb) for verb in ("init", "role", "status", "dead")),
+    *(("store", verb) for verb in ("init", "migrate", "role", "status", "dead")),
 }  # fmt: skip
 """``init`` makes a ledger; the others read files, or look and ask and make nothing."""
 
@@ -121,7 +122,7 @@ def test_an_archive_that_is_not_mounted_is_named_and_none_is_made(ledger: Settin
 
 
 KEY_USERS = (
-    ("serve",), ("serve", "core"), ("reindex",), ("ledger", "status"), ("ledger", "checkpoint"),
+    ("serve",), ("serve", "core"), ("reindex",), ("store", "reindex"), ("ledger", "status"), ("ledger", "checkpoint"),
     ("ledger", "verify-archive"), ("report", "create"),
 )  # fmt: skip
 
