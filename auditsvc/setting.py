@@ -34,6 +34,7 @@ BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "worker_slot": (-1, 63),
         "elasticsearch_timeout_s": (1, 600),
         "elasticsearch_replicas": (0, 9),
+        "elasticsearch_month_shards": (1, 64),
         "elasticsearch_bulk_bytes": (65536, 67108864),  # the server refuses more than 100 MiB in one request
     }
 )

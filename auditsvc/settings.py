@@ -81,6 +81,9 @@ class Settings:
     """Seconds Elasticsearch may take for one answer, 1 to 600."""
     elasticsearch_replicas: int = 1
     """Copies of each index beside the first, 0 to 9; 0 for a single node, which then is the only one to have it."""
+    elasticsearch_month_shards: int = 1
+    """Shards of each month's index of events, 1 to 64; one for every 10 to 50 GB a month. Counts for months that are made from
+    then on, after ``auditsvc store migrate``; a rebuild makes all of them anew."""
     elasticsearch_bulk_bytes: int = 4 * 1024 * 1024
     """Most bytes of one bulk request, 65536 to 67108864."""
     duckdb_memory_limit: str = "4GB"

@@ -34,10 +34,15 @@ class Given:
 
 
 @contextmanager
-def given_store() -> Iterator[tuple[Given, ElasticStore]]:
+def given_store(month_shards: int = 1) -> Iterator[tuple[Given, ElasticStore]]:
     """Give a prepared store, removed afterwards."""
     with open_prefix() as (admin, prefix), ExitStack() as resources:
-        settings = Settings(elasticsearch_urls=open_cluster(), elasticsearch_prefix=prefix, elasticsearch_replicas=0)
+        settings = Settings(
+            elasticsearch_urls=open_cluster(),
+            elasticsearch_prefix=prefix,
+            elasticsearch_replicas=0,
+            elasticsearch_month_shards=month_shards,
+        )
         install_templates(admin, settings)
         given = Given(admin, settings, resources)
         store = given.open()

@@ -28,7 +28,12 @@ def install_templates(client: Elasticsearch, settings: Settings) -> tuple[str, .
     """
     prefix = settings.elasticsearch_prefix
     generation = find_active(client, prefix) or FIRST_GENERATION
-    templates = build_template(prefix, generation=generation, replicas=settings.elasticsearch_replicas)
+    templates = build_template(
+        prefix,
+        generation=generation,
+        replicas=settings.elasticsearch_replicas,
+        shards=settings.elasticsearch_month_shards,
+    )
     with storage_errors():
         for name, body in templates.component.items():
             client.cluster.put_component_template(

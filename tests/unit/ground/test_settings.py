@@ -63,6 +63,7 @@ WRONG = [
     ("ELASTICSEARCH_URLS", "https://es1:9200?a=1", "got `https://es1:9200?a=1`"),
     ("ELASTICSEARCH_PREFIX", "GS", "expected up to 40 lower-case letters, digits, `_` and `-`"),
     ("ELASTICSEARCH_PREFIX", "_gs", "a letter or digit first, got `_gs`"),
+    ("ELASTICSEARCH_MONTH_SHARDS", "65", "expected a whole number from 1 to 64, got `65`"),
     ("ELASTICSEARCH_TIMEOUT_S", "0", "expected a whole number from 1 to 600, got `0`"),
 ]
 
