@@ -1,8 +1,12 @@
 """Searching events and showing one with its proof; every search and every look is an act in the ledger."""
 
+import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+from flask import Response
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
@@ -17,7 +21,7 @@ from auditsvc.condition.parse import parse_query
 from auditsvc.condition.query import MAX_QUERY
 from auditsvc.engine.inforce import find_policy_set
 from auditsvc.engine.services import get_services, record_reading
-from auditsvc.errors import AuthError, InputError
+from auditsvc.errors import AuditError, AuthError, InputError
 from auditsvc.event.fields import Kind, find_field
 from auditsvc.event.model import Event, Value
 from auditsvc.event.time import count_ns, format_time_ns
@@ -29,7 +33,11 @@ resource = Resource("events", description="Accesses, normalised and judged")
 DEFAULT_SPAN = timedelta(days=30)
 """What a search without a start covers."""
 MAX_SPAN = timedelta(days=3660)
+NDJSON = "application/x-ndjson"
 _SECOND = timedelta(seconds=1)
+_encode = msgspec.json.encode
+
+log = logging.getLogger(__name__)
 
 
 class SpanQuery(Schema):
@@ -146,6 +154,40 @@ class Histogram(MethodView):
             "total": sum(count for _, count in bars),
             "items": [{"start": format_time_ns(start), "count": count} for start, count in bars],
         }
+
+
+@resource.route("/events/export")
+class Export(MethodView):
+    """All events of a search at once."""
+
+    @resource.arguments(SpanQuery, location="query")
+    @resource.response(
+        200,
+        {"type": "string"},
+        content_type=NDJSON,
+        description="one event a line as in a search; the last line has `end`: true when these are all, with their number",
+    )
+    @require("event.read", "event.read_own")
+    def get(self, query: dict[str, Any]) -> Response:
+        """Export all events of a search, oldest first, one JSON document a line."""
+        node, first_ns, last_ns, context = _read_span(query)
+        record_reading(current_person().name, "event_export", "events", _describe(query, first_ns, last_ns))
+        found = get_services().store.iter_events(node, first_ns, last_ns, context=context)
+        return Response(_iter_lines(found), mimetype=NDJSON)
+
+
+def _iter_lines(found: Iterator[StoredEvent]) -> Iterator[bytes]:
+    """Give events as lines, and a last one that says whether they are all; the answer has begun, so it is the only way."""
+    number = 0
+    try:
+        for stored in found:
+            number += 1
+            yield _encode(show_event(stored)) + b"\n"
+        end: dict[str, Any] = {"end": True, "events": number}
+    except AuditError as err:
+        log.warning("export_failed", extra={"code": err.code, "reason": err.message, "events": number})
+        end = {"end": False, "events": number, "code": err.code, "detail": err.message}
+    yield _encode(end) + b"\n"
 
 
 @resource.route("/events/<string:uid>")

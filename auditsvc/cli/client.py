@@ -2,7 +2,7 @@
 the service's REST API with a bearer token.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,26 @@ class ApiClient:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         return self._send("GET", path, params=given)
 
+    def iter_lines(self, path: str, query: Mapping[str, Any]) -> Iterator[str]:
+        """Give the lines of a GET as they come; ``query`` members that are None are left out.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when no service answers, or the answer breaks off.
+            AuditError: with the code the service gave.
+        """
+        given = {name: value for name, value in query.items() if value is not None}
+        headers = {**self._headers, "Accept": "application/x-ndjson, application/problem+json"}
+        try:
+            with httpx.stream("GET", self.base + path, params=given, headers=headers, timeout=TIMEOUT_S) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _build_error(answer)
+                yield from answer.iter_lines()
+        except httpx.InvalidURL as err:
+            raise InputError("input_invalid", f"`{self.base}` is not an address: {err}") from err
+        except httpx.HTTPError as err:
+            raise self._build_silence(err) from err
+
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return the JSON of a POST."""
         return self._send("POST", path, json=dict(body))
@@ -70,14 +90,18 @@ class ApiClient:
         except httpx.InvalidURL as err:
             raise InputError("input_invalid", f"`{self.base}` is not an address: {err}") from err
         except httpx.HTTPError as err:
-            message = f"no service answers at `{self.base}`: {err}; start it with `auditsvc serve`"
-            raise StorageError("storage_unavailable", message) from err
+            raise self._build_silence(err) from err
         if not answer.is_success:
             raise _build_error(answer)
         try:
             return answer.json()
         except ValueError as err:
             raise _build_stranger(answer) from err
+
+    def _build_silence(self, err: httpx.HTTPError) -> StorageError:
+        """Return the error of a service that does not answer."""
+        message = f"no service answers at `{self.base}`: {err}; start it with `auditsvc serve`"
+        return StorageError("storage_unavailable", message)
 
 
 def _build_error(answer: httpx.Response) -> AuditError:

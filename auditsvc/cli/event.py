@@ -1,5 +1,6 @@
-"""``auditsvc event``: search events and show one with its proof, through the running service."""
+"""``auditsvc event``: search and export events, and show one with its proof, through the running service."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,17 @@ import click
 
 from auditsvc.cli.client import ApiClient, api_options
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.errors import InputError
+from auditsvc.errors import InputError, StorageError
 
 _INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 _SHOWN = ("time", "interface.id", "consumer.org", "user.id", "action", "outcome", "verdict")
+_TOLD_EVERY = 10_000
+"""Events of an export after which progress is told."""
 
 
 @click.group()
 def command() -> None:
-    """Search events and show one with its proof; asks the running service, which owns the event store."""
+    """Search and export events, and show one with its proof; asks the running service, which owns the event store."""
 
 
 @command.command()
@@ -54,6 +57,46 @@ def search(
         click.echo("\t".join([row["uid"], *(str(event.get(name, "-")) for name in _SHOWN)]))
     if page["next"]:
         click.echo(f"more: --cursor {page['next']}", err=True)
+
+
+@command.command()
+@click.argument("query", default="")
+@click.option("--from", "first", type=_INSTANT, metavar="TIME", help="First instant; default 30 days before the last.")
+@click.option("--to", "last", type=_INSTANT, metavar="TIME", help="Instant after the last; default now.")
+@api_options
+def export(query: str, first: datetime | None, last: datetime | None, url: str | None, token_file: Path) -> None:
+    """Print all events on which QUERY is true, oldest first, one JSON document a line.
+
+    TIME is as in `auditsvc event search`. Exit 3 when the service broke off: then what was printed is not all.
+    """
+    asked = {"query": query, "from": _format(first), "to": _format(last)}
+    held: str | None = None  # the last line is the service's word on whether these are all
+    printed = 0
+    for line in ApiClient(url, token_file).iter_lines("/events/export", asked):
+        if held is not None:
+            click.echo(held)
+            printed += 1
+            if printed % _TOLD_EVERY == 0:
+                click.echo(f"{printed} events", err=True)
+        held = line
+    _check_end(held, printed)
+    click.echo(f"{printed} events, all there are", err=True)
+
+
+def _check_end(line: str | None, printed: int) -> None:
+    """Refuse an export whose last line does not say that it is whole.
+
+    Raises:
+        StorageError: ``storage_unavailable``, saying that what was printed is not all.
+    """
+    try:
+        end = json.loads(line or "")
+    except ValueError:
+        end = None
+    if isinstance(end, dict) and end.get("end") is True and end.get("events") == printed:
+        return
+    reason = end.get("detail", "the answer broke off") if isinstance(end, dict) else "the answer broke off"
+    raise StorageError("storage_unavailable", f"the export is not whole, {printed} events came: {reason}")
 
 
 @command.command()

@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "catalog": "Check a catalogue and put it in force.",
     "source": "Log sources and their API keys.",
     "ledger": "Look at the log, its checkpoints, proofs and archive.",
-    "event": "Search events and show one with its proof.",
+    "event": "Search and export events, and show one with its proof.",
     "alert": "List, acknowledge and close alerts.",
     "report": "Make, list and fetch reports.",
     "account": "People and their roles.",

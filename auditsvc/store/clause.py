@@ -10,6 +10,7 @@ from duckdb import DuckDBPyConnection
 from auditsvc.condition.ast import Node
 from auditsvc.condition.compile.duckdb import split_for_duckdb
 from auditsvc.condition.evaluate import Context, Truth, evaluate
+from auditsvc.event.model import Event
 from auditsvc.store.columns import READ_NAMES, build_column, build_table, quote, read_row
 
 EMPTY_CONTEXT = Context({}, {})
@@ -29,6 +30,19 @@ class Clause:
         return Clause(" ".join([self.text, "AND", text]), [*self.params, *params])
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A clause, and what the reference has to say true of each row under it; None: the clause is exact."""
+
+    clause: Clause
+    residual: Node | None
+    context: Context
+
+    def holds(self, event: Event) -> bool:
+        """Say whether what the clause leaves open is true of a row under it."""
+        return self.residual is None or evaluate(self.residual, event, self.context) is Truth.TRUE
+
+
 def build_interval(first_ns: int, last_ns: int) -> Clause:
     """Return the clause of an interval of event time, ``[first_ns, last_ns)``."""
     return Clause('"time" >= ? AND "time" < ?', [first_ns, last_ns])
@@ -42,17 +56,22 @@ def build_clause(
     A part that has no SQL is decided in Python over the rows the rest leaves; the matching row ids are registered with
     ``cursor``, so the clause holds on that cursor only.
     """
+    split = split_clause(node, context, first_ns, last_ns)
+    if split.residual is None:
+        return split.clause
+    ids = find_rows(cursor, split.clause, split.holds)
+    cursor.register(_MATCHES, build_table([build_column("id", DataType.int64(), ids)]))
+    return split.clause.and_(" ".join(["event.rowid IN (SELECT id FROM", _MATCHES, ")"]))
+
+
+def split_clause(node: Node | None, context: Context | None, first_ns: int, last_ns: int) -> Split:
+    """Return what DuckDB can decide of a condition over an interval, and what it cannot."""
+    known = context or EMPTY_CONTEXT
     clause = build_interval(first_ns, last_ns)
     if node is None:
-        return clause
-    known = context or EMPTY_CONTEXT
+        return Split(clause, None, known)
     sql, residual = split_for_duckdb(node, known)
-    clause = clause.and_("(" + sql.text + ")", *sql.params)
-    if residual is None:
-        return clause
-    ids = find_rows(cursor, clause, lambda event: evaluate(residual, event, known) is Truth.TRUE)
-    cursor.register(_MATCHES, build_table([build_column("id", DataType.int64(), ids)]))
-    return clause.and_(" ".join(["event.rowid IN (SELECT id FROM", _MATCHES, ")"]))
+    return Split(clause.and_("(" + sql.text + ")", *sql.params), residual, known)
 
 
 def find_rows(cursor: DuckDBPyConnection, clause: Clause, holds: Callable[[Any], bool]) -> list[int]:

@@ -24,7 +24,7 @@ from auditsvc.ids import EventUid, FindingKey
 from auditsvc.settings import Settings
 from auditsvc.store import findings, search
 from auditsvc.store.aggregate import build_group, build_measure, run_groups
-from auditsvc.store.clause import build_clause
+from auditsvc.store.clause import build_clause, split_clause
 from auditsvc.store.columns import build_event_table, quote
 from auditsvc.store.figure import list_buckets, rank_groups
 from auditsvc.store.model import (
@@ -206,6 +206,14 @@ class DuckStore:
         with self._open_cursor() as cursor:
             clause = build_clause(cursor, condition, context, first_ns, last_ns)
             return search.read_page(cursor, clause, limit, after, order)
+
+    def iter_events(
+        self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
+    ) -> Iterator[StoredEvent]:
+        """Give every event on which the condition is true, oldest first, ties by place, as of the first one asked for."""
+        with self._open_cursor() as cursor:
+            cursor.execute("BEGIN")  # what is written meanwhile is not seen; closing the cursor ends it
+            yield from search.iter_events(cursor, split_clause(condition, context, first_ns, last_ns))
 
     def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
         """Return how many rows the search finds on all its pages together, duplicates included."""

@@ -384,6 +384,14 @@ class EventStore(Protocol):
     ) -> Page:
         """Return a page of the events on which the condition is true."""
 
+    def iter_events(
+        self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
+    ) -> Iterator[StoredEvent]:
+        """Give every event on which the condition is true, oldest first, ties by place, as of the first one asked for.
+
+        Memory does not grow with their number. What is held for it is released when the iterator ends or is closed.
+        """
+
     def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
         """Return how many rows the search finds on all its pages together, duplicates included."""
 

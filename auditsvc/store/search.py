@@ -1,6 +1,6 @@
 """Search over the embedded store: pages in order of time, single events, facets."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,26 +8,45 @@ from duckdb import DuckDBPyConnection
 
 from auditsvc.errors import StorageError
 from auditsvc.ids import EventUid
-from auditsvc.store.clause import Clause
+from auditsvc.store.clause import Clause, Split
 from auditsvc.store.columns import READ_NAMES, build_table, build_uuids, quote, read_row
 from auditsvc.store.model import Cursor, EventDigest, Half, Order, Page, StoredEvent
 
 MAX_PAGE = 1_000
 """Most events of one page; more is an export, read page by page."""
 
+EXPORT_PAGE = 10_000
+"""Events an export reads at once: each page looks through the rest of the interval, so small ones cost more."""
 _SELECT = " ".join(["SELECT", ", ".join(quote(name) for name in READ_NAMES), "FROM event"])
 _PLACE = '("time", "seq", "record", "item")'
 _DIRECTIONS = {Order.NEWEST: ("<", "DESC"), Order.OLDEST: (">", "ASC")}
 
 
 def read_page(cursor: DuckDBPyConnection, clause: Clause, limit: int, after: Cursor | None, order: Order) -> Page:
+    """Return a page of at most :data:`MAX_PAGE` of the events under ``clause``."""
+    return _read_page(cursor, clause, max(1, min(limit, MAX_PAGE)), after, order)
+
+
+def iter_events(cursor: DuckDBPyConnection, split: Split) -> Iterator[StoredEvent]:
+    """Give the events of a condition, oldest first, reading :data:`EXPORT_PAGE` at a time."""
+    after: Cursor | None = None
+    while True:
+        page = _read_page(cursor, split.clause, EXPORT_PAGE, after, Order.OLDEST)
+        for stored in page.events:
+            if split.holds(stored.event):
+                yield stored
+        after = page.after
+        if after is None:
+            return
+
+
+def _read_page(cursor: DuckDBPyConnection, clause: Clause, wanted: int, after: Cursor | None, order: Order) -> Page:
     """Return a page of the events under ``clause``."""
     comparison, direction = _DIRECTIONS[order]
     if after is not None:
         place = (after.time, after.seq, after.record, after.item)
         # the first comparison lets zone maps skip what the tuple comparison cannot
         clause = clause.and_(f'"time" {comparison}= ? AND {_PLACE} {comparison} (?, ?, ?, ?)', after.time, *place)
-    wanted = max(1, min(limit, MAX_PAGE))
     ordering = f'ORDER BY "time" {direction}, "seq" {direction}, "record" {direction}, "item" {direction} LIMIT ?'
     picked = " ".join(["WHERE rowid IN (SELECT rowid FROM event WHERE", clause.text, ordering, ")"])
     text = " ".join([_SELECT, picked, ordering])

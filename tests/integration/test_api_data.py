@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from auditsvc.auth.roles import Role
+from auditsvc.errors import StorageError
 from auditsvc.ledger.verify.tree import verify_inclusion
+from auditsvc.store.model import StoredEvent
 from tests.support.catalog import CIVIL, TOWN
 from tests.support.engine import World, build_record
 from tests.support.service import Service, open_service
@@ -81,6 +84,52 @@ def test_a_department_reader_sees_the_own_department_and_nothing_else_exists(ser
     assert service.call(READER, "GET", f"/api/v1/events/{own['uid']}").status_code == 200
     bars = service.call(READER, "GET", f"/api/v1/events/histogram?{SPAN}").get_json()
     assert bars["total"] == 1
+
+
+def export(service: Service, role: Role, more: str = "") -> tuple[list[dict[str, object]], dict[str, object]]:
+    """Return the events of an export, and its last line."""
+    answer = service.call(role, "GET", f"/api/v1/events/export?{SPAN}{more}")
+    assert (answer.status_code, answer.mimetype) == (200, "application/x-ndjson"), answer.text
+    *events, end = [json.loads(line) for line in answer.text.splitlines()]
+    return events, end
+
+
+def test_an_export_gives_what_a_search_finds_and_says_that_it_is_whole(service: Service) -> None:
+    events, end = export(service, AUDITOR)
+    assert events == list_events(service, AUDITOR, "&order=oldest")
+    assert end == {"end": True, "events": 3}
+    assert ids(export(service, AUDITOR, "&query=rows>100")[0]) == {"b"}
+
+
+def test_an_export_gives_a_department_reader_the_own_department_only(service: Service) -> None:
+    events, end = export(service, READER)
+    assert (ids(events), end["events"]) == ({"c"}, 1)
+
+
+def test_an_export_is_one_act_in_the_log(service: Service) -> None:
+    export(service, AUDITOR, "&query=rows>4321")
+    acts = service.call(SECURITY, "GET", "/api/v1/acts").get_json()["items"]
+    assert [act["actor"] for act in acts if act["act"] == "event_export" and act["detail"]["query"] == "rows>4321"] == [
+        "auditor"
+    ]
+
+
+def test_an_export_that_breaks_off_ends_with_a_line_that_says_so(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = service.services.store.iter_events
+
+    def break_off(*args: Any, **options: Any) -> Iterator[StoredEvent]:
+        yield next(whole(*args, **options))
+        raise StorageError("storage_unavailable", "a node is away")
+
+    monkeypatch.setattr(
+        type(service.services.store), "iter_events", lambda _store, *args, **more: break_off(*args, **more)
+    )
+    events, end = export(service, AUDITOR)
+    assert (ids(events), end) == (
+        {"a"}, {"end": False, "events": 1, "code": "storage_unavailable", "detail": "a node is away"},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("uid", ["zz", "00", "0" * 32, "0" * 34])

@@ -17,6 +17,8 @@ from auditsvc.errors import AuditError, InputError, StorageError
 from auditsvc.event.model import Event
 from auditsvc.event.time import NS, count_ns, parse_time_ns, to_datetime
 from auditsvc.ids import EventUid, FindingKey, build_access_key, build_event_uid
+from auditsvc.store import search as duck_search
+from auditsvc.store.elastic import scan
 from auditsvc.store.elastic.cell import Figures
 from auditsvc.store.elastic.tally import tally
 from auditsvc.store.figure import check_measure
@@ -268,6 +270,59 @@ class StoreContract:
         assert {row.uid for row in store.search(node, *ALL, limit=500).events} == expected
         assert store.count(node, *ALL) == len(expected)
 
+    # --- export of a period
+
+    @pytest.mark.parametrize("text", ["", "rows>=0 OR -(consumer.org:A)", "labels.x:1"])
+    def test_an_export_gives_every_event_of_the_period_oldest_first(self, store: EventStore, text: str) -> None:
+        rows = build_mixture(200, 8) + [build_row(number, time=START + 86_400 * NS) for number in range(200, 240)]
+        write(store, rows)
+        node = parse_query(text) if text else None
+        first, last = START + 3600 * NS, START + 20 * 86_400 * NS
+        found = [
+            row
+            for row in rows
+            if first <= _time(row) < last and (node is None or evaluate(node, row.event, Context()) is Truth.TRUE)
+        ]
+        expected = sorted(found, key=lambda row: (_time(row), row.event["record"]))
+        got = list(store.iter_events(node, first, last))
+        assert [(one.uid, one.event) for one in got] == [(row.uid, row.event) for row in expected]
+        assert 40 < len(got) < 240
+
+    def test_an_export_in_many_small_pages_misses_nothing_and_repeats_nothing(
+        self, store: EventStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(duck_search, "EXPORT_PAGE", 7)
+        monkeypatch.setattr(scan, "PAGE", 7)
+        rows = build_mixture(50, 9)
+        write(store, rows)
+        got = [one.uid for one in store.iter_events(None, *ALL)]
+        assert got == [row.uid for row in store.search(None, *ALL, limit=50, order=Order.OLDEST).events]
+
+    def test_an_export_includes_its_first_and_excludes_its_last_instant(self, store: EventStore) -> None:
+        write(store, [build_row(0), build_row(1), build_row(2)])
+        found = store.iter_events(None, START, START + 2 * 60 * NS)
+        assert [one.event["id"] for one in found] == ["e0", "e1"]
+        assert list(store.iter_events(None, START, START)) == []
+
+    def test_an_export_holds_what_was_there_when_it_began(
+        self, store: EventStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(duck_search, "EXPORT_PAGE", 2)
+        monkeypatch.setattr(scan, "PAGE", 2)
+        write(store, [build_row(number) for number in range(5)])
+        export = store.iter_events(None, *ALL)
+        first = next(export)
+        write(store, [build_row(9)])
+        assert [first.event["id"], *(one.event["id"] for one in export)] == ["e0", "e1", "e2", "e3", "e4"]
+
+    def test_an_export_that_is_given_up_leaves_the_store_usable(self, store: EventStore) -> None:
+        write(store, [build_row(number) for number in range(5)])
+        export = store.iter_events(None, *ALL)
+        next(export)
+        export.close()  # type: ignore[attr-defined]
+        write(store, [build_row(9)])
+        assert store.count(None, *ALL) == 6
+
     # --- figures
 
     @pytest.mark.parametrize("seed", range(3))
@@ -426,6 +481,11 @@ class StoreContract:
         assert store.digest() == before
         write(store, [build_row(0, seq=2)])
         assert store.digest() != before
+
+
+def _time(row: NewEvent) -> int:
+    """Return a row's time."""
+    return int(str(row.event["time"]))
 
 
 def _measure(events: list[Event]) -> tuple[Any, ...]:

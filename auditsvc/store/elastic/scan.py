@@ -92,6 +92,20 @@ def iter_all(
     client: Elasticsearch, indices: Sequence[str], query: Mapping[str, Any], paths: Sequence[str] | None = None
 ) -> Iterator[Mapping[str, Any]]:
     """Give the contents of all documents (at ``paths`` only) in no order, from one point in time, closed at the end."""
+    return iter_point(client, indices, query, ["_shard_doc"], paths)
+
+
+def iter_point(
+    client: Elasticsearch,
+    indices: Sequence[str],
+    query: Mapping[str, Any],
+    sort: Sequence[str | Mapping[str, Any]],
+    paths: Sequence[str] | None = None,
+) -> Iterator[Mapping[str, Any]]:
+    """Give the contents of all documents in an order in which no two are equal, from one point in time.
+
+    The point in time is opened for the first document, and closed behind the last one or when the caller stops earlier.
+    """
     if not indices:
         return
     with storage_errors():
@@ -103,7 +117,7 @@ def iter_all(
                     pit={"id": pit, "keep_alive": KEEP_ALIVE},
                     query=query,
                     size=PAGE,
-                    sort=["_shard_doc"],
+                    sort=sort,
                     search_after=None if after is None else list(after),
                     source=True if paths is None else {"includes": list(paths)},
                     track_total_hits=False,

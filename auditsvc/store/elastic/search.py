@@ -46,6 +46,15 @@ def read_page(view: View, selection: Selection, limit: int, after: Cursor | None
     return Page(events, Cursor(*rows[wanted - 1][0]["sort"]) if len(rows) > wanted else None)
 
 
+def iter_in_order(view: View, selection: Selection) -> Iterator[StoredEvent]:
+    """Give the selected events whole, oldest first, ties by place, from one point in time."""
+    sort = [{path: "asc"} for path in (TIME, *PLACE)]
+    for source in scan.iter_point(view.client, selection.indices, selection.query, sort):
+        stored = read_document(source)
+        if holds(selection, stored.event):
+            yield stored
+
+
 def iter_events(view: View, selection: Selection, names: Collection[str]) -> Iterator[Event]:
     """Give the selected events in no order, with the named fields only."""
     wanted = set(names)

@@ -233,6 +233,13 @@ class ElasticStore:
         view = self._view()
         return search.read_page(view, view.select(condition, context, first_ns, last_ns), limit, after, order)
 
+    def iter_events(
+        self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
+    ) -> Iterator[StoredEvent]:
+        """Give every event on which the condition is true, oldest first, ties by place, as of the first one asked for."""
+        view = self._view()
+        return search.iter_in_order(view, view.select(condition, context, first_ns, last_ns))
+
     def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
         """Return how many rows the search finds on all its pages together, duplicates included."""
         view = self._view()

@@ -115,6 +115,28 @@ def test_what_the_server_refuses_is_kept_as_a_dead_letter_and_known_by_its_uid(s
     assert store.list_dead_letters(offset=1) == []
 
 
+def test_an_export_holds_one_search_context_and_none_when_it_ends_or_is_given_up(
+    given: Given, store: ElasticStore
+) -> None:
+    write(store, [build_row(number) for number in range(5)])
+    index = Names(given.settings.elasticsearch_prefix).events("2026.10")
+
+    def count_contexts() -> int:
+        number: int = given.admin.indices.stats(index=index, metric="search").body["_all"]["total"]["search"][
+            "open_contexts"
+        ]
+        return number
+
+    export = store.iter_events(None, *ALL)
+    assert count_contexts() == 0
+    next(export)
+    assert count_contexts() == 1
+    export.close()  # type: ignore[attr-defined]
+    assert count_contexts() == 0
+    assert len(list(store.iter_events(None, *ALL))) == 5
+    assert count_contexts() == 0
+
+
 def test_everything_is_there_after_opening_again(given: Given, store: ElasticStore) -> None:
     write(store, build_mixture(50, 3))
     again = given.open()

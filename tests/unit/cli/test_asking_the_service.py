@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from auditsvc.cli import alert, event
 from auditsvc.errors import AuditError, AuthError, StorageError
@@ -33,7 +33,7 @@ class Service:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 service.requests.append((self.command, self.path, self.headers["Authorization"], body))
                 status, value = service.answers.get(self.path.partition("?")[0], (404, {}))
-                data = json.dumps(value).encode()
+                data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
@@ -79,6 +79,44 @@ def test_search_sends_query_and_interval_and_prints_one_line_an_event(service: S
     method, path, token, _ = service.requests[0]
     assert (method, token) == ("GET", "Bearer secret")
     assert path == "/api/v1/events?query=user.id%3Au1&from=2026-10-31T16%3A00%3A00Z&limit=5"
+
+
+def export(service: Service, options: list[str], *lines: object) -> Result:
+    """Export from a service that answers these lines."""
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    service.answers["/api/v1/events/export"] = (200, body)
+    return CliRunner().invoke(event.command, ["export", "user.id:u1", "--from", "2026-11-01", *options])
+
+
+def test_an_export_prints_the_events_and_tells_their_number_apart(service: Service, options: list[str]) -> None:
+    done = export(service, options, EVENT, EVENT, {"end": True, "events": 2})
+    assert done.exit_code == 0
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [EVENT, EVENT]
+    assert done.stderr == "2 events, all there are\n"
+    assert service.requests[0][1] == "/api/v1/events/export?query=user.id%3Au1&from=2026-10-31T16%3A00%3A00Z"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ((EVENT, EVENT), "1 events came: the answer broke off"),
+        ((), "0 events came: the answer broke off"),
+        ((EVENT, {"end": True, "events": 2}), "1 events came"),
+        ((EVENT, {"end": False, "events": 1, "code": "storage_unavailable", "detail": "node away"}), "node away"),
+    ],
+)
+def test_an_export_that_is_not_whole_is_told(
+    service: Service, options: list[str], lines: tuple[object, ...], said: str
+) -> None:
+    done = export(service, options, *lines)
+    assert isinstance(done.exception, StorageError)
+    assert said in done.exception.message
+    assert done.exception.exit_code == 3
+
+
+def test_an_export_that_is_refused_keeps_its_code(service: Service, options: list[str]) -> None:
+    service.answers["/api/v1/events/export"] = (403, {"code": "forbidden", "detail": "needs the role auditor"})
+    assert isinstance(CliRunner().invoke(event.command, ["export", *options]).exception, AuthError)
 
 
 def test_an_event_is_shown_with_its_proof(service: Service, options: list[str]) -> None:

@@ -52,7 +52,7 @@ NEED_LEDGER = {
     ("report", "fetch"): ["r-1"],
 }
 NEED_NONE = {
-    ("init",), ("doctor",), ("push",), ("verify",), ("event", "search"), ("event", "show"), ("catalog", "check"),
+    ("init",), ("doctor",), ("push",), ("verify",), ("event", "search"), ("event", "export"), ("event", "show"), ("catalog", "check"),
     ("policy", "lint"), ("policy", "test"), *(("alert", verb) for verb in ("list", "show", "acknowledge", "close")),
     *(("store", verb) for verb in ("init", "migrate", "role", "status", "dead")),
 }  # fmt: skip
