@@ -21,6 +21,8 @@ from auditsvc.event.time import NS, to_datetime
 VERSION = 1
 """Raised when a mapping changes; a store of another version must be rebuilt."""
 FIRST_GENERATION = "1"
+COPY_AGAIN = "10s"
+"""How long after a node went its copies are made anew elsewhere; nothing is written until there are two again."""
 PRIORITY = 500
 """Above templates that come with a cluster."""
 
@@ -244,6 +246,7 @@ def build_template(prefix: str, *, generation: str = FIRST_GENERATION, replicas:
         "number_of_shards": 1,
         "number_of_replicas": replicas,
         "write.wait_for_active_shards": "2" if replicas else "1",
+        "unassigned.node_left.delayed_timeout": COPY_AGAIN,
         "translog.durability": "request",
         "refresh_interval": "-1",  # the writer refreshes when a chunk is whole, before the position says so
     }

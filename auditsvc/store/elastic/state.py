@@ -18,6 +18,8 @@ from auditsvc.store.elastic.mapping import RECORD, SEQ, VERSION, Names
 from auditsvc.store.model import Place, Position
 
 _ACTIVE = "active"
+_WAIT = "3s"
+"""How long a server waits for the copies of the state before it says that they are missing; its default is a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def create_state(client: Elasticsearch, names: Names) -> None:
     """Make the state of a new generation, before the first leaf; one that is there stays."""
     with storage_errors():
         try:
-            client.create(index=names.state, id=_name(names), document=_dump(EMPTY_STATE))
+            client.create(index=names.state, id=_name(names), document=_dump(EMPTY_STATE), timeout=_WAIT)
         except ConflictError:
             return
 
@@ -142,7 +144,12 @@ def replace_state(client: Elasticsearch, names: Names, old: State, new: State) -
     try:
         with storage_errors():
             client.index(
-                index=names.state, id=_name(names), document=_dump(new), if_seq_no=seq_no, if_primary_term=primary_term
+                index=names.state,
+                id=_name(names),
+                document=_dump(new),
+                if_seq_no=seq_no,
+                if_primary_term=primary_term,
+                timeout=_WAIT,
             )
     except StorageError as err:
         if err.context.get("status") in (401, 403):
@@ -169,7 +176,7 @@ def find_active(client: Elasticsearch, prefix: str) -> str | None:
 def create_active(client: Elasticsearch, names: Names) -> None:
     """Say that ``names.generation`` is in use if none is yet."""
     with storage_errors(), suppress(ConflictError):
-        client.create(index=names.state, id=_ACTIVE, document={"generation": names.generation})
+        client.create(index=names.state, id=_ACTIVE, document={"generation": names.generation}, timeout=_WAIT)
 
 
 def list_generations(client: Elasticsearch, prefix: str) -> list[str]:

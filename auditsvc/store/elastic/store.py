@@ -155,14 +155,16 @@ class ElasticStore:
         bound = self._bind(anew=True)
         names, indices = bound.names, bound.indices
         check_templates(self._client, names.prefix)
-        indices.check_held(find_state(self._client, names) or EMPTY_STATE)
+        state = find_state(self._client, names)
+        indices.check_held(state or EMPTY_STATE)
         indices.make_tables()
-        create_state(self._client, names)
-        if self._generation is None:
+        if state is None:
+            create_state(self._client, names)
+            state = read_state(self._client, names)
+        if self._generation is None and find_active(self._client, names.prefix) is None:
             create_active(self._client, names)
         now = min(self._clock.now_ns(), MAX_TIME_NS - _MONTH_NS)
-        held = read_state(self._client, names).months
-        indices.make_months(sorted({*held, name_month(now), name_month(now + _MONTH_NS)}))
+        indices.make_months(sorted({*state.months, name_month(now), name_month(now + _MONTH_NS)}))
 
     def close(self) -> None:
         """Close the client; further calls are refused."""

@@ -104,3 +104,4 @@ def test_templates_refuse_unknown_paths_and_losing_what_was_acknowledged() -> No
     (settings,) = (body["template"]["settings"]["index"] for body in templates.component.values())
     assert settings["translog.durability"] == "request"
     assert settings["write.wait_for_active_shards"] == "2"
+    assert settings["unassigned.node_left.delayed_timeout"] == "10s"
