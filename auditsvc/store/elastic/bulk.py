@@ -71,10 +71,11 @@ class Refusal:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of documents: those that were there already, and those that cannot be stored."""
+    """What became of documents: those that were there already, those that cannot be stored, whether any was sent twice."""
 
     existing: list[Action] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    was_repeated: bool = False
 
 
 class Sender:
@@ -115,6 +116,7 @@ class Sender:
                 return
             if attempt == ATTEMPTS or time.monotonic() > end:
                 break
+            outcome.was_repeated = True
             self.pause(attempt)
         times = f"{attempt} attempts" if attempt > 1 else "one attempt"
         message = f"elasticsearch did not store {len(pending)} of {len(batch)} documents in {times}: {trouble}"

@@ -6,7 +6,9 @@ they lie behind the position like those of any chunk that failed.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from random import Random
 
 from elasticsearch import Elasticsearch
@@ -14,6 +16,7 @@ from elasticsearch import Elasticsearch
 from auditsvc.errors import StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.bulk import ATTEMPTS, GIVE_UP_S, Action, Sender, Sleep
+from auditsvc.store.elastic.confirm import Key, confirm_stored
 from auditsvc.store.elastic.document import build_document
 from auditsvc.store.elastic.failure import storage_errors
 from auditsvc.store.elastic.mapping import LONG, NULLS, PLACE, Names, name_month
@@ -67,7 +70,10 @@ class Writer:
         rows = _Rows(self._names, chunk)
         months = sorted(rows.months)
         self._indices.make_months(months)
-        self._refresh(rows.list_indices() | self._store(rows.iter_actions()))
+        stored = self._store(rows)
+        self._refresh({index for index, _ in stored.keys})
+        if stored.is_unsure:
+            confirm_stored(self._client, stored.keys, self._sender.pause)
         new = State(
             chunk.position,
             state.nulls | rows.nulls,
@@ -76,16 +82,20 @@ class Writer:
         )
         replace_state(self._client, self._names, state, new)
 
-    def _store(self, actions: Iterable[Action]) -> set[str]:
-        """Send documents until each is stored or a dead letter; return the indices of dead letters."""
-        outcome = self._sender.send(actions)
+    def _store(self, rows: "_Rows") -> "_Stored":
+        """Send documents until each is stored or a dead letter; return where they are now."""
+        outcome = self._sender.send(rows.iter_actions())
         moved = self._find_strangers([action for action in outcome.existing if _is_first(self._names, action)])
         again = self._sender.send(moved)
         refused = [*outcome.refused, *again.refused]
         dead = [build_dead_letter(self._names, refusal) for refusal in refused]
-        if self._sender.send(dead).refused:
+        last = self._sender.send(dead)
+        if last.refused:
             raise StorageError("storage_unavailable", f"event store: a document was refused twice: {refused[0].reason}")
-        return {action.index for action in dead}
+        absent = {(one.action.index, one.action.id) for one in refused}
+        keys = {*rows.keys, *((action.index, action.id) for action in (*moved, *dead))} - absent
+        sent = (outcome, again, last)
+        return _Stored(keys, any(one.existing or one.was_repeated for one in sent))
 
     def _find_strangers(self, existing: Sequence[Action]) -> list[Action]:
         """Return rows whose uid is taken by a row of another place, under an id of their own."""
@@ -122,8 +132,16 @@ class Writer:
                 return
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Index and id of each stored document of a chunk; unsure when one was there already or was sent twice."""
+
+    keys: Collection[Key]
+    is_unsure: bool
+
+
 class _Rows:
-    """A chunk as documents; ``nulls`` and ``overlong`` are known when all of them have been taken."""
+    """A chunk as documents; ``keys``, ``nulls`` and ``overlong`` are known when all of them have been taken."""
 
     def __init__(self, names: Names, chunk: Chunk) -> None:
         """Find the months, and make the documents of everything but events.
@@ -134,6 +152,7 @@ class _Rows:
         self._names = names
         self._events = chunk.events
         self.months = {name_month(_get_number(row.event.get("time"))) for row in chunk.events}
+        self.keys: set[Key] = set()
         self.nulls: set[str] = set()
         self.overlong: set[str] = set()
         self._tables = [build_finding(names, finding) for finding in chunk.findings]
@@ -141,14 +160,11 @@ class _Rows:
         self._tables += [build_batch(names, stat) for stat in chunk.batches]
         self._tables.append(build_undecided(names, chunk.first, chunk.indeterminate))
 
-    def list_indices(self) -> set[str]:
-        """Return the indices that documents go to."""
-        return {*map(self._names.events, self.months), *(action.index for action in self._tables)}
-
     def iter_actions(self) -> Iterator[Action]:
         """Give all documents, those of events made as they are taken; raises as the constructor does."""
-        yield from map(self._build_event, self._events)
-        yield from self._tables
+        for action in chain(map(self._build_event, self._events), self._tables):
+            self.keys.add((action.index, action.id))
+            yield action
 
     def _build_event(self, row: NewEvent) -> Action:
         """Return the document of an event."""

@@ -1,16 +1,18 @@
 """What only the Elasticsearch store must do, on a real server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import product
 
 import pytest
+from elasticsearch import Elasticsearch
 
 from auditsvc.condition.compile.elastic import ElasticQuery
 from auditsvc.condition.parse import parse_query
 from auditsvc.errors import StorageError
 from auditsvc.event.time import MAX_TIME_NS, NS, parse_time_ns
 from auditsvc.ids import FindingKey
-from auditsvc.store.elastic import figures, finding, scan, table, view, writer
+from auditsvc.store.elastic import confirm, figures, finding, scan, table, view, writer
+from auditsvc.store.elastic.confirm import confirm_stored
 from auditsvc.store.elastic.mapping import Names
 from auditsvc.store.elastic.state import read_state, replace_state
 from auditsvc.store.elastic.store import ElasticStore
@@ -90,6 +92,90 @@ def test_a_chunk_whose_position_was_not_stored_is_not_there_and_may_come_again_c
         assert store.count_indeterminate(*ALL) == {"P-1": last}
         assert len(store.find_finding_uids(keys)) == last
     assert store.list_dead_letters() == []
+
+
+@pytest.mark.parametrize("kind", ["events-1-2026.10", "findings-1", "undecided-1"])
+def test_a_document_that_was_there_and_is_lost_is_missed_and_sent_again(
+    given: Given, store: ElasticStore, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What was taken by a first copy that then went, before the others had it; here somebody removes it."""
+    rows = [build_row(number) for number in range(6)]
+    index = f"{given.settings.elasticsearch_prefix}-{kind}"
+    fill_behind_the_position(store, rows, monkeypatch)
+    refresh = writer.Writer._refresh
+
+    def lose_one(self: writer.Writer, indices: Iterable[str]) -> None:
+        refresh(self, indices)
+        name = given.admin.search(index=index, size=1)["hits"]["hits"][0]["_id"]
+        given.admin.delete(index=index, id=name, refresh=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.Writer, "_refresh", lose_one)
+        number = 1 if kind.startswith("undecided") else 6
+        with pytest.raises(StorageError, match=f"index `{index}` does not hold 1 of {number} documents it took"):
+            store.write(build_chunk(0, 6, rows))
+    assert store.position() == Position()
+    store.write(build_chunk(0, 6, rows))
+    assert store.digest().events == store.digest().findings == 6
+    assert store.count_indeterminate(*ALL) == {"P-1": 6}
+
+
+def fill_behind_the_position(store: ElasticStore, rows: list[NewEvent], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a chunk and lose the connection before its position is stored."""
+
+    def refuse(*_: object) -> None:
+        raise StorageError("storage_unavailable", "the power went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "replace_state", refuse)
+        with pytest.raises(StorageError, match="power"):
+            store.write(build_chunk(0, len(rows), rows))
+
+
+def test_rows_of_another_cut_duplicates_and_dead_letters_do_not_confuse_the_count(
+    store: ElasticStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [build_row(number) for number in range(4)] + [build_row(4, rows=2**63), build_row(5)]
+    again = build_row(5)
+    again.event.update({"record": 6, "quality": ["duplicate"]})
+    rows.append(again)
+    fill_behind_the_position(store, rows, monkeypatch)
+    confirmed: list[int] = []
+
+    def look(client: Elasticsearch, keys: Collection[tuple[str, str]], pause: Callable[[int], None]) -> None:
+        confirm_stored(client, keys, pause)
+        confirmed.append(len(keys))
+
+    monkeypatch.setattr(writer, "confirm_stored", look)
+    for first, last in ((0, 3), (3, 7)):
+        store.write(build_chunk(first, last, rows))
+    assert confirmed == [
+        8,
+        10,
+    ]  # events, findings, a batch and the undecided; of the second, one event is a dead letter
+    assert store.count(None, *ALL) == 6
+    assert store.count_dead_letters() == 1
+
+
+def test_a_chunk_that_meets_nothing_is_not_counted(store: ElasticStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(writer, "confirm_stored")
+    store.write(build_chunk(0, 6, [build_row(number) for number in range(6)]))
+    assert store.count(None, *ALL) == 6
+
+
+def test_a_write_that_has_not_reached_every_copy_is_waited_for_and_then_told(
+    given: Given, store: ElasticStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [build_row(number) for number in range(2)]
+    fill_behind_the_position(store, rows, monkeypatch)
+    monkeypatch.setattr(confirm, "find_uncopied", lambda _stats, indices: indices[0])
+    given.pauses.clear()
+    with pytest.raises(
+        StorageError, match=r"`.*` has writes that have not reached all its copies; the chunk is sent again"
+    ):
+        store.write(build_chunk(0, 2, rows))
+    assert len(given.pauses) == confirm.LOOKS - 1
+    assert store.position() == Position()
 
 
 def test_a_position_that_another_writer_moved_is_a_conflict(given: Given, store: ElasticStore) -> None:
