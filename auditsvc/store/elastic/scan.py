@@ -1,11 +1,13 @@
 """Asking: searches over a list of indices that fail rather than answer from a part, page by page and as a whole."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, NotFoundError
 
-from auditsvc.store.elastic.failure import storage_errors
+from auditsvc.errors import StorageError
+from auditsvc.store.elastic.failure import CODE, storage_errors
 
 PAGE = 3_000
 """Documents of one page of a scan."""
@@ -32,21 +34,38 @@ def within(path: str, first: int, last: int) -> dict[str, Any]:
 def search(
     client: Elasticsearch, indices: Sequence[str], query: Mapping[str, Any], **options: Any
 ) -> Mapping[str, Any]:
-    """Return the answer to one search; indices that were deleted meanwhile (retention) hold nothing.
+    """Return the answer to one search.
 
     Raises:
-        StorageError: ``storage_unavailable`` also when only a part of the shards could answer.
+        StorageError: ``storage_unavailable`` also when only a part of the shards could answer, and when an index is closed
+            or gone: it would look as if it had held nothing.
     """
-    with storage_errors():
+    with storage_errors(), _gone_told():
         answer: Mapping[str, Any] = client.search(
             index=list(indices),
             query=query,
-            ignore_unavailable=True,
-            allow_no_indices=True,
+            ignore_unavailable=False,
             allow_partial_search_results=False,
             **{"track_total_hits": False, **options},
         ).body
     return answer
+
+
+@contextmanager
+def _gone_told() -> Iterator[None]:
+    """Name the index the server has no more."""
+    try:
+        yield
+    except NotFoundError as err:
+        name = err.body.get("error", {}).get("index") if isinstance(err.body, dict) else None
+        if name is None:
+            raise
+        raise StorageError(CODE, describe_gone(name), status=err.status_code) from err
+
+
+def describe_gone(index: str) -> str:
+    """Return what to do about an index that somebody removed."""
+    return f"event store: index `{index}` held rows and is gone; run `auditsvc reindex`"
 
 
 def read_hits(answer: Mapping[str, Any]) -> Sequence[Hit]:
@@ -108,8 +127,8 @@ def iter_point(
     """
     if not indices:
         return
-    with storage_errors():
-        pit = client.open_point_in_time(index=list(indices), keep_alive=KEEP_ALIVE, ignore_unavailable=True).body["id"]
+    with storage_errors(), _gone_told():
+        pit = client.open_point_in_time(index=list(indices), keep_alive=KEEP_ALIVE, ignore_unavailable=False).body["id"]
         try:
             after: Sequence[Any] | None = None
             while True:

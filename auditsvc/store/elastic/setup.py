@@ -11,6 +11,7 @@ from auditsvc.errors import StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.failure import CODE, get_reason, storage_errors
 from auditsvc.store.elastic.mapping import FIRST_GENERATION, TABLES, VERSION, Names, build_template
+from auditsvc.store.elastic.scan import describe_gone
 from auditsvc.store.elastic.state import State, find_active
 from auditsvc.store.model import Place
 
@@ -137,8 +138,7 @@ class Indices:
             held += tables
         for index in held:
             if index not in found:
-                message = f"event store: index `{index}` held rows and is gone; run `auditsvc reindex`"
-                raise StorageError(CODE, message)
+                raise StorageError(CODE, describe_gone(index))
 
     def _make_all(self, indices: Sequence[str]) -> None:
         """Make those that are not known to be ready."""

@@ -178,6 +178,38 @@ def test_a_write_that_has_not_reached_every_copy_is_waited_for_and_then_told(
     assert store.position() == Position()
 
 
+ASKED: list[tuple[str, Callable[[ElasticStore], object]]] = [
+    ("events-1-2026.10", lambda store: store.count(None, *ALL)),
+    ("events-1-2026.10", lambda store: store.search(None, *ALL)),
+    ("events-1-2026.10", lambda store: store.aggregate(AggregateQuery(None, *ALL, ("purpose",)))),
+    ("events-1-2026.10", lambda store: store.find_uids([build_row(0).uid])),
+    ("events-1-2026.10", lambda store: store.digest()),
+    ("findings-1", lambda store: store.list_findings(FindingQuery(*ALL))),
+    ("findings-1", lambda store: store.count_findings(FindingQuery(*ALL))),
+    ("quarantine-1", lambda store: store.count_quarantine(*ALL)),
+    ("batches-1", lambda store: store.batch_stats(*ALL)),
+    ("undecided-1", lambda store: store.count_indeterminate(*ALL)),
+    ("dead-1", lambda store: store.count_dead_letters()),
+]
+
+
+def test_no_answer_is_given_from_a_store_with_an_index_gone_or_closed(given: Given, store: ElasticStore) -> None:
+    month = 40 * 86_400 * NS
+    store.write(build_chunk(0, 2, [build_row(0), build_row(1, time=START + month)]))
+    for kind, ask in ASKED:
+        index = f"{given.settings.elasticsearch_prefix}-{kind}"
+        if given.admin.indices.exists(index=index):
+            given.admin.indices.close(index=index)
+            with pytest.raises(StorageError, match="index_closed_exception"):
+                ask(store)
+            given.admin.indices.delete(index=index)
+        with pytest.raises(StorageError) as caught:
+            ask(store)
+        assert caught.value.message == f"event store: index `{index}` held rows and is gone; run `auditsvc reindex`"
+        assert caught.value.code == "storage_unavailable"
+    assert store.count(None, START + month, START + 2 * month) == 1  # of the months that are there
+
+
 def test_a_position_that_another_writer_moved_is_a_conflict(given: Given, store: ElasticStore) -> None:
     names = Names(given.settings.elasticsearch_prefix)
     old = read_state(given.admin, names)
