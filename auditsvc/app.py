@@ -28,6 +28,7 @@ from auditsvc.auth.service import Accounts
 from auditsvc.clock import Clock, SystemClock
 from auditsvc.console import routes as console
 from auditsvc.database import build_engine_options, db, migrate, open_engine
+from auditsvc.engine.collector import spare_collector
 from auditsvc.engine.loop import Engine
 from auditsvc.engine.process import at_exit, stop_with_parent
 from auditsvc.engine.services import EXTENSION, Services
@@ -127,6 +128,7 @@ def create_core_app() -> Callable[..., Any]:
     services = open_services(settings)
     at_exit(partial(close_services, services))
     app = create_app(settings, services=services)
+    spare_collector()
     start_services(services)
     return app
 

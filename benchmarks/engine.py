@@ -17,6 +17,7 @@ from auditsvc.catalog.load import load_catalog
 from auditsvc.clock import SystemClock
 from auditsvc.database import begin_write, migrate, open_engine
 from auditsvc.document import load_bundle
+from auditsvc.engine.collector import spare_collector
 from auditsvc.engine.loop import Engine
 from auditsvc.ids import build_event_uid
 from auditsvc.ingest.readers.registry import BatchReader
@@ -134,6 +135,7 @@ def main() -> None:
     given = parser.parse_args()
     bodies = list(build_bodies(given.events, given.batch))
     size = sum(map(len, bodies)) / given.events
+    spare_collector()  # as the core process does
     with tempfile.TemporaryDirectory() as folder:
         straight = given.events / run_straight(Path(folder) / "straight", bodies)
         engine = given.events / run_engine(Path(folder) / "engine", bodies)

@@ -10,6 +10,7 @@ from auditsvc.cli.administrator import administrator_options, as_administrator
 from auditsvc.cli.claim import claim_folder
 from auditsvc.cli.context import json_option, load_settings, open_database, print_json, require_log_key
 from auditsvc.clock import SystemClock
+from auditsvc.engine.collector import spare_collector
 from auditsvc.engine.rebuild import reindex
 from auditsvc.errors import EXIT_FINDING
 from auditsvc.ledger.archive import Archive
@@ -28,6 +29,7 @@ def command(user: str | None, password_file: Path | None, as_json: bool) -> None
     settings = as_administrator(load_settings(), user, password_file)
     engine_db = open_database(settings)
     require_log_key(settings)  # the key of data subjects lies beside it, and a new one would change what is stored
+    spare_collector()
     with ExitStack() as stack:
         if settings.event_store == "duckdb":
             stack.enter_context(claim_folder(settings.data_dir, "reindex"))
