@@ -6,7 +6,7 @@ they lie behind the position like those of any chunk that failed.
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from random import Random
@@ -18,7 +18,7 @@ from auditsvc.settings import Settings
 from auditsvc.store.elastic.bulk import ATTEMPTS, GIVE_UP_S, Action, Sender, Sleep
 from auditsvc.store.elastic.confirm import Key, confirm_stored
 from auditsvc.store.elastic.document import build_document
-from auditsvc.store.elastic.failure import storage_errors
+from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.mapping import LONG, NULLS, PLACE, Names, name_month
 from auditsvc.store.elastic.setup import Indices
 from auditsvc.store.elastic.state import State, read_state, replace_state
@@ -71,7 +71,7 @@ class Writer:
         months = sorted(rows.months)
         self._indices.make_months(months)
         stored = self._store(rows)
-        self._refresh({index for index, _ in stored.keys})
+        self._insist(lambda: self._refresh({index for index, _ in stored.keys}))
         if stored.is_unsure:
             confirm_stored(self._client, stored.keys, self._sender.pause)
         new = State(
@@ -80,7 +80,7 @@ class Writer:
             state.overlong | rows.overlong,
             tuple(sorted({*state.months, *months})),
         )
-        replace_state(self._client, self._names, state, new)
+        self._insist(lambda: replace_state(self._client, self._names, state, new))
 
     def _store(self, rows: "_Rows") -> "_Stored":
         """Send documents until each is stored or a dead letter; return where they are now."""
@@ -117,19 +117,22 @@ class Writer:
         return moved
 
     def _refresh(self, indices: Iterable[str]) -> None:
-        """Make what was stored visible to searches; sent again like documents."""
-        wanted = sorted(indices)
+        """Make what was stored visible to searches."""
+        with storage_errors():
+            self._client.indices.refresh(index=sorted(indices))
+
+    def _insist(self, step: Callable[[], None]) -> None:
+        """Do a step that may be done twice until it is done; sent again like documents."""
         end = time.monotonic() + GIVE_UP_S
-        for attempt in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
-                with storage_errors():
-                    self._client.indices.refresh(index=wanted)
+                return step()
             except StorageError as err:
-                if err.context.get("status") in _FINAL or attempt == ATTEMPTS - 1 or time.monotonic() > end:
+                is_final = err.code != CODE or err.context.get("status") in _FINAL
+                if is_final or attempt == ATTEMPTS or time.monotonic() > end:
                     raise
-                self._sender.pause(attempt + 1)
-            else:
-                return
+            self._sender.pause(attempt)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

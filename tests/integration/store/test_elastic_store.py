@@ -1,7 +1,9 @@
 """What only the Elasticsearch store must do, on a real server."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import nullcontext
 from itertools import product
+from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -176,6 +178,26 @@ def test_a_write_that_has_not_reached_every_copy_is_waited_for_and_then_told(
         store.write(build_chunk(0, 2, rows))
     assert len(given.pauses) == confirm.LOOKS - 1
     assert store.position() == Position()
+
+
+@pytest.mark.parametrize(("code", "status", "repeated"), [("storage_unavailable", 429, 2), ("conflict", 429, 0)])
+def test_a_position_the_server_has_no_room_for_is_tried_again_without_the_rows(
+    given: Given, store: ElasticStore, monkeypatch: pytest.MonkeyPatch, code: str, status: int, repeated: int
+) -> None:
+    refusals = [StorageError(code, "no room", status=status)] * 2
+
+    def replace_later(*given_: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        replace_state(*given_)
+
+    monkeypatch.setattr(writer, "replace_state", replace_later)
+    monkeypatch.delattr(writer, "confirm_stored")  # nothing is sent twice
+    given.pauses.clear()
+    with nullcontext() if repeated else pytest.raises(StorageError, match="no room"):
+        store.write(build_chunk(0, 2, [build_row(0), build_row(1)]))
+    assert len(given.pauses) == repeated
+    assert store.count(None, *ALL) == repeated
 
 
 ASKED: list[tuple[str, Callable[[ElasticStore], object]]] = [

@@ -1,0 +1,103 @@
+"""A server with more to write than it takes: it answers 429, the writer waits, and nothing is lost or doubled."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from elasticsearch import ApiError, Elasticsearch
+
+from auditsvc.engine import worker as worker_module
+from auditsvc.store.elastic import bulk, writer
+from auditsvc.store.elastic.setup import install_templates
+from auditsvc.store.model import Place
+from tests.integration.store.test_elastic_faults import (
+    build_settings,
+    build_world,
+    check_same,
+    deliver,
+    follow,
+    start_own,
+)
+from tests.support.elastic import own_prefix
+from tools.elasticsearch import Cluster
+
+pytestmark = pytest.mark.slow
+
+RIVALS = 6
+"""Others that write at the same time."""
+RIVAL_DOCUMENTS = 500
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up and begin again soon."""
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.3)
+    monkeypatch.setattr(worker_module, "SETTLED_S", 1.0)
+    monkeypatch.setattr(worker_module, "LONGEST_TURNS", 60)
+    for module in (bulk, writer):
+        monkeypatch.setattr(module, "GIVE_UP_S", 2.0)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Cluster]:
+    """Give a node that writes one bulk at a time, has room for one that waits, and little memory for either."""
+    cluster = start_own(
+        thread_pool__write__size="1", thread_pool__write__queue_size="1", indexing_pressure__memory__limit="400kb"
+    )
+    yield cluster
+    cluster.stop()
+
+
+@contextmanager
+def storm(node: Cluster) -> Iterator[None]:
+    """Let others write as fast as they can until the end of the block."""
+    ended = threading.Event()
+    lines: list[dict[str, object]] = []
+    for number in range(RIVAL_DOCUMENTS):
+        lines += [{"index": {"_index": "rival"}}, {"text": f"{number} " * 30}]
+
+    def write() -> None:
+        with closing(Elasticsearch(node.urls, request_timeout=60)) as client:
+            while not ended.is_set():
+                with suppress(ApiError):
+                    client.bulk(operations=lines)
+
+    threads = [threading.Thread(target=write) for _ in range(RIVALS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def count_refused(admin: Elasticsearch) -> int:
+    """Return how many bulks, and parts of bulks, the node refused."""
+    (stats,) = admin.nodes.stats(metric=["thread_pool", "indexing_pressure"])["nodes"].values()
+    pressure = stats["indexing_pressure"]["memory"]["total"]
+    return int(stats["thread_pool"]["write"]["rejected"]) + int(pressure["coordinating_rejections"])
+
+
+def test_a_server_that_is_written_to_faster_than_it_can_is_told_and_made_up_for(node: Cluster, tmp_path: Path) -> None:
+    with closing(Elasticsearch(node.urls, request_timeout=60)) as admin, own_prefix(admin) as prefix:
+        settings = replace(build_settings(node, tmp_path), elasticsearch_prefix=prefix)
+        install_templates(admin, settings)
+        with build_world(tmp_path, settings) as world, follow(world) as following:
+            deliver(world, "a")
+            following.wait_level()
+            before = count_refused(admin)
+            with storm(node):
+                deliver(world, "b")
+                failure = following.wait_failure("429")
+                assert "rejected" in failure
+                deliver(world, "c")
+            assert count_refused(admin) > before
+            following.wait_level()
+            assert following.store.position().next > Place(4)
+            assert following.store.count_dead_letters() == 0
+            check_same(world, following.store)
