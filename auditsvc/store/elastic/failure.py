@@ -38,10 +38,14 @@ def describe(err: ApiError | TransportError) -> str:
 
 
 def get_reason(body: Any) -> str:
-    """Return the reason an error's body gives, ``type: reason``; empty when it gives none."""
+    """Return the reason an error's body gives, ``type: reason: reason of its cause``; empty when it gives none.
+
+    That a shard is missing, and which, is in the cause only; the reason of such an answer is `start`.
+    """
     error = body.get("error") if isinstance(body, dict) else body
     if isinstance(error, dict):
-        error = ": ".join(str(error[key]) for key in ("type", "reason") if error.get(key))
+        words = [error.get("type"), error.get("reason"), (error.get("caused_by") or {}).get("reason")]
+        error = ": ".join(str(word) for word in words if word)
     return str(error or "")[:_REASON_LENGTH]
 
 

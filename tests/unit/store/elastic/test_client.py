@@ -202,6 +202,16 @@ def test_an_answer_that_is_an_error_says_what_and_where(fake: Fake, status: int,
     assert fake.url in caught.value.message
 
 
+def test_the_reason_of_the_cause_is_told_too(fake: Fake) -> None:
+    cause = {"type": "search_phase_execution_exception", "reason": "Search rejected due to missing shards [[gs-i][0]]"}
+    error = {"type": "search_phase_execution_exception", "reason": "start", "caused_by": cause}
+    fake.answers["/_nodes"] = (503, {"error": error})
+    with pytest.raises(
+        StorageError, match=r"503: search_phase_execution_exception: start: .* shards \[\[gs-i\]\[0\]\]"
+    ):
+        check(fake.url)
+
+
 def test_a_server_that_is_away_is_named_with_the_reason(dead: str) -> None:
     host = dead.removeprefix("http://")
     with pytest.raises(StorageError, match=f"no connection to elasticsearch at `{host}`: connection refused"):
