@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from elasticsearch import Elasticsearch
+from elastic_transport import TransportError
+from elasticsearch import ApiError, Elasticsearch
 
 from auditsvc.api.health import Readiness
 from auditsvc.app import close_services, open_services
@@ -74,9 +75,9 @@ def read_all(store: EventStore) -> list[StoredEvent]:
 
 
 def check_same(world: World, store: EventStore) -> None:
-    """Check that a store holds what an embedded one built from the same ledger holds: no row less, none twice."""
+    """Check that a store holds what an embedded one, built in other chunks, holds: no row less, none twice."""
     with world.open_store() as duck:
-        build_engine(world, duck, raises_alerts=False).catch_up()
+        build_engine(world, duck, raises_alerts=False, chunk_events=20 * CHUNK).catch_up()
         assert store.position() == duck.position()
         every = FindingQuery(*EVERYTHING)
         assert store.list_findings(every, limit=10**6) == duck.list_findings(every, limit=10**6)
@@ -86,14 +87,14 @@ def check_same(world: World, store: EventStore) -> None:
             assert mine == theirs
 
 
-def build_engine(world: World, store: EventStore, *, raises_alerts: bool = True) -> Engine:
+def build_engine(world: World, store: EventStore, *, raises_alerts: bool = True, chunk_events: int = CHUNK) -> Engine:
     return Engine(
         world.engine_db,
         world.archive,
         store,
         world.settings,
         world.clock,
-        chunk_events=CHUNK,
+        chunk_events=chunk_events,
         raises_alerts=raises_alerts,
     )
 
@@ -300,6 +301,47 @@ def test_an_index_without_enough_copies_waits_and_one_that_is_yellow_works(
     check_same(following.world, following.store)
 
 
+@pytest.mark.parametrize(
+    ("what", "words"), [("events-1-2026.11", "missing shards"), ("batches-1", "primary shard is not active")]
+)
+def test_an_index_that_is_red_stops_the_engine_until_its_first_copy_is_back(
+    node: Cluster, admin: Elasticsearch, following: Following, what: str, words: str
+) -> None:
+    index = f"{following.world.settings.elasticsearch_prefix}-{what}"
+    uuid = admin.indices.get_settings(index=index)[index]["settings"]["index"]["uuid"]
+    copy = node.nodes[0].folder / "data" / "indices" / uuid
+    node.kill(0)
+    copy.rename(node.folder / uuid)
+    node.run(node.nodes)
+    wait_for(lambda: ask_health(admin, index) == "red")
+    deliver(following.world, "b")
+    failure = following.wait_failure(words)
+    assert "503" in failure
+    assert index in failure
+    with pytest.raises(StorageError) as caught:
+        ask_of(following.store, what)
+    assert caught.value.code == "storage_unavailable"
+    deliver(following.world, "c")
+    node.kill(0)
+    (node.folder / uuid).rename(copy)
+    node.restart(0)
+    following.wait_level()
+    check_same(following.world, following.store)
+
+
+def ask_health(admin: Elasticsearch, index: str) -> str | None:
+    """Return an index's health; None while the server does not know it yet."""
+    try:
+        return str(admin.cluster.health(index=index, timeout="1s", wait_for_status="red")["status"])
+    except (ApiError, TransportError):
+        return None
+
+
+def ask_of(store: EventStore, what: str) -> object:
+    """Return an answer that needs one index."""
+    return store.batch_stats(*EVERYTHING) if what == "batches-1" else store.count(None, *EVERYTHING)
+
+
 @pytest.mark.parametrize("what", ["events-1-2026.11", "findings-1", "quarantine-1"])
 def test_an_index_that_is_deleted_under_us_is_told_and_never_comes_back_empty(
     admin: Elasticsearch, following: Following, what: str
@@ -334,3 +376,41 @@ def test_an_index_somebody_made_with_another_mapping_is_refused_by_name(admin: E
         following.wait_level()
         assert following.store.list_dead_letters() == []
         check_same(world, following.store)
+
+
+def test_a_field_somebody_adds_in_mid_run_changes_nothing(admin: Elasticsearch, following: Following) -> None:
+    admin.indices.put_mapping(index=name_events(following.world), properties={"somebody": {"type": "ip"}})
+    deliver(following.world, "b")
+    following.wait_level()
+    assert following.store.count_dead_letters() == 0
+    check_same(following.world, following.store)
+
+
+def test_documents_a_month_replaced_in_mid_run_refuses_are_listed_and_a_rebuild_heals_them(
+    admin: Elasticsearch, following: Following
+) -> None:
+    world, store = following.world, following.store
+    index = name_events(world, "2026.12")  # made ahead, empty
+    admin.indices.delete(index=index)
+    admin.indices.create(index=index, mappings={"properties": {"govshare": {"properties": {"rows": {"type": "ip"}}}}})
+    early = [build_record(f"early-{n}", time="2026-12-01T10:00:00+08:00", rows=1000 + n) for n in range(20)]
+    world.deliver("gateway", *early)
+    deliver(world, "b")
+    following.wait_level()
+    letters = store.list_dead_letters(limit=100)
+    assert len(letters) == store.count_dead_letters() == 20
+    assert {letter.record for letter in letters} == set(range(20))
+    for letter in letters:
+        assert letter.table == "events"
+        assert letter.reason.startswith("400: document_parsing_exception: ")
+        assert "[govshare.rows] of type [ip]" in letter.reason
+        assert "early-" in letter.document
+    assert store.count(None, *EVERYTHING) == 2 * 121
+    assert len(store.list_findings(FindingQuery(*EVERYTHING), limit=1000)) == 2 * 60 + 20
+    world.deliver("gateway", early[0])  # one that is known, though it is not stored
+    following.wait_level()
+    assert store.batch_stats(*EVERYTHING)[0].duplicates == 3
+    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is False
+    following.wait_level()
+    assert store.count_dead_letters() == 0
+    check_same(world, store)
