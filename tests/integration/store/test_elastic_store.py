@@ -200,6 +200,19 @@ def test_a_position_the_server_has_no_room_for_is_tried_again_without_the_rows(
     assert store.count(None, *ALL) == repeated
 
 
+def test_a_position_without_its_second_copy_is_not_moved_and_the_server_says_why(
+    given: Given, store: ElasticStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = f"{given.settings.elasticsearch_prefix}-state"
+    lonely = {"index.number_of_replicas": 1, "index.write.wait_for_active_shards": "2"}
+    given.admin.indices.put_settings(index=index, settings=lonely)
+    monkeypatch.setattr(writer, "GIVE_UP_S", 0.0)
+    with pytest.raises(StorageError, match=rf"\[{index}\]\[0\] Not enough active copies"):
+        write(store, [build_row(0)])
+    given.open().prepare()  # reads only
+    assert store.position() == Position()
+
+
 ASKED: list[tuple[str, Callable[[ElasticStore], object]]] = [
     ("events-1-2026.10", lambda store: store.count(None, *ALL)),
     ("events-1-2026.10", lambda store: store.search(None, *ALL)),
