@@ -43,7 +43,7 @@ def test_a_store_deleted_while_records_come_in_is_rebuilt_while_more_come_in(
         deliver(world, "before", 1500)
         with follow(world) as following:
             following.wait_level(LEVEL_S)
-            with growing(world) as acknowledged:
+            with growing(following) as acknowledged:
                 delete_all(admin, world.settings.elasticsearch_prefix)
                 before = len(acknowledged)
                 reindex(world.engine_db, world.archive, world.settings, world.clock)
