@@ -43,6 +43,7 @@ def command(user: str | None, password_file: Path | None, as_json: bool) -> None
                 "quarantine": done.digest.quarantine,
                 "digest": done.digest.digest,
                 "identical": done.is_identical,
+                "removed_months": None if done.removed is None else list(done.removed),
             }
         )
     else:
@@ -51,8 +52,17 @@ def command(user: str | None, password_file: Path | None, as_json: bool) -> None
             f"leaves {done.position.seq}, events {done.digest.events}, findings {done.digest.findings}, ", nl=False
         )
         click.echo(f"quarantined {done.digest.quarantine}; the store before: {answer[done.is_identical]}")
+    _tell_removed(done.removed)
     if done.is_identical is False:
         sys.exit(EXIT_FINDING)
+
+
+def _tell_removed(months: tuple[str, ...] | None) -> None:
+    """Tell what became of months that retention removed."""
+    if months is None:
+        click.echo("the store before could not be read: months that had been removed from it are back", err=True)
+    elif months:
+        click.echo(f"months that stay removed: {', '.join(months)}", err=True)
 
 
 def _print_progress(done: int, total: int) -> None:

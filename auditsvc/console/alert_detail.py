@@ -10,7 +10,10 @@ from auditsvc.database import read_session
 from auditsvc.engine.inforce import find_catalog, find_policy_set
 from auditsvc.engine.services import Services
 from auditsvc.event.fields import find_field
+from auditsvc.event.model import Event
+from auditsvc.ids import EventUid
 from auditsvc.policy.model import Policy
+from auditsvc.store.model import EventStore, Finding
 
 EVENTS_PER_PAGE = 25
 
@@ -62,10 +65,11 @@ def build_detail(services: Services, alert_id: str, page: int) -> Detail:
         transitions = list_transitions(session, alert_id)
     catalog = find_catalog(services)
     findings = services.store.get_findings([item.key for item in evidence])
-    reasons = {finding.key: finding.reason for finding in findings}
+    by_key = {finding.key: finding for finding in findings}
     causes = tuple(
-        Cause(build_hit(item.uid, services.store.get_event(item.uid).event, catalog), reasons.get(item.key, ""))
+        Cause(build_hit(item.uid, _find_event(services.store, item.uid, by_key.get(item.key)), catalog), reason)
         for item in evidence
+        for reason in [by_key[item.key].reason if item.key in by_key else ""]
     )
     language = current_language()
     return Detail(
@@ -79,6 +83,32 @@ def build_detail(services: Services, alert_id: str, page: int) -> Detail:
         transitions=tuple(transitions),
         has_more=alert.count > offset + len(evidence),
     )
+
+
+def _find_event(store: EventStore, uid: EventUid, finding: Finding | None) -> Event:
+    """Return the event of a finding; of one whose month was removed, what the finding says of it.
+
+    Raises:
+        StorageError: ``not_found`` when there is neither.
+    """
+    if finding is None:
+        return store.get_event(uid).event
+    rows = store.list_rows(uid)
+    if rows:
+        return rows[0].event
+    known = {
+        "time": finding.time,
+        "outcome": finding.outcome,
+        "consumer.org": finding.consumer,
+        "interface.id": finding.interface,
+        "provider.org": finding.provider,
+        "project.id": finding.project,
+        "source_id": finding.source_id,
+        "seq": finding.seq,
+        "record": finding.record,
+        "item": finding.item,
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _find_policy(services: Services, alert: Alert, seq: int | None) -> Policy | None:

@@ -30,11 +30,14 @@ class Rebuild:
         position: where the new store stands.
         digest: of the new store.
         previous: of the old store when it stood at the same place; None when it could not be compared.
+        removed: months that were removed from the old store, and so from the new one; None when the old one could not be
+            read, in which case months that had been removed are back.
     """
 
     position: Place
     digest: StoreDigest
     previous: StoreDigest | None
+    removed: tuple[str, ...] | None
 
     @property
     def is_identical(self) -> bool | None:
@@ -57,10 +60,13 @@ def reindex(
     """
     with closing(open_rebuild(settings, clock)) as rebuild:
         _fill(Engine(engine_db, archive, rebuild.draft, settings, clock, raises_alerts=False), on_progress)
+        removed = rebuild.read_removed()
+        for month in removed or ():  # at the end: until then their events tell what is a duplicate or a second half
+            rebuild.draft.delete_month(month, clock.now_ns())
         place, digest = rebuild.draft.position().next, rebuild.draft.digest()
         previous = rebuild.read_previous(place)
         rebuild.swap()
-    return Rebuild(place, digest, previous)
+    return Rebuild(place, digest, previous, removed)
 
 
 def _fill(engine: Engine, on_progress: OnProgress) -> None:

@@ -1,7 +1,8 @@
 """Building the embedded store again in a file beside the old one, and putting it in the old one's place."""
 
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from auditsvc.errors import StorageError
@@ -36,17 +37,28 @@ class DuckRebuild:
 
     def read_previous(self, place: Place) -> StoreDigest | None:
         """Return the old store's digest if there is one, it can be read and it stands at ``place``."""
+        with self._open_previous() as store:
+            return store.digest() if store is not None and store.position().next == place else None
+
+    def read_removed(self) -> tuple[str, ...] | None:
+        """Return the months that were removed from the old store; None when there is none or it cannot be read."""
+        with self._open_previous() as store:
+            return None if store is None else store.inventory().removed
+
+    @contextmanager
+    def _open_previous(self) -> Iterator[DuckStore | None]:
+        """Give the old store, None when there is none or it cannot be read."""
         if not self._path.exists():
-            return None
+            yield None
+            return
         try:
             store = DuckStore(self._path, self._settings, owns_file=False)
         except StorageError as err:
             log.warning("previous_store_unreadable", extra={"reason": err.message})
-            return None
-        try:
-            return store.digest() if store.position().next == place else None
-        finally:
-            store.close()
+            yield None
+            return
+        with closing(store):
+            yield store
 
     def swap(self) -> None:
         """Put the new file in the old one's place; closing it leaves no log of changes beside it.

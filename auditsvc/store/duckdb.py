@@ -40,7 +40,9 @@ from auditsvc.store.model import (
     Finding,
     FindingQuery,
     Half,
+    Inventory,
     Key,
+    MonthFigure,
     Order,
     Page,
     Place,
@@ -50,15 +52,22 @@ from auditsvc.store.model import (
     StoreDigest,
     TimeBucket,
 )
-from auditsvc.store.schema import VERSION, create_tables, find_version
+from auditsvc.store.month import bound_month, check_over, drop_removed, name_month, rank_month
+from auditsvc.store.schema import REMOVED_TABLE, VERSION, create_tables, find_version
 
 CHECKPOINT_THRESHOLD = "256MB"
 """DuckDB's own 16 MB makes every twentieth chunk wait a second."""
 WRITE_ROWS = 20_000
 """Most rows of one insert; larger ones gain nothing and hold more memory."""
 
+DAY_NS = 86_400 * 10**9
 _NEW_ROWS = "new_rows"
 _ROW_HASH = "md5_number(CAST(r AS VARCHAR)) AS h"
+
+
+_COUNT_BY_DAY = 'SELECT "time" // ?, count(*) FROM event GROUP BY 1'
+_COUNT_ROWS = ("SELECT count(*) FROM finding", "SELECT count(*) FROM quarantine")
+_DELETE_EVENTS = 'DELETE FROM event WHERE "time" >= ? AND "time" < ?'
 
 
 class DuckStore:
@@ -92,8 +101,9 @@ class DuckStore:
                 "storage_unavailable",
                 f"event store `{self.path}`: expected version {VERSION}, got {version}; run `auditsvc reindex`",
             )
-        rows = self._connection.execute("SELECT name FROM null_field").fetchall()
-        return frozenset(name for (name,) in rows)
+        self._connection.execute(REMOVED_TABLE)
+        self._removed = _read_names(self._connection, "SELECT month FROM removed_month")
+        return _read_names(self._connection, "SELECT name FROM null_field")
 
     def close(self) -> None:
         """Release the file; further calls are refused."""
@@ -136,6 +146,7 @@ class DuckStore:
                 DuckDB could not store it, in which case nothing of it is stored.
         """
         with self._write_lock, self._open_cursor() as cursor:
+            chunk = drop_removed(chunk, self._removed)
             cursor.execute("BEGIN")
             try:
                 _expect_position(cursor, chunk)
@@ -328,6 +339,47 @@ class DuckStore:
         """Return nothing: what this store cannot take fails its chunk as a whole."""
         return []
 
+    # --- months
+
+    def inventory(self) -> Inventory:
+        """Return how much the store holds, events by month, and which months were removed; bytes are the file's."""
+        with self._open_cursor() as cursor:
+            days = cursor.execute(_COUNT_BY_DAY, [DAY_NS]).fetchall()
+            counts = [cursor.execute(text).fetchall()[0][0] for text in _COUNT_ROWS]
+        months: dict[str, int] = {}
+        for day, number in days:
+            month = name_month(day * DAY_NS)
+            months[month] = months.get(month, 0) + number
+        return Inventory(
+            months=tuple(MonthFigure(month, months[month], None) for month in sorted(months, key=rank_month)),
+            removed=tuple(sorted(self._removed, key=rank_month)),
+            findings=counts[0],
+            quarantine=counts[1],
+            dead_letters=0,
+            size_bytes=self.path.stat().st_size,
+        )
+
+    def delete_month(self, month: str, now_ns: int) -> int:
+        """Remove the events of a month for good, in one transaction, and return how many there were.
+
+        Raises:
+            InputError: ``input_invalid`` when it is no month or not over.
+            StorageError: ``storage_unavailable``; then nothing is removed.
+        """
+        check_over(month, now_ns)
+        with self._write_lock, self._open_cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                ((number,),) = cursor.execute(_DELETE_EVENTS, bound_month(month)).fetchall()
+                if month not in self._removed:
+                    cursor.execute("INSERT INTO removed_month VALUES (?)", [month])
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            self._removed |= {month}
+        return int(number)
+
     def digest(self) -> StoreDigest:
         """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
         with self._open_cursor() as cursor:
@@ -378,6 +430,11 @@ def _connect(path: Path, settings: Settings) -> DuckDBPyConnection:
         return duckdb.connect(str(path), config=config)
     except duckdb.Error as err:
         raise StorageError("storage_unavailable", f"event store `{path}`: {_first_line(err)}") from err
+
+
+def _read_names(connection: DuckDBPyConnection, text: str) -> frozenset[str]:
+    """Return the names a statement gives."""
+    return frozenset(name for (name,) in connection.execute(text).fetchall())
 
 
 def _first_line(err: duckdb.Error) -> str:

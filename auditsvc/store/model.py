@@ -346,6 +346,34 @@ class StoreDigest:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class MonthFigure:
+    """One month: its name, the rows of events it holds, and its bytes where the store keeps months apart, else None."""
+
+    month: str
+    events: int
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a store holds.
+
+    Attributes:
+        months: those that hold events, in order of time; see :mod:`auditsvc.store.month` for their names.
+        removed: months that retention removed, in order of time.
+        findings, quarantine, dead_letters: numbers of rows.
+        size_bytes: of the whole store, copies not counted.
+    """
+
+    months: tuple[MonthFigure, ...]
+    removed: tuple[str, ...]
+    findings: int
+    quarantine: int
+    dead_letters: int
+    size_bytes: int
+
+
 class EventStore(Protocol):
     """Port of the stores. Methods that find nothing return None or empty; a store that cannot answer raises StorageError."""
 
@@ -467,6 +495,21 @@ class EventStore(Protocol):
 
     def digest(self) -> StoreDigest:
         """Return what must be equal for two stores built from one ledger."""
+
+    def inventory(self) -> Inventory:
+        """Return how much the store holds, events by month, and which months were removed."""
+
+    def delete_month(self, month: str, now_ns: int) -> int:
+        """Remove the events of a month for good, and return how many there were; the month must be over at ``now_ns``.
+
+        Findings, quarantined records and sums stay. Events and findings of the month that come later are not stored.
+        Removing a month again is fine and finishes what a crash left.
+
+        Raises:
+            InputError: ``input_invalid`` when it is no month or not over.
+            StorageError: ``conflict`` when a chunk is written in the same moment; ``storage_unavailable``, with
+                Elasticsearch also when our user is no administrator. Then nothing is removed.
+        """
 
     def close(self) -> None:
         """Release the store; further calls are refused."""

@@ -22,6 +22,9 @@ class Rebuilding(Protocol):
     def read_previous(self, place: Place) -> StoreDigest | None:
         """Return the digest of the store in use if it stands at ``place`` and can be read."""
 
+    def read_removed(self) -> tuple[str, ...] | None:
+        """Return the months that were removed from the store in use; None when it cannot be read."""
+
     def swap(self) -> None:
         """Put the new store in the place of the one in use; on an error the old one stays."""
 

@@ -48,6 +48,10 @@ TABLES = (
 )
 
 
+REMOVED_TABLE = 'CREATE TABLE IF NOT EXISTS removed_month ("month" VARCHAR)'
+"""Apart from the others: a store from before months could be removed gets it when it is opened."""
+
+
 def create_tables(connection: DuckDBPyConnection) -> None:
     """Make the tables of an empty store, positioned before the first leaf."""
     connection.execute("BEGIN")

@@ -48,6 +48,7 @@ from auditsvc.store.model import (
 )
 
 START = parse_time_ns("2026-10-25T00:00:00Z")
+OCTOBER, NOVEMBER = parse_time_ns("2026-10-01T00:00:00Z"), parse_time_ns("2026-11-01T00:00:00Z")
 ALL = (0, 2**62)
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 
@@ -472,6 +473,80 @@ class StoreContract:
         write(store, [build_row(0)], findings=[build_finding(0)])
         assert store.count_dead_letters() == 0
         assert store.list_dead_letters(limit=10, offset=0) == []
+
+    # --- months
+
+    def test_the_inventory_has_the_events_of_each_month_in_order_of_time(self, store: EventStore) -> None:
+        times = [2**40, OCTOBER, OCTOBER + NS, NOVEMBER - 1, NOVEMBER, parse_time_ns("2077-01-01T00:00:00Z")]
+        rows = [build_row(number, time=time) for number, time in enumerate(times)]
+        bad = QuarantineRecord(0, 9, 0, "gateway", "json_invalid", "not valid JSON", "{", START)
+        write(store, rows, findings=[build_finding(0)], quarantine=[bad])
+        held = store.inventory()
+        assert [(one.month, one.events) for one in held.months] == [
+            ("old", 1), ("2026.10", 3), ("2026.11", 1), ("far", 1),
+        ]  # fmt: skip
+        assert (held.removed, held.findings, held.quarantine, held.dead_letters) == ((), 1, 1, 0)
+        assert held.size_bytes > 0
+
+    def test_a_removed_month_takes_its_events_and_nothing_else(self, store: EventStore) -> None:
+        rows = [build_row(n, time=time) for n, time in enumerate((OCTOBER - 1, OCTOBER, NOVEMBER - 1, NOVEMBER))]
+        bad = QuarantineRecord(0, 9, 0, "gateway", "json_invalid", "not valid JSON", "{", OCTOBER)
+        stat = BatchStat(0, 0, "gateway", OCTOBER, 5, 4, 0, 0, 0, 1, 0)
+        findings = [build_finding(n, time=row.event["time"], uid=row.uid) for n, row in enumerate(rows)]
+        write(store, rows, findings=findings, quarantine=[bad], batches=[stat])
+        position = store.position()
+        assert store.delete_month("2026.10", NOVEMBER) == 2
+        assert [found.uid for found in store.iter_events(None, *ALL)] == [rows[0].uid, rows[3].uid]
+        assert store.count(None, *ALL) == 2
+        assert store.aggregate(AggregateQuery(None, *ALL))[0].values == (2,)
+        assert store.find_uids([row.uid for row in rows]).keys() == {rows[0].uid, rows[3].uid}
+        assert store.list_rows(rows[1].uid) == []
+        assert store.list_findings(FindingQuery(*ALL)) == findings
+        assert (store.list_quarantine(*ALL), store.batch_stats(*ALL), store.position()) == ([bad], [stat], position)
+        held = store.inventory()
+        assert ([one.month for one in held.months], held.removed) == (["2026.09", "2026.11"], ("2026.10",))
+        assert store.delete_month("2026.10", NOVEMBER) == 0
+
+    def test_what_comes_later_for_a_removed_month_is_not_stored_and_the_rest_is(self, store: EventStore) -> None:
+        gone, kept = build_row(0, time=OCTOBER), build_row(1, time=NOVEMBER)
+        write(store, [gone, kept])
+        store.delete_month("2026.10", NOVEMBER)
+        store.prepare()
+        late, new = build_row(2, time=NOVEMBER - 1, seq=1), build_row(3, time=NOVEMBER + 1, seq=1)
+        findings = [build_finding(2, time=NOVEMBER - 1, seq=1), build_finding(3, time=NOVEMBER + 1, seq=1)]
+        write(store, [NewEvent({**gone.event, "seq": 1}, gone.uid, gone.digest), late, new], findings=findings)
+        assert store.position().next == Place(2)
+        assert {found.uid for found in store.iter_events(None, *ALL)} == {kept.uid, new.uid}
+        assert store.list_findings(FindingQuery(*ALL)) == findings[1:]
+        assert [one.month for one in store.inventory().months] == ["2026.11"]
+
+    def test_a_store_without_a_month_has_the_digest_of_one_that_never_had_it(self, store: EventStore) -> None:
+        write(store, [build_row(0, time=NOVEMBER, purpose=None)])
+        before = store.digest()
+        write(store, [build_row(1, time=OCTOBER, seq=1)])
+        assert store.digest() != before
+        store.delete_month("2026.10", NOVEMBER)
+        assert store.digest() == before
+
+    @pytest.mark.parametrize(
+        ("month", "said"),
+        [
+            ("2026.11", "month `2026.11` is not over: expected one before `2026.11`"),
+            ("2026.12", "not over"),
+            ("far", "not over"),
+            ("2026.13", "expected a month such as `2026.11`, or `old`, got `2026.13`"),
+            ("2026-10", "expected a month"),
+            ("2014.12", "expected a month"),
+            ("*", "expected a month"),
+            ("", "expected a month"),
+        ],
+    )
+    def test_a_month_that_is_none_or_not_over_is_not_removed(self, store: EventStore, month: str, said: str) -> None:
+        write(store, [build_row(0, time=NOVEMBER)])
+        with pytest.raises(InputError) as caught:
+            store.delete_month(month, NOVEMBER)
+        assert said in caught.value.message
+        assert (store.count(None, *ALL), store.inventory().removed) == (1, ())
 
     def test_the_digest_depends_on_every_value_and_not_on_order(self, store: EventStore) -> None:
         write(store, [build_row(0), build_row(1)])

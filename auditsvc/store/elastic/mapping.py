@@ -11,12 +11,11 @@ Every mapping is strict: a document with a path that is not in it is refused, so
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from auditsvc.condition.compile.elastic_path import EMPTY_PATH, LONG_PATH, NULLS_PATH, length_path, text_path
 from auditsvc.event.fields import FIELDS, Kind
-from auditsvc.event.time import NS, to_datetime
+from auditsvc.store.month import name_month as name_month  # a part of the names of indices
 
 VERSION = 1
 """Raised when a mapping changes; a store of another version must be rebuilt."""
@@ -66,25 +65,6 @@ _SELDOM = frozenset(
 )
 TABLES = ("findings", "quarantine", "batches", "undecided", "dead")
 """What has one index a generation."""
-_FIRST_MONTH, _LAST_MONTH = "2015.01", "2049.12"
-_HOUR_NS = 3600 * NS
-
-
-def name_month(time_ns: int) -> str:
-    """Return the month of an event's index, ``2026.11``.
-
-    Times no log of ours has share two indices, ``old`` and ``far``, so that no source can make us open hundreds.
-    """
-    return _name_month_of_hour(time_ns // _HOUR_NS)
-
-
-@lru_cache(maxsize=4096)
-def _name_month_of_hour(hour: int) -> str:
-    """Return the month of an hour since 1970; neighbours in a log share theirs."""
-    month = to_datetime(hour * _HOUR_NS).strftime("%Y.%m")
-    if month < _FIRST_MONTH:
-        return "old"
-    return month if month <= _LAST_MONTH else "far"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from auditsvc.settings import Settings
 from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.mapping import FIRST_GENERATION, TABLES, Names
 from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.state import find_active, list_generations, move_active, remove_state
+from auditsvc.store.elastic.state import find_active, find_state, list_generations, move_active, remove_state
 from auditsvc.store.elastic.store import ElasticStore
 from auditsvc.store.model import Place, StoreDigest
 
@@ -59,6 +59,16 @@ class ElasticRebuild:
             return None
         finally:
             store.close()
+
+    def read_removed(self) -> tuple[str, ...] | None:
+        """Return the months that were removed from the generation in use; None when it cannot be read."""
+        if self._old is None:
+            return None
+        try:
+            state = find_state(self._client, self._old)
+        except StorageError:
+            return None
+        return None if state is None else state.removed
 
     def swap(self) -> None:
         """Put the new generation in the place of the one in use.

@@ -7,7 +7,7 @@ the one moment in which this document is replaced.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from elasticsearch import ConflictError, Elasticsearch, NotFoundError
@@ -31,6 +31,7 @@ class State:
         nulls: names of the fields that some event has as null.
         overlong: names of the fields of which some event has a text too long for a term.
         months: months that hold events, sorted.
+        removed: months that retention removed, sorted; nothing of them is stored any more.
         stand: sequence number and term of the document.
     """
 
@@ -38,6 +39,7 @@ class State:
     nulls: frozenset[str]
     overlong: frozenset[str]
     months: tuple[str, ...]
+    removed: tuple[str, ...] = ()
     stand: tuple[int, int] = (0, 0)
 
     def is_same_as(self, other: "State") -> bool:
@@ -73,6 +75,7 @@ def _dump(state: State) -> dict[str, Any]:
         "nulls": sorted(state.nulls),
         "overlong": sorted(state.overlong),
         "months": list(state.months),
+        "removed": list(state.removed),
     }
 
 
@@ -83,6 +86,7 @@ def _load(source: Mapping[str, Any], stand: tuple[int, int]) -> State:
         frozenset(source["nulls"]),
         frozenset(source["overlong"]),
         tuple(source["months"]),
+        tuple(source.get("removed", ())),  # a state from before months could be removed does not have it
         stand,
     )
 
@@ -161,6 +165,12 @@ def replace_state(client: Elasticsearch, names: Names, old: State, new: State) -
             message = f"event store `{names.prefix}`: another process writes to it; only one service may"
             raise StorageError("conflict", message) from err
         raise
+
+
+def remove_month(client: Elasticsearch, names: Names, state: State, month: str) -> None:
+    """Say that a month is removed, in the place of ``state``; see :func:`replace_state` for what is raised."""
+    months = tuple(held for held in state.months if held != month)
+    replace_state(client, names, state, replace(state, months=months, removed=tuple(sorted({*state.removed, month}))))
 
 
 def find_active(client: Elasticsearch, prefix: str) -> str | None:

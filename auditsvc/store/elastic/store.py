@@ -23,7 +23,7 @@ from auditsvc.errors import StorageError
 from auditsvc.event.time import MAX_TIME_NS
 from auditsvc.ids import EventUid, FindingKey
 from auditsvc.settings import Settings
-from auditsvc.store.elastic import finding, search
+from auditsvc.store.elastic import finding, retention, search
 from auditsvc.store.elastic.bulk import Sleep
 from auditsvc.store.elastic.cell import Figures
 from auditsvc.store.elastic.client import ServerFacts, check_server
@@ -58,6 +58,7 @@ from auditsvc.store.model import (
     Finding,
     FindingQuery,
     Half,
+    Inventory,
     Key,
     Order,
     Page,
@@ -68,6 +69,7 @@ from auditsvc.store.model import (
     StoreDigest,
     TimeBucket,
 )
+from auditsvc.store.month import check_over
 
 _MONTH_NS = 31 * 86_400 * 10**9
 
@@ -353,6 +355,24 @@ class ElasticStore:
     def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
         """Return what the server refused to store, in ledger order."""
         return finding.list_dead_letters(self._view(), limit, offset)
+
+    # --- months
+
+    def inventory(self) -> Inventory:
+        """Return how much the store holds, events by month, and which months were removed."""
+        return retention.take_inventory(self._view())
+
+    def delete_month(self, month: str, now_ns: int) -> int:
+        """Remove the events of a month for good, and return how many there were; needs an administrator's client.
+
+        Raises:
+            InputError: ``input_invalid`` when it is no month or not over.
+            StorageError: ``conflict`` when a chunk is written in the same moment; ``storage_unavailable``, also when the
+                user may not. Then nothing is removed.
+        """
+        check_over(month, now_ns)
+        with self._write_lock:
+            return retention.delete_month(self._client, self._view().names, month)
 
     def digest(self) -> StoreDigest:
         """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""

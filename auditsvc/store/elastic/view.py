@@ -13,12 +13,12 @@ from auditsvc.event.time import MAX_TIME_NS
 from auditsvc.store.elastic.mapping import TIME, Names, name_month
 from auditsvc.store.elastic.scan import both, within
 from auditsvc.store.elastic.state import State
+from auditsvc.store.month import rank_month
 
 EMPTY_CONTEXT = Context({}, {})
 MAX_NAMED_BYTES = 3_000
 """Most bytes of months named one by one in a request, some 150 of them; a server takes 4,096 for its first line. Where there
 are more, a month that is gone is noticed by the next write only."""
-_RANK = {"old": "0", "far": "9"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,12 @@ class View:
         """Return the indices of events with times in ``[first_ns, last_ns)``."""
         if last_ns <= first_ns:
             return []
-        low, high = (_rank(name_month(min(max(at, 0), MAX_TIME_NS))) for at in (first_ns, last_ns - 1))
-        months = [month for month in self.state.months if low <= _rank(month) <= high]
+        low, high = (rank_month(name_month(min(max(at, 0), MAX_TIME_NS))) for at in (first_ns, last_ns - 1))
+        months = [month for month in self.state.months if low <= rank_month(month) <= high]
         named = [self.names.events(month) for month in months]
-        return named if len(",".join(named)) <= MAX_NAMED_BYTES else [self.names.events("*")]
+        if len(",".join(named)) <= MAX_NAMED_BYTES:
+            return named
+        return [self.names.events("*"), *(f"-{self.names.events(month)}" for month in self.state.removed)]
 
     def select(self, node: Node | None, context: Context | None, first_ns: int, last_ns: int) -> Selection:
         """Return the visible events of an interval on which a condition is true."""
@@ -58,8 +60,3 @@ class View:
             parts.append(split.query)
             residual = split.residual
         return Selection(self.list_events(first_ns, last_ns), both(*parts), residual, known)
-
-
-def _rank(month: str) -> str:
-    """Return what orders months, and the two indices at their ends."""
-    return _RANK.get(month, month)

@@ -7,7 +7,7 @@ they lie behind the position like those of any chunk that failed.
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from random import Random
 
@@ -21,7 +21,7 @@ from auditsvc.store.elastic.document import build_document
 from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.mapping import LONG, NULLS, PLACE, Names, name_month
 from auditsvc.store.elastic.setup import Indices
-from auditsvc.store.elastic.state import State, read_state, replace_state
+from auditsvc.store.elastic.state import read_state, replace_state
 from auditsvc.store.elastic.table import (
     build_batch,
     build_dead_letter,
@@ -32,6 +32,7 @@ from auditsvc.store.elastic.table import (
     encode,
 )
 from auditsvc.store.model import Chunk, NewEvent, Place
+from auditsvc.store.month import drop_removed
 
 _AGAIN = frozenset({"duplicate", "id_conflict"})
 """Flags of rows that are not the first under their uid."""
@@ -66,6 +67,7 @@ class Writer:
         at = state.position.next
         if chunk.first != at:
             raise StorageError("conflict", f"event store: expected a chunk from {at}, got one from {chunk.first}")
+        chunk = drop_removed(chunk, state.removed)
         self._indices.check_held(state)
         rows = _Rows(self._names, chunk)
         months = sorted(rows.months)
@@ -74,11 +76,12 @@ class Writer:
         self._insist(lambda: self._refresh({index for index, _ in stored.keys}))
         if stored.is_unsure:
             confirm_stored(self._client, stored.keys, self._sender.pause)
-        new = State(
-            chunk.position,
-            state.nulls | rows.nulls,
-            state.overlong | rows.overlong,
-            tuple(sorted({*state.months, *months})),
+        new = replace(
+            state,
+            position=chunk.position,
+            nulls=state.nulls | rows.nulls,
+            overlong=state.overlong | rows.overlong,
+            months=tuple(sorted({*state.months, *months})),
         )
         self._insist(lambda: replace_state(self._client, self._names, state, new))
 

@@ -10,7 +10,7 @@ from auditsvc.alerts.service import Journal, acknowledge, list_alerts
 from auditsvc.database import read_session, write_session
 from auditsvc.engine.rebuild import reindex
 from auditsvc.errors import StorageError
-from auditsvc.store.model import FindingQuery, StoreDigest
+from auditsvc.store.model import FindingQuery, Order, StoreDigest
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 
 
@@ -49,6 +49,40 @@ def test_a_rebuilt_store_is_identical_and_alerts_stay(world: World) -> None:
         assert store.digest() == before
         assert {finding.key for finding in store.list_findings(FindingQuery(*EVERYTHING))} == keys
     assert list_all(world) == alerts
+
+
+def test_a_removed_month_stays_removed_and_nothing_else_changes(world: World) -> None:
+    old = build_record("old", time="2026-10-31T10:00:00+08:00", rows=9999)
+    world.deliver("gateway", old)
+    world.deliver("gateway", old, build_record("again"))
+    with world.judged() as store:
+        uid = store.search(None, *EVERYTHING, order=Order.OLDEST).events[0].uid
+        (finding,) = [
+            one for one in store.list_findings(FindingQuery(*EVERYTHING, {"policy_id": ["P-B"]})) if one.uid == uid
+        ]
+        assert store.delete_month("2026.10", world.clock.now_ns()) == 2  # with its duplicate
+        before = store.digest()
+    alerts = list_all(world)
+    world.deliver("gateway", old, build_record("more", time="2026-10-31T11:00:00+08:00"), build_record("new"))
+    with world.judged() as store:
+        assert store.count(None, *EVERYTHING) == before.events + 1
+        assert store.get_findings([finding.key]) == [finding]
+    assert list_all(world) == alerts
+    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    assert (done.is_identical, done.removed) == (True, ("2026.10",))
+    with world.judged() as store:
+        assert store.count(None, *EVERYTHING) == before.events + 1
+        assert store.inventory().removed == ("2026.10",)
+
+
+def test_months_that_were_removed_come_back_when_the_store_before_is_lost_and_that_is_told(world: World) -> None:
+    world.deliver("gateway", build_record("old", time="2026-10-31T10:00:00+08:00"))
+    with world.judged() as store:
+        before = store.digest()
+        store.delete_month("2026.10", world.clock.now_ns())
+    world.settings.duckdb_path.unlink()
+    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    assert (done.removed, done.digest) == (None, before)
 
 
 def test_a_changed_row_is_found_and_put_right(world: World) -> None:

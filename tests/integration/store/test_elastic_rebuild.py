@@ -116,6 +116,24 @@ def test_a_store_that_was_deleted_is_built_again_whole(
     assert (done.is_identical, done.digest, store.digest()) == (None, before, before)
 
 
+def test_a_month_that_was_removed_stays_removed_and_the_service_goes_on(world: World, store: EventStore) -> None:
+    old = build_record("old", time="2026-10-05T10:00:00+08:00")
+    world.deliver("gateway", old)
+    engine = build_engine(world, store)
+    engine.catch_up()
+    with closing(open_store(world.settings, world.clock)) as administrator:
+        assert administrator.delete_month("2026.10", world.clock.now_ns()) == 1
+    world.deliver("gateway", old, build_record("new"))
+    catch_up(engine)
+    assert store.count(None, *EVERYTHING) == 21
+    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    assert (done.is_identical, done.removed, done.digest.events) == (True, ("2026.10",), 21)
+    world.deliver("gateway", build_record("late", time="2026-10-06T10:00:00+08:00"), build_record("newer"))
+    catch_up(engine)
+    assert store.count(None, *EVERYTHING) == 22
+    assert store.inventory().removed == ("2026.10",)
+
+
 def test_a_month_that_was_deleted_is_told_and_not_made_again_empty(
     world: World, store: EventStore, admin: tuple[Elasticsearch, str]
 ) -> None:

@@ -17,7 +17,7 @@ from auditsvc.store.elastic.setup import install_templates
 from auditsvc.store.elastic.store import ElasticStore
 from auditsvc.store.model import Chunk, Place, Position
 from tests.support.elastic import admin_client, own_prefix, secured_cluster, service_settings
-from tests.support.store_contract import ALL, START, build_finding, build_row
+from tests.support.store_contract import ALL, NOVEMBER, START, build_finding, build_row
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,24 @@ def test_the_service_can_neither_overwrite_nor_remove_an_event(store: ElasticSto
             with pytest.raises(AuthorizationException):
                 act()
     assert store.count(None, *ALL) == 5
+
+
+def test_the_service_cannot_remove_a_month_and_an_administrator_can(
+    store: ElasticStore, settings: Settings, admin: Elasticsearch
+) -> None:
+    store.write(build_chunk())
+    index = f"{settings.elasticsearch_prefix}-events-1-2026.10"
+    with pytest.raises(StorageError, match=f"may not remove index `{index}`: it lacks the right `delete_index`"):
+        store.delete_month("2026.10", NOVEMBER)
+    assert (store.count(None, *ALL), store.inventory().removed) == (5, ())
+    with closing(ElasticStore(admin_client(secured_cluster()), settings)) as administrator:
+        assert administrator.delete_month("2026.10", NOVEMBER) == 5
+    assert not admin.indices.exists(index=index)
+    assert (store.count(None, *ALL), store.inventory().removed) == (0, ("2026.10",))
+    store.prepare()
+    late, new = build_row(1, seq=1), build_row(2, seq=1, time=NOVEMBER)
+    store.write(Chunk(Place(1), Position(Place(2)), [late, new]))
+    assert [found.uid for found in store.iter_events(None, *ALL)] == [new.uid]
 
 
 def test_without_templates_the_service_says_what_is_missing(admin: Elasticsearch, settings: Settings) -> None:

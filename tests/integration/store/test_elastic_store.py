@@ -16,7 +16,7 @@ from auditsvc.ids import FindingKey
 from auditsvc.store.elastic import confirm, figures, finding, scan, table, view, writer
 from auditsvc.store.elastic.confirm import confirm_stored
 from auditsvc.store.elastic.mapping import Names
-from auditsvc.store.elastic.state import read_state, replace_state
+from auditsvc.store.elastic.state import read_state, remove_month, replace_state
 from auditsvc.store.elastic.store import ElasticStore
 from auditsvc.store.model import (
     AggregateQuery,
@@ -33,7 +33,18 @@ from auditsvc.store.model import (
     Position,
 )
 from tests.support.elastic_store import Given, given_store
-from tests.support.store_contract import ALL, GROUPINGS, MEASURES, START, build_finding, build_mixture, build_row, write
+from tests.support.store_contract import (
+    ALL,
+    GROUPINGS,
+    MEASURES,
+    NOVEMBER,
+    OCTOBER,
+    START,
+    build_finding,
+    build_mixture,
+    build_row,
+    write,
+)
 
 
 @pytest.fixture
@@ -288,6 +299,34 @@ def test_an_export_holds_one_search_context_and_none_when_it_ends_or_is_given_up
     assert count_contexts() == 0
     assert len(list(store.iter_events(None, *ALL))) == 5
     assert count_contexts() == 0
+
+
+def test_an_interrupted_removal_shows_nothing_of_the_month_and_is_finished_by_the_next(
+    given: Given, store: ElasticStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, [build_row(0, time=OCTOBER), build_row(1, time=NOVEMBER)])
+    names = Names(given.settings.elasticsearch_prefix)
+    remove_month(given.admin, names, read_state(given.admin, names), "2026.10")
+    for most in (view.MAX_NAMED, 0):  # months named one by one, and all at once
+        monkeypatch.setattr(view, "MAX_NAMED", most)
+        assert [found.event["id"] for found in store.iter_events(None, *ALL)] == ["e1"]
+        assert store.count(None, *ALL) == 1
+    write(store, [build_row(2, time=OCTOBER + 1, seq=1)])
+    assert given.admin.indices.exists(index=names.events("2026.10"))
+    assert store.delete_month("2026.10", NOVEMBER) == 0
+    assert not given.admin.indices.exists(index=names.events("2026.10"))
+    assert store.count(None, *ALL) == 1
+
+
+def test_a_removal_in_the_moment_a_chunk_is_written_changes_nothing(given: Given, store: ElasticStore) -> None:
+    write(store, [build_row(0, time=OCTOBER)])
+    names = Names(given.settings.elasticsearch_prefix)
+    old = read_state(given.admin, names)
+    write(store, [build_row(1, time=NOVEMBER, seq=1)])
+    with pytest.raises(StorageError) as caught:
+        remove_month(given.admin, names, old, "2026.10")
+    assert caught.value.code == "conflict"
+    assert (store.count(None, *ALL), store.inventory().removed) == (2, ())
 
 
 def test_everything_is_there_after_opening_again(given: Given, store: ElasticStore) -> None:
