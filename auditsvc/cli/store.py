@@ -15,20 +15,22 @@ from auditsvc.cli.administrator import administrator_options, as_administrator
 from auditsvc.cli.context import json_option, load_settings, print_json
 from auditsvc.cli.reindex import command as reindex
 from auditsvc.clock import SystemClock
-from auditsvc.errors import EXIT_FINDING, InputError
+from auditsvc.errors import EXIT_FINDING, InputError, StorageError
 from auditsvc.settings import Settings
+from auditsvc.store.duckdb import DuckStore
 from auditsvc.store.elastic.client import check_server, open_client
 from auditsvc.store.elastic.migrate import Migrated, Outcome, migrate_indices
 from auditsvc.store.elastic.role import build_role
 from auditsvc.store.elastic.setup import install_templates, list_indices
 from auditsvc.store.elastic.store import ElasticStore
+from auditsvc.store.model import Inventory
 
 
 @click.group()
 def command() -> None:
     """Set up, update, rebuild and look at the event store.
 
-    All but `reindex` are for Elasticsearch; the embedded store needs none of them. docs/elasticsearch.md says which rights
+    All but `status` and `reindex` are for Elasticsearch; the embedded store needs none of them. docs/elasticsearch.md says which rights
     each command needs.
     """
 
@@ -95,21 +97,66 @@ def role() -> None:
 @command.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show server, indices, position and what was refused; with the service's own rights."""
-    settings = _load()
+    """Show position, months with their events, and what the store takes up.
+
+    In Elasticsearch also server, indices and what was refused, with the service's own rights. The embedded store has one owner:
+    the service must be stopped, and asked otherwise.
+    """
+    settings = load_settings()
+    if settings.event_store == "elasticsearch":
+        _show_elastic(settings, as_json=as_json)
+    else:
+        _show_embedded(settings, as_json=as_json)
+
+
+def _show_embedded(settings: Settings, *, as_json: bool) -> None:
+    """Print what the embedded store holds; makes no file.
+
+    Raises:
+        StorageError: ``not_found`` when there is no store yet; ``storage_unavailable`` when the service runs.
+    """
+    path = settings.duckdb_path
+    if not path.exists():
+        raise StorageError("not_found", f"event store: there is no `{path}` yet; the service makes it when it starts")
+    with closing(DuckStore(path, settings)) as store:
+        position, inventory = store.position(), store.inventory()
+    if as_json:
+        print_json({"next": asdict(position.next), **asdict(inventory)})
+        return
+    click.echo(f"DuckDB, next leaf {position.next.seq} record {position.next.record}, {inventory.size_bytes} bytes")
+    _print_inventory(inventory)
+
+
+def _print_inventory(inventory: Inventory) -> None:
+    """Print what both stores hold."""
+    for figure in inventory.months:
+        size = "" if figure.size_bytes is None else f" {figure.size_bytes:>14} bytes"
+        click.echo(f"{figure.month:8}{figure.events:>12} events{size}")
+    click.echo(f"findings: {inventory.findings}, quarantined: {inventory.quarantine}")
+    click.echo(f"removed months: {', '.join(inventory.removed) or 'none'}")
+    click.echo(f"dead letters: {inventory.dead_letters}")
+
+
+def _show_elastic(settings: Settings, *, as_json: bool) -> None:
+    """Print what the store in Elasticsearch holds, and where."""
     with closing(ElasticStore(open_client(settings), settings, clock=SystemClock())) as store:
         facts = store.check_server()
-        position, statistics = store.position(), store.statistics()
+        position, statistics, inventory = store.position(), store.statistics(), store.inventory()
     if as_json:
         print_json(
-            {"server": asdict(facts), "next": asdict(position.next), **asdict(statistics)},
+            {
+                "server": asdict(facts),
+                "next": asdict(position.next),
+                **asdict(inventory),
+                **asdict(statistics),
+            }
         )
         return
     click.echo(f"Elasticsearch {facts.version}, licence {facts.licence}, nodes {', '.join(facts.nodes)}")
     click.echo(f"generation {statistics.generation}, next leaf {position.next.seq} record {position.next.record}")
     for index in statistics.indices:
         click.echo(f"{index.health:8}{index.documents:>12} documents {index.size_bytes:>14} bytes  {index.name}")
-    click.echo(f"dead letters: {statistics.dead_letters}")
+    _print_inventory(inventory)
 
 
 @command.command()

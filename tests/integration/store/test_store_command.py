@@ -14,10 +14,13 @@ from auditsvc.cli.reindex import command as reindex_command
 from auditsvc.cli.store import command
 from auditsvc.errors import InputError, StorageError
 from auditsvc.settings import Settings
+from auditsvc.store.duckdb import DuckStore
 from auditsvc.store.elastic.client import open_client
 from auditsvc.store.elastic.mapping import VERSION
 from auditsvc.store.elastic.store import ElasticStore
+from auditsvc.store.model import EventStore
 from tests.support.elastic import open_cluster, open_prefix
+from tests.support.store_contract import NOVEMBER, OCTOBER, build_row, write
 
 
 @pytest.fixture
@@ -145,6 +148,45 @@ def test_status_names_server_and_position_or_what_is_missing(server: tuple[Elast
     assert "never prepared" in failure.message
 
 
+def fill(store: EventStore) -> None:
+    """Store two months, and remove the first."""
+    write(store, [build_row(0, time=OCTOBER), build_row(1, time=NOVEMBER), build_row(2, time=NOVEMBER + 1)])
+    store.delete_month("2026.10", NOVEMBER)
+
+
+def test_status_shows_the_months_of_a_store_in_elasticsearch(server: tuple[Elasticsearch, str]) -> None:
+    _, prefix = server
+    assert run(prefix, "init").exit_code == 0
+    settings = Settings(elasticsearch_urls=open_cluster(), elasticsearch_prefix=prefix, elasticsearch_replicas=0)
+    with closing(ElasticStore(open_client(settings), settings)) as store:
+        store.prepare()
+        fill(store)
+    told = json.loads(run(prefix, "status", "--json").stdout)
+    assert [(one["month"], one["events"]) for one in told["months"]] == [("2026.11", 2)]
+    assert (told["removed"], told["next"], told["dead_letters"]) == (["2026.10"], {"seq": 1, "record": 0}, 0)
+    said = run(prefix, "status").stdout
+    assert f"{prefix}-events-1-2026.11" in said
+    assert "removed months: 2026.10\n" in said
+
+
+def test_status_shows_the_months_of_the_embedded_store(tmp_path: Path) -> None:
+    environment = {"AUDITSVC_EVENT_STORE": "duckdb", "AUDITSVC_DATA_DIR": str(tmp_path)}
+    missing = run("gs", "status", **environment).exception
+    assert isinstance(missing, StorageError)
+    assert "there is no" in missing.message
+    assert list(tmp_path.iterdir()) == []
+    settings = Settings(data_dir=tmp_path)
+    with closing(DuckStore(settings.duckdb_path, settings)) as store:
+        fill(store)
+        owned = run("gs", "status", **environment).exception
+        assert isinstance(owned, StorageError)
+        assert "another process owns it" in owned.message
+    told = json.loads(run("gs", "status", "--json", **environment).stdout)
+    assert told["months"] == [{"month": "2026.11", "events": 2, "size_bytes": None}]
+    assert told["removed"] == ["2026.10"]
+    assert "2026.11            2 events\nfindings: 0, quarantined: 0\n" in run("gs", "status", **environment).stdout
+
+
 def test_the_role_is_printed_for_the_prefix(tmp_path: Path) -> None:
     role = json.loads(run("city", "role", AUDITSVC_DATA_DIR=str(tmp_path)).output)
     assert role["indices"][0]["names"] == ["city-*"]
@@ -152,6 +194,6 @@ def test_the_role_is_printed_for_the_prefix(tmp_path: Path) -> None:
 
 
 def test_the_embedded_store_needs_none_of_this() -> None:
-    failure = run("gs", "status", AUDITSVC_EVENT_STORE="duckdb").exception
+    failure = run("gs", "dead", AUDITSVC_EVENT_STORE="duckdb").exception
     assert isinstance(failure, InputError)
     assert "AUDITSVC_EVENT_STORE" in failure.message
