@@ -2,7 +2,7 @@
 
 Indices, ``<p>`` being the prefix and ``<g>`` the generation (a rebuild fills a new one beside the old):
 
-- ``<p>-events-<g>-2026.11``: events by the UTC month of their own time, see :func:`name_month`.
+- ``<p>-events-<g>-2026.11``: events by the UTC month of their own time, see :mod:`auditsvc.store.month`.
 - ``<p>-findings-<g>``, ``<p>-quarantine-<g>``, ``<p>-batches-<g>``, ``<p>-undecided-<g>``, ``<p>-dead-<g>``.
 - ``<p>-state``: which generation is in use, and the position of each.
 
@@ -15,7 +15,6 @@ from typing import Any
 
 from auditsvc.condition.compile.elastic_path import EMPTY_PATH, LONG_PATH, NULLS_PATH, length_path, text_path
 from auditsvc.event.fields import FIELDS, Kind
-from auditsvc.store.month import name_month as name_month  # a part of the names of indices
 
 VERSION = 1
 """Raised when a mapping changes; a store of another version must be rebuilt."""

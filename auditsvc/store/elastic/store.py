@@ -30,7 +30,7 @@ from auditsvc.store.elastic.client import ServerFacts, check_server
 from auditsvc.store.elastic.digest import digest_store
 from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.figures import Source, list_by, run
-from auditsvc.store.elastic.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names, name_month
+from auditsvc.store.elastic.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names
 from auditsvc.store.elastic.scan import both
 from auditsvc.store.elastic.setup import Indices, check_templates
 from auditsvc.store.elastic.state import (
@@ -69,7 +69,7 @@ from auditsvc.store.model import (
     StoreDigest,
     TimeBucket,
 )
-from auditsvc.store.month import check_over
+from auditsvc.store.month import check_over, name_month
 
 _MONTH_NS = 31 * 86_400 * 10**9
 

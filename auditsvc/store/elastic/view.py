@@ -10,10 +10,10 @@ from auditsvc.condition.ast import Node
 from auditsvc.condition.compile.elastic import split_for_elastic
 from auditsvc.condition.evaluate import Context
 from auditsvc.event.time import MAX_TIME_NS
-from auditsvc.store.elastic.mapping import TIME, Names, name_month
+from auditsvc.store.elastic.mapping import TIME, Names
 from auditsvc.store.elastic.scan import both, within
 from auditsvc.store.elastic.state import State
-from auditsvc.store.month import rank_month
+from auditsvc.store.month import name_month, rank_month
 
 EMPTY_CONTEXT = Context({}, {})
 MAX_NAMED_BYTES = 3_000

@@ -19,7 +19,7 @@ from auditsvc.store.elastic.bulk import ATTEMPTS, GIVE_UP_S, Action, Sender, Sle
 from auditsvc.store.elastic.confirm import Key, confirm_stored
 from auditsvc.store.elastic.document import build_document
 from auditsvc.store.elastic.failure import CODE, storage_errors
-from auditsvc.store.elastic.mapping import LONG, NULLS, PLACE, Names, name_month
+from auditsvc.store.elastic.mapping import LONG, NULLS, PLACE, Names
 from auditsvc.store.elastic.setup import Indices
 from auditsvc.store.elastic.state import read_state, replace_state
 from auditsvc.store.elastic.table import (
@@ -32,7 +32,7 @@ from auditsvc.store.elastic.table import (
     encode,
 )
 from auditsvc.store.model import Chunk, NewEvent, Place
-from auditsvc.store.month import drop_removed
+from auditsvc.store.month import drop_removed, name_month
 
 _AGAIN = frozenset({"duplicate", "id_conflict"})
 """Flags of rows that are not the first under their uid."""
