@@ -187,10 +187,10 @@ class Indices:
             mapping = mappings[index]["mappings"]
             version = mapping.get("_meta", {}).get("auditsvc")
             if version != VERSION:
-                message = f"event store: index `{index}` was made without our template"
-                raise StorageError(
-                    CODE, f"{message} (expected version {VERSION}, got {version}); delete it and prepare again"
-                )
+                got = "none" if version is None else version
+                message = f"event store: index `{index}`: expected version {VERSION} of our templates, got {got}"
+                advice = "an administrator runs `auditsvc store migrate`, then `auditsvc reindex`"
+                raise StorageError(CODE, f"{message}; {advice}")
             self._check_fields(index, mapping)
 
     def _check_fields(self, index: str, mapping: Mapping[str, Any]) -> None:

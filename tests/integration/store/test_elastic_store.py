@@ -15,7 +15,7 @@ from auditsvc.event.time import MAX_TIME_NS, NS, parse_time_ns
 from auditsvc.ids import FindingKey
 from auditsvc.store.elastic import confirm, figures, finding, scan, table, view, writer
 from auditsvc.store.elastic.confirm import confirm_stored
-from auditsvc.store.elastic.mapping import Names
+from auditsvc.store.elastic.mapping import VERSION, Names
 from auditsvc.store.elastic.state import read_state, remove_month, replace_state
 from auditsvc.store.elastic.store import ElasticStore
 from auditsvc.store.model import (
@@ -463,6 +463,14 @@ def test_an_index_that_may_lose_what_it_acknowledged_is_refused(given: Given, st
     given.admin.indices.put_settings(index=name, settings={"index.translog.durability": "async"})
     with pytest.raises(StorageError, match="durability `async`; what it acknowledges can be lost"):
         given.open().prepare()
+
+
+def test_an_index_of_another_version_is_refused_with_what_to_do(given: Given, store: ElasticStore) -> None:
+    index = f"{given.settings.elasticsearch_prefix}-events-1-2027.01"
+    given.admin.indices.create(index=index, mappings={"_meta": {"auditsvc": VERSION + 1}})
+    told = f"index `{index}`: expected version {VERSION} of our templates, got {VERSION + 1}; an administrator runs"
+    with pytest.raises(StorageError, match=told):
+        write(store, [build_row(0, time=parse_time_ns("2027-01-05T00:00:00Z"))])
 
 
 def test_a_store_without_its_templates_is_refused(given: Given, store: ElasticStore) -> None:
