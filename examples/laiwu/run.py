@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from auditsvc.cli.claim import LOCK_FILE, claim_address, claim_folder
+from auditsvc.errors import AuditError
 from examples.laiwu.city import ROOT, City, CityError, find_free_port
 from examples.laiwu.findings import build_planted, find_violations
 from examples.laiwu.rhythm import FIRST_DAY, LAST_DAY
@@ -74,8 +76,9 @@ def parse_options() -> argparse.Namespace:
 
 def run(options: argparse.Namespace, steps: Steps) -> int:
     """Do every step; leave no service behind but the one that is meant to stay."""
-    shutil.rmtree(options.data, ignore_errors=True)
     ports = (find_free_port(), find_free_port()) if options.once else SERVING_PORTS
+    refuse_second_run(options.data, ports)
+    shutil.rmtree(options.data, ignore_errors=True)
     traffic = generate(options.data / "logs", events=options.events)
     steps.say(
         f"made {traffic.records:,} records of 30 days in {len(traffic.files)} logs, {len(traffic.violations)} violations planted"
@@ -94,6 +97,26 @@ def run(options: argparse.Namespace, steps: Steps) -> int:
             return code
         finally:
             city.stop()
+
+
+def refuse_second_run(data: Path, ports: Sequence[int]) -> None:
+    """Check that no service works in the data folder, which is about to be removed, or listens at the ports."""
+    try:
+        if (data / LOCK_FILE).exists():
+            with claim_folder(data, "run"):
+                pass
+    except AuditError as err:
+        raise CityError(
+            f"{data} belongs to a service that runs; stop it first, or name another folder by --data"
+        ) from err
+    for port in ports:
+        try:
+            with claim_address("", "127.0.0.1", port):
+                pass
+        except AuditError as err:
+            raise CityError(
+                f"port {port} is taken by another program; stop it, or run with --once on free ports"
+            ) from err
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from examples.laiwu.city import ROOT
+from auditsvc.cli.claim import claim_folder
+from examples.laiwu.city import ROOT, CityError
+from examples.laiwu.run import refuse_second_run
 
 EVENTS = 4_000
 REAL_LOG = ROOT.parent / "shared" / "data" / "apache_combined.log.gz"
@@ -32,6 +35,22 @@ def check_counts(report: dict[str, Any]) -> None:
         assert row["records"] == row["events"] + row["quarantined"], row
     assert sum(row["records"] for row in report["deliveries"]) == report["log"]["records"]
     assert sum(row["quarantined"] for row in report["deliveries"]) == report["quarantine"]["records"]
+
+
+def test_a_run_leaves_the_folder_of_a_service_that_runs_alone(tmp_path: Path) -> None:
+    with claim_folder(tmp_path, "serve"), pytest.raises(CityError, match="belongs to a service that runs; stop it"):
+        refuse_second_run(tmp_path, ())
+    refuse_second_run(tmp_path, ())
+
+
+def test_a_run_does_not_begin_while_its_ports_are_taken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = taken.getsockname()[1]
+        with pytest.raises(CityError, match=f"port {port} is taken by another program"):
+            refuse_second_run(tmp_path, (port,))
+    refuse_second_run(tmp_path, (port,))
 
 
 @pytest.mark.slow
