@@ -307,8 +307,8 @@ def test_an_interrupted_removal_shows_nothing_of_the_month_and_is_finished_by_th
     write(store, [build_row(0, time=OCTOBER), build_row(1, time=NOVEMBER)])
     names = Names(given.settings.elasticsearch_prefix)
     remove_month(given.admin, names, read_state(given.admin, names), "2026.10")
-    for most in (view.MAX_NAMED, 0):  # months named one by one, and all at once
-        monkeypatch.setattr(view, "MAX_NAMED", most)
+    for most in (view.MAX_NAMED_BYTES, 0):  # months named one by one, and all at once
+        monkeypatch.setattr(view, "MAX_NAMED_BYTES", most)
         assert [found.event["id"] for found in store.iter_events(None, *ALL)] == ["e1"]
         assert store.count(None, *ALL) == 1
     write(store, [build_row(2, time=OCTOBER + 1, seq=1)])
