@@ -14,7 +14,7 @@ from tests.support.store_contract import build_row, write
 
 LINES = {
     "en": "Rows the event store could not take, since the log began: {}.",
-    "zh": "自日志建立以来事件库未能写入的行数： {}.",
+    "zh": "自日志建立以来事件库未能写入的行数： {}。",
 }
 
 
