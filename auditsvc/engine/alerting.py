@@ -32,12 +32,11 @@ class AlertStage:
         with read_session(engine_db) as session:
             self._position = get_position(session)
 
-    def step(self) -> int:
-        """Make the stored findings not yet seen into alerts; return how many findings there were.
+    def step(self, end: Place) -> int:
+        """Make the findings before ``end`` not yet seen into alerts; return how many findings there were.
 
         A crash in between changes nothing: alerts and position are one transaction, and a finding is in one alert only.
         """
-        end = self._store.position().next
         seen = 0
         while self._position < end:
             findings = list(islice(self._store.iter_findings(self._position, end), FINDINGS_AT_ONCE))

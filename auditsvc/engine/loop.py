@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from sqlalchemy import Engine as DatabaseEngine
@@ -25,6 +25,7 @@ from auditsvc.alerts.service import Journal
 from auditsvc.clock import Clock
 from auditsvc.engine.alerting import AlertStage
 from auditsvc.engine.build import ChunkBuilder, Part, Recent
+from auditsvc.engine.followed import check_followed
 from auditsvc.engine.source import Batch, Scanned, read_batch_facts, scan_batch
 from auditsvc.engine.versions import Versions
 from auditsvc.ingest.subject import load_or_create_subject_hasher
@@ -113,6 +114,7 @@ class Engine:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._writing: Future[None] | None = None
         self._next: Position | None = None
+        self._checked: Position | None = None
         self._forget()
 
     # --- turning
@@ -169,7 +171,7 @@ class Engine:
         """Make stored findings into alerts; return how many there were."""
         if self._alerts is None:
             return 0
-        findings = self._alerts.step()
+        findings = self._alerts.step(self._read_position().next)
         self._on_point("alerts_made")
         return findings
 
@@ -200,7 +202,7 @@ class Engine:
         """Return the next chunk with what the one after must know of it, and its size; None at the end of the log."""
         if self._next is None:
             self._store.prepare()
-            self._next = self._store.position()
+            self._next = self._read_position()
         position = self._next
         first = position.next
         builder = ChunkBuilder(self._store, self._recent)
@@ -216,6 +218,15 @@ class Engine:
             return None, self._recent, 0
         return builder.build(first, position), builder.result, builder.size
 
+    def _read_position(self) -> Position:
+        """Return the store's position; refuse the store of another log before anything is made of it."""
+        position = self._store.position()
+        if position != self._checked:
+            with self._engine_db.connect() as connection:
+                check_followed(connection, position)
+            self._checked = position
+        return position
+
     def _take_leaf(self, seq: int) -> Leaf | None:
         """Return leaf ``seq``, None when the log is not that long yet."""
         if not self._leaves:
@@ -227,11 +238,11 @@ class Engine:
         """Open a batch, or take note of another leaf; return the position after that."""
         behind = Place(leaf.seq + 1)
         if leaf.kind == "policy":
-            return Position(behind, position.catalog_seq, leaf.seq)
+            return Position(behind, position.catalog_seq, leaf.seq, leaf.leaf_hash.hex())
         if leaf.kind == "catalog":
-            return Position(behind, leaf.seq, position.policy_seq)
+            return Position(behind, leaf.seq, position.policy_seq, leaf.leaf_hash.hex())
         if leaf.kind != "batch":
-            return Position(behind, position.catalog_seq, position.policy_seq)
+            return Position(behind, position.catalog_seq, position.policy_seq, leaf.leaf_hash.hex())
         batch = read_batch_facts(leaf)
         catalog = None if position.catalog_seq is None else self._versions.get_catalog(position.catalog_seq)
         reader = None if catalog is None else catalog.find_reader(batch.source)
@@ -240,7 +251,7 @@ class Engine:
         if start:
             scan = (item for item in scan if item[0] >= start)
         self._open = _OpenBatch(batch, scan, start)
-        return position
+        return replace(position, leaf=leaf.leaf_hash.hex())
 
     def _read_part(self, opened: _OpenBatch, position: Position, builder: ChunkBuilder) -> Position:
         """Read whole records of the open batch until the chunk is full or the batch ends; return the new position."""
@@ -256,8 +267,8 @@ class Engine:
         if opened.next_record < 0:
             self._open = None
             part.last_record = max(part.last_record, opened.batch.records if opened.batch.kind == "lines" else 1)
-            return Position(Place(opened.batch.seq + 1), catalog_seq, policy_seq)
-        return Position(Place(opened.batch.seq, opened.next_record), catalog_seq, policy_seq)
+            return replace(position, next=Place(opened.batch.seq + 1))
+        return replace(position, next=Place(opened.batch.seq, opened.next_record))
 
     # --- telling
 
@@ -265,6 +276,7 @@ class Engine:
         """Return how far the engine is, from what is durable; may be asked by any thread."""
         position = self._store.position()
         with self._engine_db.connect() as connection:
+            check_followed(connection, position)
             size = get_head(connection).size
             records = connection.execute(
                 select(func.coalesce(func.sum(batch_table.c.records), 0)).where(batch_table.c.seq >= position.next.seq)

@@ -53,7 +53,7 @@ from auditsvc.store.model import (
     TimeBucket,
 )
 from auditsvc.store.month import bound_month, check_over, drop_removed, name_month, rank_month
-from auditsvc.store.schema import REMOVED_TABLE, VERSION, create_tables, find_version
+from auditsvc.store.schema import LEAF_COLUMN, REMOVED_TABLE, VERSION, create_tables, find_version
 
 CHECKPOINT_THRESHOLD = "256MB"
 """DuckDB's own 16 MB makes every twentieth chunk wait a second."""
@@ -102,6 +102,7 @@ class DuckStore:
                 f"event store `{self.path}`: expected version {VERSION}, got {version}; run `auditsvc reindex`",
             )
         self._connection.execute(REMOVED_TABLE)
+        self._connection.execute(LEAF_COLUMN)
         self._removed = _read_names(self._connection, "SELECT month FROM removed_month")
         return _read_names(self._connection, "SELECT name FROM null_field")
 
@@ -178,8 +179,8 @@ class DuckStore:
             _insert(cursor, "indeterminate", *findings.build_indeterminate_table(chunk.indeterminate))
         place = chunk.position.next
         cursor.execute(
-            'UPDATE position SET "seq" = ?, "record" = ?, "catalog_seq" = ?, "policy_seq" = ?',
-            [place.seq, place.record, chunk.position.catalog_seq, chunk.position.policy_seq],
+            'UPDATE position SET "seq" = ?, "record" = ?, "catalog_seq" = ?, "policy_seq" = ?, "leaf" = ?',
+            [place.seq, place.record, chunk.position.catalog_seq, chunk.position.policy_seq, chunk.position.leaf],
         )
         return nulls
 
@@ -444,11 +445,11 @@ def _first_line(err: duckdb.Error) -> str:
 
 def _read_position(cursor: DuckDBPyConnection) -> Position:
     """Return the one row of ``position``."""
-    rows = cursor.execute('SELECT "seq", "record", "catalog_seq", "policy_seq" FROM position').fetchall()
+    rows = cursor.execute('SELECT "seq", "record", "catalog_seq", "policy_seq", "leaf" FROM position').fetchall()
     if len(rows) != 1:
         raise StorageError("storage_unavailable", "event store: no position; run `auditsvc reindex`")
-    seq, record, catalog_seq, policy_seq = rows[0]
-    return Position(Place(seq, record), catalog_seq, policy_seq)
+    seq, record, catalog_seq, policy_seq, leaf = rows[0]
+    return Position(Place(seq, record), catalog_seq, policy_seq, leaf)
 
 
 def _expect_position(cursor: DuckDBPyConnection, chunk: Chunk) -> None:

@@ -47,11 +47,14 @@ class Position:
     Attributes:
         next: first place not yet stored.
         catalog_seq, policy_seq: leaf of the catalogue and of the policy set; None before the first one.
+        leaf: hex leaf hash of the last leaf that was followed, wholly or in part, by which the log is known again; None
+            before the first one, and in a store from before it was kept.
     """
 
     next: Place = Place(0)
     catalog_seq: int | None = None
     policy_seq: int | None = None
+    leaf: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def _dump(state: State) -> dict[str, Any]:
         "record": place.record,
         "catalog_seq": state.position.catalog_seq,
         "policy_seq": state.position.policy_seq,
+        "leaf": state.position.leaf,
         "nulls": sorted(state.nulls),
         "overlong": sorted(state.overlong),
         "months": list(state.months),
@@ -81,8 +82,9 @@ def _dump(state: State) -> dict[str, Any]:
 
 def _load(source: Mapping[str, Any], stand: tuple[int, int]) -> State:
     """Return the state in a document."""
+    place = Place(source["seq"], source["record"])
     return State(
-        Position(Place(source["seq"], source["record"]), source["catalog_seq"], source["policy_seq"]),
+        Position(place, source["catalog_seq"], source["policy_seq"], source.get("leaf")),  # older ones have no leaf
         frozenset(source["nulls"]),
         frozenset(source["overlong"]),
         tuple(source["months"]),
