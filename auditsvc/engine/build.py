@@ -109,6 +109,7 @@ class ChunkBuilder:
         self._findings: list[Finding] = []
         self._finding_uids: dict[FindingKey, EventUid] = {}
         self._candidates: list[_Candidate] = []
+        self.raw_bytes = 0
         self._undecided: dict[tuple[int, int, str, str, str, str, str | None], int] = {}
         self.result = Recent()
 
@@ -126,6 +127,7 @@ class ChunkBuilder:
             if record != current:
                 self._add_events(part, current, raw, pending)
                 pending, current, raw = [], record, data
+                self.raw_bytes += len(data)
             if isinstance(found, InputError):
                 self._add_reject(part, record, item, found, data)
             else:

@@ -37,6 +37,8 @@ from auditsvc.store.model import Chunk, EventStore, Place, Position
 
 CHUNK_EVENTS = 10_000
 """Events a chunk aims at: large enough for the store (5,000 to 20,000), small enough to search soon."""
+CHUNK_BYTES = 64 * 1024 * 1024
+"""Most bytes of records in a chunk, but for its last record: what is made of them is some times as large in memory."""
 IDLE_S = 0.2
 """Wait when there is nothing to do."""
 GATHER_S = 0.05
@@ -206,7 +208,7 @@ class Engine:
         position = self._next
         first = position.next
         builder = ChunkBuilder(self._store, self._recent)
-        while builder.size < self._chunk_events:
+        while builder.size < self._chunk_events and builder.raw_bytes < CHUNK_BYTES:
             if self._open is None:
                 leaf = self._take_leaf(position.next.seq)
                 if leaf is None:
@@ -262,7 +264,7 @@ class Engine:
             policies=None if policy_seq is None else self._versions.get_policies(policy_seq),
             first_record=opened.next_record,
         )
-        taken = _take_records(opened, self._chunk_events - builder.size)
+        taken = _take_records(opened, self._chunk_events - builder.size, CHUNK_BYTES - builder.raw_bytes)
         builder.add_part(part, taken)
         if opened.next_record < 0:
             self._open = None
@@ -285,14 +287,16 @@ class Engine:
         return EngineStatus(position, size, max(0, size - position.next.seq), behind)
 
 
-def _take_records(opened: _OpenBatch, limit: int) -> Iterator[Scanned]:
-    """Give at least ``limit`` items, ending between two records; ``next_record`` says where, -1 at the batch's end."""
-    current = -1
+def _take_records(opened: _OpenBatch, limit: int, limit_bytes: int) -> Iterator[Scanned]:
+    """Give at least ``limit`` items or bytes, ending between two records; ``next_record`` says where, -1 at the end."""
+    current, size = -1, 0
     for taken, scanned in enumerate(opened.scan):
-        if taken >= limit and scanned[0] != current:
+        if (taken >= limit or size >= limit_bytes) and scanned[0] != current:
             opened.scan = chain((scanned,), opened.scan)
             opened.next_record = scanned[0]
             return
+        if scanned[0] != current:
+            size += len(scanned[3])
         current = scanned[0]
         yield scanned
     opened.next_record = -1

@@ -5,6 +5,8 @@ import threading
 import time
 from typing import Protocol
 
+from auditsvc.errors import AuditError
+
 RETRY_S = 5.0
 """Wait after a failure before the engine goes on where its durable position says."""
 SETTLED_S = 15.0
@@ -79,5 +81,6 @@ class EngineWorker:
                 self._stop.looked = 0
                 self._failure = f"the engine failed: {err}"
                 self._failed_at = time.monotonic()
-                log.exception("engine_failed")
+                is_told = isinstance(err, AuditError)  # an illness with a name; anything else is ours to look into
+                log.error("engine_failed", extra={"reason": str(err)}, exc_info=not is_told)
                 self._stop.wait(RETRY_S)

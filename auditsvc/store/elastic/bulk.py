@@ -8,8 +8,9 @@
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -25,6 +26,8 @@ MAX_ITEMS = 1_000
 """Most documents of one bulk; larger ones make the server stall for seconds."""
 AT_ONCE = 2
 """Bulks on their way together: one is made ready and read while the server works on the other."""
+MADE_READY = 2 * AT_ONCE
+"""Bulks held at a time: a chunk of large documents is not in memory as a whole."""
 ATTEMPTS = 8
 GIVE_UP_S = 30.0
 """After this long nothing is sent again: a server may take most of the client's time-out for each of its refusals."""
@@ -98,9 +101,13 @@ class Sender:
         outcome = Outcome()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                sent = [pool.submit(self._send_batch, batch, outcome) for batch in _cut(actions, self._bulk_bytes)]
-                for done in sent:
-                    done.result()
+                sent: deque[Future[None]] = deque()
+                for batch in _cut(actions, self._bulk_bytes):
+                    if len(sent) == MADE_READY:
+                        sent.popleft().result()
+                    sent.append(pool.submit(self._send_batch, batch, outcome))
+                while sent:
+                    sent.popleft().result()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

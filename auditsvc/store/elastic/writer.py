@@ -18,7 +18,7 @@ from auditsvc.settings import Settings
 from auditsvc.store.elastic.bulk import ATTEMPTS, GIVE_UP_S, Action, Sender, Sleep
 from auditsvc.store.elastic.confirm import Key, confirm_stored
 from auditsvc.store.elastic.document import build_document
-from auditsvc.store.elastic.failure import CODE, storage_errors
+from auditsvc.store.elastic.failure import CODE, get_reason, storage_errors
 from auditsvc.store.elastic.mapping import LONG, NULLS, PLACE, Names
 from auditsvc.store.elastic.setup import Indices
 from auditsvc.store.elastic.state import read_state, replace_state
@@ -120,9 +120,13 @@ class Writer:
         return moved
 
     def _refresh(self, indices: Iterable[str]) -> None:
-        """Make what was stored visible to searches."""
+        """Make what was stored visible to searches, on every copy there is: nothing else would until the next chunk."""
         with storage_errors():
-            self._client.indices.refresh(index=sorted(indices))
+            shards = self._client.indices.refresh(index=sorted(indices)).body["_shards"]
+        if shards["failed"]:
+            reasons = [get_reason({"error": one.get("reason")}) for one in shards.get("failures", ())[:1]]
+            message = f"elasticsearch did not refresh {shards['failed']} of {shards['total']} copies"
+            raise StorageError(CODE, ": ".join([message, *reasons]))
 
     def _insist(self, step: Callable[[], None]) -> None:
         """Do a step that may be done twice until it is done; sent again like documents."""

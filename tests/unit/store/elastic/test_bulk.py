@@ -1,5 +1,6 @@
 """Every document's answer is looked at: stored, there before, sent again, refused, or the writer stops."""
 
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -9,7 +10,7 @@ from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, N
 from elasticsearch import ApiError
 
 from auditsvc.errors import StorageError
-from auditsvc.store.elastic.bulk import ATTEMPTS, LONGEST_PAUSE_S, MAX_ITEMS, Action, Sender
+from auditsvc.store.elastic.bulk import ATTEMPTS, LONGEST_PAUSE_S, MADE_READY, MAX_ITEMS, Action, Sender
 from auditsvc.store.model import Place
 
 STORED = {"status": 201}
@@ -74,6 +75,27 @@ def test_bulks_are_bounded_by_bytes_and_number() -> None:
     server = Server()
     build_sender(server, most_bytes=10**6).send(build_actions(*map(str, range(MAX_ITEMS + 1))))
     assert sorted(map(len, server.bulks)) == [1, MAX_ITEMS]
+
+
+def test_documents_are_made_only_a_little_ahead_of_what_is_sent() -> None:
+    server, made = Server(), list[str]()
+    ahead: list[int] = []
+    bulk = server.bulk
+
+    def look(**options: Any) -> Any:
+        ahead.append(len(made) - len(server.bulks))
+        return bulk(**options)
+
+    server.bulk = look  # type: ignore[method-assign]
+
+    def make() -> Iterator[Action]:
+        for action in build_actions(*map(str, range(50))):
+            made.append(action.id)
+            yield action
+
+    build_sender(server, most_bytes=5).send(make())
+    assert len(server.bulks) == 50
+    assert max(ahead) <= MADE_READY + 2
 
 
 def test_nothing_is_sent_for_nothing() -> None:
