@@ -61,6 +61,7 @@ def test_a_new_service_tells_nothing_but_zeros_and_its_checks(service: Service) 
 
 
 def test_figures_are_those_of_the_store(service: Service) -> None:
+    service.make_account(Role.AUDITOR)  # an act, the leaf the store will have followed
     start = parse_time_ns("2026-11-23T00:00:00Z")
     stat = BatchStat(0, 0, "gateway", start, 4, 3, 0, 0, 0, 1, 0)
     findings = [build_finding(0), build_finding(1, severity="low"), build_finding(2, status="shadow")]
