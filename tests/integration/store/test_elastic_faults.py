@@ -142,14 +142,18 @@ class Following:
             raise AssertionError(f"expected `{words}`, got {self.worker.find_failure()}") from None
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up and begin again soon."""
     monkeypatch.setattr(worker_module, "RETRY_S", 0.3)
     monkeypatch.setattr(worker_module, "SETTLED_S", 1.0)
     monkeypatch.setattr(worker_module, "LONGEST_TURNS", 60)
     for module in (bulk, writer):
         monkeypatch.setattr(module, "GIVE_UP_S", 2.0)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture(scope="module")

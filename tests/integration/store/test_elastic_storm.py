@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from elasticsearch import ApiError, Elasticsearch
 
-from auditsvc.engine import worker as worker_module
-from auditsvc.store.elastic import bulk, writer
 from auditsvc.store.elastic.setup import install_templates
 from auditsvc.store.model import Place
 from tests.integration.store.test_elastic_faults import (
@@ -19,6 +17,7 @@ from tests.integration.store.test_elastic_faults import (
     check_same,
     deliver,
     follow,
+    hurry,
     start_own,
 )
 from tests.support.elastic import own_prefix
@@ -33,12 +32,7 @@ RIVAL_DOCUMENTS = 500
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up and begin again soon."""
-    monkeypatch.setattr(worker_module, "RETRY_S", 0.3)
-    monkeypatch.setattr(worker_module, "SETTLED_S", 1.0)
-    monkeypatch.setattr(worker_module, "LONGEST_TURNS", 60)
-    for module in (bulk, writer):
-        monkeypatch.setattr(module, "GIVE_UP_S", 2.0)
+    hurry(monkeypatch)
 
 
 @pytest.fixture(scope="module")
