@@ -104,7 +104,9 @@ class Cluster:
         Raises:
             ToolError: it does not run, or does not end.
         """
+        pid = self.nodes[index].pid
         self._signal(self.nodes[index], signal.SIGKILL)
+        Path(f"/tmp/.java_pid{pid}").unlink(missing_ok=True)  # noqa: S108  (Java's fixed place, whatever its temporary folder)
 
     def shut_down(self, index: int) -> None:
         """End a node in order, and wait until it has ended; 0-based.
@@ -192,6 +194,7 @@ class Cluster:
             "ES_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap}",
             "ES_PATH_CONF": str(node.folder / "config"),
             "ES_TMPDIR": str(node.folder / "tmp"),
+            "CLI_JAVA_OPTS": f"-Djava.io.tmpdir={node.folder / 'tmp'}",  # the starting program's own, else in /tmp for good
         }
         (node.folder / "pid").unlink(missing_ok=True)
         command = [*command_prefix(), str(home / "bin" / "elasticsearch"), "-d", "-p", str(node.folder / "pid")]
