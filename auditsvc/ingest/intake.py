@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+from werkzeug.http import parse_options_header
+
 from auditsvc.clock import Clock
 from auditsvc.errors import AuthError, InputError
 from auditsvc.ingest.answer import Answer, build_receipt_answer, describe_reject
@@ -40,6 +42,8 @@ ON_ERROR = ("reject", "quarantine")
 JSON_TYPES = frozenset({"application/json", "application/x-ndjson", "application/ndjson", "application/jsonl"})
 LINE_TYPES = JSON_TYPES - {"application/json"} | {"text/plain"}
 """Content types that say: every line is a record, whatever it looks like."""
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
+"""Character sets a body may be declared in; every reader reads UTF-8."""
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}\Z")
@@ -249,8 +253,16 @@ def _refuse_records(tally: Tally) -> InputError:
 
 
 def _media_type(environ: Mapping[str, Any]) -> str:
-    """Return the body's media type without parameters, lower case; empty when none is given."""
-    return str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+    """Return the body's media type without parameters, lower case; empty when none is given.
+
+    Raises:
+        InputError: ``media_type_unsupported`` for a character set other than UTF-8 or its part ASCII.
+    """
+    kind, options = parse_options_header(environ.get("CONTENT_TYPE"))
+    charset = options.get("charset", "utf-8")
+    if charset.lower() not in CHARSETS:
+        raise InputError("media_type_unsupported", f"charset: expected utf-8, got `{charset[:64]}`")
+    return kind.strip().lower()
 
 
 def _on_error(environ: Mapping[str, Any]) -> str:

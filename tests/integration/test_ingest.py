@@ -265,6 +265,8 @@ def test_damaged_compression_is_refused(worker: Worker, encoding: str, damage: s
     ("changes", "status", "code"),
     [
         ({"CONTENT_TYPE": "text/html"}, 415, "media_type_unsupported"),
+        ({"CONTENT_TYPE": "application/json; charset=utf-16"}, 415, "media_type_unsupported"),
+        ({"CONTENT_TYPE": 'text/plain; Charset="ISO-8859-1"'}, 415, "media_type_unsupported"),
         ({"CONTENT_TYPE": None}, 415, "media_type_unsupported"),
         ({"HTTP_CONTENT_ENCODING": "br"}, 415, "media_type_unsupported"),
         ({"HTTP_CONTENT_ENCODING": "gzip, gzip"}, 415, "media_type_unsupported"),
