@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from random import Random
 
+import msgspec
 from elasticsearch import Elasticsearch
 
 from auditsvc.errors import StorageError
@@ -88,7 +89,7 @@ class Writer:
     def _store(self, rows: "_Rows") -> "_Stored":
         """Send documents until each is stored or a dead letter; return where they are now."""
         outcome = self._sender.send(rows.iter_actions())
-        moved = self._find_strangers([action for action in outcome.existing if _is_first(self._names, action)])
+        moved = self._find_strangers(outcome.existing)
         again = self._sender.send(moved)
         refused = [*outcome.refused, *again.refused]
         dead = [build_dead_letter(self._names, refusal) for refusal in refused]
@@ -101,22 +102,28 @@ class Writer:
         return _Stored(keys, any(one.existing or one.was_repeated for one in sent))
 
     def _find_strangers(self, existing: Sequence[Action]) -> list[Action]:
-        """Return rows whose uid is taken by a row of another place, under an id of their own."""
+        """Return events whose uid is taken by a row of another place, under an id of their own.
+
+        Every other document that is there already is the one that was sent: a chunk written again has the same rows.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when one holds something else, which somebody else put there.
+        """
         moved = []
         for first in range(0, len(existing), 1000):
             some = existing[first : first + 1000]
             with storage_errors():
-                answer = self._client.mget(
-                    docs=[{"_index": action.index, "_id": action.id} for action in some],
-                    source_includes=list(PLACE),
-                ).body
+                answer = self._client.mget(docs=[{"_index": action.index, "_id": action.id} for action in some]).body
             for action, found in zip(some, answer["docs"], strict=True):
                 if "_source" not in found:
                     message = f"event store: index `{action.index}` does not give a document it says it has"
                     raise StorageError("storage_unavailable", f"{message}: {found.get('error', 'not found')}")
-                place = tuple(found["_source"][path] for path in PLACE)
-                if place != (action.place.seq, action.place.record, action.item):
-                    moved.append(_rename(action))
+                if found["_source"] == msgspec.json.decode(action.body):
+                    continue
+                place = tuple(found["_source"].get(path) for path in PLACE)
+                if place == (action.place.seq, action.place.record, action.item) or not _is_first(self._names, action):
+                    raise StorageError(CODE, _describe_stranger(action))
+                moved.append(_rename(action))
         return moved
 
     def _refresh(self, indices: Iterable[str]) -> None:
@@ -195,6 +202,15 @@ def _get_number(value: object) -> int:
     if type(value) is not int:
         raise StorageError("storage_unavailable", f"event store: event: expected a whole number, got `{value}`")
     return value
+
+
+def _describe_stranger(action: Action) -> str:
+    """Return what to do about a document under our id that is not ours."""
+    row = f"record {action.place.record} of leaf {action.place.seq}"
+    return (
+        f"event store: index `{action.index}` holds another document under `{action.id}` than the one of {row}; somebody else "
+        "wrote it, or another version of this program did; run `auditsvc reindex`"
+    )
 
 
 def _rename(action: Action) -> Action:

@@ -133,6 +133,24 @@ def test_a_document_that_was_there_and_is_lost_is_missed_and_sent_again(
     assert store.count_indeterminate(*ALL) == {"P-1": 6}
 
 
+@pytest.mark.parametrize(("kind", "changed"), [("events-1-2026.10", "event.action"), ("findings-1", "severity")])
+def test_a_document_somebody_put_under_our_id_is_told_and_not_taken_for_ours(
+    given: Given, store: ElasticStore, monkeypatch: pytest.MonkeyPatch, kind: str, changed: str
+) -> None:
+    rows = [build_row(number) for number in range(6)]
+    index = f"{given.settings.elasticsearch_prefix}-{kind}"
+    fill_behind_the_position(store, rows, monkeypatch)
+    found = given.admin.search(index=index, size=1)["hits"]["hits"][0]
+    assert changed in found["_source"]
+    planted = {**found["_source"], changed: "other"}
+    given.admin.index(index=index, id=found["_id"], document=planted, refresh=True)
+    told = f"`{index}` holds another document under `{found['_id']}`.*auditsvc reindex"
+    with pytest.raises(StorageError, match=told):
+        store.write(build_chunk(0, 6, rows))
+    assert store.position() == Position()
+    assert store.digest().events == store.digest().findings == 0
+
+
 def fill_behind_the_position(store: ElasticStore, rows: list[NewEvent], monkeypatch: pytest.MonkeyPatch) -> None:
     """Write a chunk and lose the connection before its position is stored."""
 
