@@ -9,10 +9,10 @@ Rules:
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, TypeVar
 
 from elasticsearch import Elasticsearch
 
@@ -72,6 +72,8 @@ from auditsvc.store.model import (
 from auditsvc.store.month import check_over, name_month
 
 _MONTH_NS = 31 * 86_400 * 10**9
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,16 @@ class ElasticStore:
             bound, state = moved, read_state(self._client, moved.names)
         return View(self._client, bound.names, state)
 
+    def _ask(self, answer: Callable[[View], T]) -> T:
+        """Return an answer; ask again when a rebuild took the generation away from under it."""
+        view = self._view()
+        try:
+            return answer(view)
+        except StorageError as err:
+            if "status" not in err.context or self._bind(anew=True).names == view.names:
+                raise
+        return answer(self._view())
+
     # --- writing
 
     def position(self) -> Position:
@@ -210,15 +222,15 @@ class ElasticStore:
 
     def find_uids(self, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
         """Return, for those of ``uids`` that are stored, the digests stored under each."""
-        return search.find_uids(self._view(), uids)
+        return self._ask(lambda view: search.find_uids(view, uids))
 
     def find_halves(self, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
         """Return the stored sides of calls with these access keys in the interval, in ledger order."""
-        return search.find_halves(self._view(), keys, first_ns, last_ns)
+        return self._ask(lambda view: search.find_halves(view, keys, first_ns, last_ns))
 
     def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
         """Return, for those of ``keys`` that are stored, the event each finding is on."""
-        return finding.find_finding_uids(self._view(), keys)
+        return self._ask(lambda view: finding.find_finding_uids(view, keys))
 
     # --- search
 
@@ -234,8 +246,9 @@ class ElasticStore:
         context: Context | None = None,
     ) -> Page:
         """Return a page of the events on which the condition is true."""
-        view = self._view()
-        return search.read_page(view, view.select(condition, context, first_ns, last_ns), limit, after, order)
+        return self._ask(
+            lambda view: search.read_page(view, view.select(condition, context, first_ns, last_ns), limit, after, order)
+        )
 
     def iter_events(
         self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
@@ -246,8 +259,7 @@ class ElasticStore:
 
     def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
         """Return how many rows the search finds on all its pages together, duplicates included."""
-        view = self._view()
-        return search.count_events(view, view.select(condition, context, first_ns, last_ns))
+        return self._ask(lambda view: search.count_events(view, view.select(condition, context, first_ns, last_ns)))
 
     def facets(
         self,
@@ -278,23 +290,26 @@ class ElasticStore:
 
     def get_event(self, uid: EventUid) -> StoredEvent:
         """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
-        return search.get_event(self._view(), uid)
+        return self._ask(lambda view: search.get_event(view, uid))
 
     def list_rows(self, uid: EventUid) -> list[StoredEvent]:
         """Return every row stored under ``uid``, in ledger order."""
-        return search.list_rows(self._view(), UID, uid)
+        return self._ask(lambda view: search.list_rows(view, UID, uid))
 
     def list_partners(self, access_key: bytes) -> list[StoredEvent]:
         """Return every stored side of one call, in ledger order."""
-        return search.list_rows(self._view(), ACCESS_KEY, access_key)
+        return self._ask(lambda view: search.list_rows(view, ACCESS_KEY, access_key))
 
     # --- figures
 
     def aggregate(self, query: AggregateQuery) -> list[AggregateRow]:
         """Return exact figures, ordered by key."""
+        return self._ask(lambda view: self._aggregate(view, query))
+
+    def _aggregate(self, view: View, query: AggregateQuery) -> list[AggregateRow]:
+        """Return exact figures of one view."""
         measures = query.measures or (COUNT,)
         figures = Figures(measures, [check_measure(measure) for measure in measures])
-        view = self._view()
         by = list_by(query.by, view.state.nulls)
         selection = view.select(query.where, query.context, query.first_ns, query.last_ns)
         if not query.include_uncounted:
@@ -316,15 +331,15 @@ class ElasticStore:
 
     def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:
         """Return the number of findings in each group, ordered by key."""
-        return finding.count_findings(self._view(), query, by)
+        return self._ask(lambda view: finding.count_findings(view, query, by))
 
     def list_findings(self, query: FindingQuery, *, limit: int = 100, offset: int = 0) -> list[Finding]:
         """Return findings in order of time and place."""
-        return finding.list_findings(self._view(), query, limit, offset)
+        return self._ask(lambda view: finding.list_findings(view, query, limit, offset))
 
     def get_findings(self, keys: Sequence[FindingKey]) -> list[Finding]:
         """Return the findings with these keys that are stored, in order of time and place."""
-        return finding.get_findings(self._view(), keys)
+        return self._ask(lambda view: finding.get_findings(view, keys))
 
     def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
         """Give the findings of the places ``[first, last)`` in ledger order."""
@@ -332,35 +347,35 @@ class ElasticStore:
 
     def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
         """Return numbers of undecided events in the interval by policy id."""
-        return finding.count_indeterminate(self._view(), first_ns, last_ns)
+        return self._ask(lambda view: finding.count_indeterminate(view, first_ns, last_ns))
 
     def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
         """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""
-        return finding.count_quarantine(self._view(), first_ns, last_ns)
+        return self._ask(lambda view: finding.count_quarantine(view, first_ns, last_ns))
 
     def list_quarantine(
         self, first_ns: int, last_ns: int, *, source: str | None = None, limit: int = 100, offset: int = 0
     ) -> list[QuarantineRecord]:
         """Return quarantined records, newest accepted first."""
-        return finding.list_quarantine(self._view(), (first_ns, last_ns), source, limit, offset)
+        return self._ask(lambda view: finding.list_quarantine(view, (first_ns, last_ns), source, limit, offset))
 
     def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
         """Return sums over the batches accepted in the interval, one row a source."""
-        return finding.sum_batches(self._view(), first_ns, last_ns)
+        return self._ask(lambda view: finding.sum_batches(view, first_ns, last_ns))
 
     def count_dead_letters(self) -> int:
         """Return how many documents the server refused to store."""
-        return finding.count_dead_letters(self._view())
+        return self._ask(finding.count_dead_letters)
 
     def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
         """Return what the server refused to store, in ledger order."""
-        return finding.list_dead_letters(self._view(), limit, offset)
+        return self._ask(lambda view: finding.list_dead_letters(view, limit, offset))
 
     # --- months
 
     def inventory(self) -> Inventory:
         """Return how much the store holds, events by month, and which months were removed."""
-        return retention.take_inventory(self._view())
+        return self._ask(retention.take_inventory)
 
     def delete_month(self, month: str, now_ns: int) -> int:
         """Remove the events of a month for good, and return how many there were; needs an administrator's client.
@@ -376,7 +391,7 @@ class ElasticStore:
 
     def digest(self) -> StoreDigest:
         """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
-        return digest_store(self._view())
+        return self._ask(digest_store)
 
     # --- beyond the port
 
