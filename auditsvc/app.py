@@ -29,6 +29,7 @@ from auditsvc.clock import Clock, SystemClock
 from auditsvc.console import routes as console
 from auditsvc.database import build_engine_options, db, migrate, open_engine
 from auditsvc.engine.collector import spare_collector
+from auditsvc.engine.followed import Followed
 from auditsvc.engine.loop import Engine
 from auditsvc.engine.process import at_exit, stop_with_parent
 from auditsvc.engine.services import EXTENSION, Services
@@ -67,7 +68,7 @@ def open_services(settings: Settings, clock: Clock | None = None) -> Services:
         settings=settings,
         engine_db=engine_db,
         archive=archive,
-        store=store,
+        followed=Followed(engine_db, store),
         clock=present,
         accounts=Accounts.open(engine_db, archive, present, settings),
         tokens=BearerTokens.open(engine_db, present, settings),
@@ -91,7 +92,7 @@ def close_services(services: Services) -> None:
         services.worker.stop()
     if services.checkpointer:
         services.checkpointer.stop()
-    services.store.close()
+    services.followed.close()
     services.engine_db.dispose()
 
 

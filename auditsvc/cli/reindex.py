@@ -18,12 +18,14 @@ from auditsvc.ledger.archive import Archive
 
 @click.command()
 @administrator_options
+@click.option("--replace-other", is_flag=True, help="Also replace a store that follows another log than this ledger's.")
 @json_option
-def command(user: str | None, password_file: Path | None, as_json: bool) -> None:
+def command(user: str | None, password_file: Path | None, replace_other: bool, as_json: bool) -> None:
     """Build the event store again from the archive, compare it with the present one, and put it in its place.
 
     With the embedded store the service must be stopped; with Elasticsearch it goes on and moves over by itself, and the
-    user needs the right to manage the indices. Alerts stay as they are. Exit 1 when the present store held something
+    user needs the right to manage the indices. A store that follows another log is refused: it is another ledger's, or this
+    ledger was put back from a backup. Alerts stay as they are. Exit 1 when the present store held something
     else: what it held was not what the archive says, and is replaced.
     """
     settings = as_administrator(load_settings(), user, password_file)
@@ -33,7 +35,14 @@ def command(user: str | None, password_file: Path | None, as_json: bool) -> None
     with ExitStack() as stack:
         if settings.event_store == "duckdb":
             stack.enter_context(claim_folder(settings.data_dir, "reindex"))
-        done = reindex(engine_db, Archive(settings.archive_path), settings, SystemClock(), _print_progress)
+        done = reindex(
+            engine_db,
+            Archive(settings.archive_path),
+            settings,
+            SystemClock(),
+            _print_progress,
+            replaces_other=replace_other,
+        )
     if as_json:
         print_json(
             {

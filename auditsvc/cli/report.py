@@ -12,6 +12,7 @@ from auditsvc.cli.claim import claim_folder
 from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json, require_log_key
 from auditsvc.clock import SystemClock, format_instant
 from auditsvc.database import read_session
+from auditsvc.engine.followed import Followed
 from auditsvc.errors import InputError
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.checkpoint import Checkpointer
@@ -58,11 +59,11 @@ def create(
     settings, clock = load_settings(), SystemClock()
     engine = open_database(settings)
     require_log_key(settings)
-    with claim_folder(settings.data_dir, "report create"), closing(open_store(settings, clock)) as store:
+    with claim_folder(settings.data_dir, "report create"), closing(open_store(settings, clock)) as opened:
         report = create_report(
             engine,
             Archive(settings.archive_path),
-            store,
+            Followed(engine, opened).use(),
             settings,
             clock,
             kind=kind,

@@ -25,7 +25,7 @@ from auditsvc.alerts.service import Journal
 from auditsvc.clock import Clock
 from auditsvc.engine.alerting import AlertStage
 from auditsvc.engine.build import ChunkBuilder, Part, Recent
-from auditsvc.engine.followed import check_followed
+from auditsvc.engine.followed import Followed
 from auditsvc.engine.source import Batch, Scanned, read_batch_facts, scan_batch
 from auditsvc.engine.versions import Versions
 from auditsvc.ingest.subject import load_or_create_subject_hasher
@@ -116,7 +116,7 @@ class Engine:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._writing: Future[None] | None = None
         self._next: Position | None = None
-        self._checked: Position | None = None
+        self._followed = Followed(engine_db, store)
         self._forget()
 
     # --- turning
@@ -173,7 +173,7 @@ class Engine:
         """Make stored findings into alerts; return how many there were."""
         if self._alerts is None:
             return 0
-        findings = self._alerts.step(self._read_position().next)
+        findings = self._alerts.step(self._followed.read_position().next)
         self._on_point("alerts_made")
         return findings
 
@@ -204,7 +204,7 @@ class Engine:
         """Return the next chunk with what the one after must know of it, and its size; None at the end of the log."""
         if self._next is None:
             self._store.prepare()
-            self._next = self._read_position()
+            self._next = self._followed.read_position()
         position = self._next
         first = position.next
         builder = ChunkBuilder(self._store, self._recent)
@@ -219,15 +219,6 @@ class Engine:
         if position.next == first:
             return None, self._recent, 0
         return builder.build(first, position), builder.result, builder.size
-
-    def _read_position(self) -> Position:
-        """Return the store's position; refuse the store of another log before anything is made of it."""
-        position = self._store.position()
-        if position != self._checked:
-            with self._engine_db.connect() as connection:
-                check_followed(connection, position)
-            self._checked = position
-        return position
 
     def _take_leaf(self, seq: int) -> Leaf | None:
         """Return leaf ``seq``, None when the log is not that long yet."""
@@ -276,9 +267,8 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """Return how far the engine is, from what is durable; may be asked by any thread."""
-        position = self._store.position()
+        position = self._followed.read_position()
         with self._engine_db.connect() as connection:
-            check_followed(connection, position)
             size = get_head(connection).size
             records = connection.execute(
                 select(func.coalesce(func.sum(batch_table.c.records), 0)).where(batch_table.c.seq >= position.next.seq)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine as DatabaseEngine
 
 from auditsvc.clock import Clock
+from auditsvc.engine.followed import check_followed
 from auditsvc.engine.loop import Engine
 from auditsvc.ledger.archive import Archive
 from auditsvc.settings import Settings
@@ -51,14 +52,23 @@ def reindex(
     settings: Settings,
     clock: Clock,
     on_progress: OnProgress = lambda _done, _total: None,
+    *,
+    replaces_other: bool = False,
 ) -> Rebuild:
     """Build the store again and swap it in.
 
+    Args:
+        replaces_other: also in the place of a store that follows another log.
+
     Raises:
         StorageError: ``storage_unavailable`` when the embedded store's service runs, a file cannot be written, or
-            Elasticsearch does not answer or does not allow it; the old store stays.
+            Elasticsearch does not answer or does not allow it, or the old store follows another log; the old store stays.
     """
     with closing(open_rebuild(settings, clock)) as rebuild:
+        present = None if replaces_other else rebuild.read_position()
+        if present is not None:
+            with engine_db.connect() as connection:
+                check_followed(connection, present)
         _fill(Engine(engine_db, archive, rebuild.draft, settings, clock, raises_alerts=False), on_progress)
         removed = rebuild.read_removed()
         for month in removed or ():  # at the end: until then their events tell what is a duplicate or a second half

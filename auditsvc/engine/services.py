@@ -15,6 +15,7 @@ from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.service import Accounts
 from auditsvc.clock import Clock
 from auditsvc.database import begin_write
+from auditsvc.engine.followed import Followed
 from auditsvc.engine.loop import Engine
 from auditsvc.engine.worker import EngineWorker
 from auditsvc.ledger.archive import Archive
@@ -35,7 +36,7 @@ class Services:
         settings: what the operator set.
         engine_db: the relational database.
         archive: the raw records and objects.
-        store: the event index; this process is its one owner.
+        followed: the event index, held to this log; this process is its one owner.
         clock: the present instant.
         accounts: people, their roles and passwords.
         tokens: bearer tokens of the API.
@@ -47,13 +48,22 @@ class Services:
     settings: Settings
     engine_db: DatabaseEngine
     archive: Archive
-    store: EventStore
+    followed: Followed
     clock: Clock
     accounts: Accounts
     tokens: BearerTokens
     event_engine: Engine | None = None
     worker: EngineWorker | None = None
     checkpointer: Checkpointer | None = None
+
+    @property
+    def store(self) -> EventStore:
+        """The event index.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when it does not answer or follows another log.
+        """
+        return self.followed.use()
 
 
 def get_services() -> Services:

@@ -8,7 +8,7 @@ from pathlib import Path
 from auditsvc.errors import StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.duckdb import DuckStore, own_file
-from auditsvc.store.model import Place, StoreDigest
+from auditsvc.store.model import Place, Position, StoreDigest
 
 NEW_SUFFIX = ".rebuild"
 """Behind the store's file name: the store that is being built."""
@@ -34,6 +34,11 @@ class DuckRebuild:
             self.draft = DuckStore(self._draft_path, settings)
             opening.callback(self.draft.close)
             self._resources = opening.pop_all()
+
+    def read_position(self) -> Position | None:
+        """Return how far the old store has followed a log; None when there is none or it cannot be read."""
+        with self._open_previous() as store:
+            return None if store is None else store.position()
 
     def read_previous(self, place: Place) -> StoreDigest | None:
         """Return the old store's digest if there is one, it can be read and it stands at ``place``."""

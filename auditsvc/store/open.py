@@ -9,7 +9,7 @@ from auditsvc.store.duckdb import DuckStore
 from auditsvc.store.elastic.client import open_client
 from auditsvc.store.elastic.rebuild import ElasticRebuild
 from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import EventStore, Place, StoreDigest
+from auditsvc.store.model import EventStore, Place, Position, StoreDigest
 
 
 class Rebuilding(Protocol):
@@ -18,6 +18,9 @@ class Rebuilding(Protocol):
     @property
     def draft(self) -> EventStore:
         """The new store, empty at first."""
+
+    def read_position(self) -> Position | None:
+        """Return how far the store in use has followed a log; None when there is none or it cannot be read."""
 
     def read_previous(self, place: Place) -> StoreDigest | None:
         """Return the digest of the store in use if it stands at ``place`` and can be read."""

@@ -9,7 +9,8 @@ import pytest
 
 from auditsvc.api import health
 from auditsvc.engine.worker import EngineWorker
-from auditsvc.errors import SigningError
+from auditsvc.errors import SigningError, StorageError
+from auditsvc.store.model import Chunk, Place, Position
 from tests.support.service import Service, open_service
 
 
@@ -65,6 +66,15 @@ def test_a_closed_store_is_named(service: Service) -> None:
     service.services.worker.stop()
     service.services.store.close()
     assert "store" in reasons(service)
+
+
+def test_a_store_of_another_log_is_named_and_gives_no_answers(service: Service) -> None:
+    assert service.services.worker is not None
+    service.services.worker.stop()
+    service.services.store.write(Chunk(Place(0), Position(Place(9), leaf="00" * 32)))
+    assert "which this log does not have" in reasons(service)["store"]
+    with pytest.raises(StorageError, match="which this log does not have"):
+        service.services.store  # noqa: B018
 
 
 class Broken:

@@ -20,9 +20,9 @@ from auditsvc.settings import Settings
 from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.mapping import FIRST_GENERATION, TABLES, Names
 from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.state import find_active, find_state, list_generations, move_active, remove_state
+from auditsvc.store.elastic.state import State, find_active, find_state, list_generations, move_active, remove_state
 from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import Place, StoreDigest
+from auditsvc.store.model import Place, Position, StoreDigest
 
 
 class ElasticRebuild:
@@ -48,6 +48,11 @@ class ElasticRebuild:
         self._new = Names(prefix, str(max(known | {int(active or FIRST_GENERATION)}) + 1))
         self.draft = ElasticStore(open_client(), settings, generation=self._new.generation, clock=clock)
 
+    def read_position(self) -> Position | None:
+        """Return how far the generation in use has followed a log; None when there is none or it cannot be read."""
+        state = self._find_state()
+        return None if state is None else state.position
+
     def read_previous(self, place: Place) -> StoreDigest | None:
         """Return the digest of the generation in use if it stands at ``place`` and can be read."""
         if self._old is None:
@@ -62,13 +67,17 @@ class ElasticRebuild:
 
     def read_removed(self) -> tuple[str, ...] | None:
         """Return the months that were removed from the generation in use; None when it cannot be read."""
+        state = self._find_state()
+        return None if state is None else state.removed
+
+    def _find_state(self) -> State | None:
+        """Return the state of the generation in use; None when there is none or it cannot be read."""
         if self._old is None:
             return None
         try:
-            state = find_state(self._client, self._old)
+            return find_state(self._client, self._old)
         except StorageError:
             return None
-        return None if state is None else state.removed
 
     def swap(self) -> None:
         """Put the new generation in the place of the one in use.

@@ -1,5 +1,6 @@
 """A store of another log is refused: nothing is judged into it, and nothing of it becomes an alert or an answer on lag."""
 
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from auditsvc.alerts.tables import AlertRow
+from auditsvc.engine.followed import Followed
 from auditsvc.engine.loop import Engine
+from auditsvc.engine.rebuild import reindex
 from auditsvc.errors import StorageError
 from auditsvc.store.model import Chunk, EventStore, Place
 from tests.support.engine import World, build_policy, build_record
@@ -38,8 +41,10 @@ def test_a_store_another_ledger_fills_is_refused(tmp_path: Path, delivered: int,
         build_engine(first, store).catch_up()
         before = store.digest()
         engine = build_engine(second, store)
-        for act in (engine.catch_up, engine.status):
-            with pytest.raises(StorageError, match=rf"{told}.*another one in the settings.*auditsvc reindex"):
+        for act in (engine.catch_up, engine.status, Followed(second.engine_db, store).use):
+            with pytest.raises(
+                StorageError, match=rf"{told}.*another one in the settings.*auditsvc reindex --replace-other"
+            ):
                 act()
         assert store.digest() == before
         assert (count_alerts(first) > 0, count_alerts(second)) == (True, 0)
@@ -57,6 +62,24 @@ def test_a_store_that_another_ledger_takes_over_gives_no_alerts(tmp_path: Path) 
         with pytest.raises(StorageError, match="which this log does not have"):
             engine.step()
         assert count_alerts(first) == alerts
+
+
+def test_a_store_that_outlived_its_log_is_replaced_only_when_told_so(tmp_path: Path) -> None:
+    first, second = build_world(tmp_path / "a", delivered=5), build_world(tmp_path / "b", delivered=9)
+    with closing(first), closing(second):
+        with first.judged() as store:
+            theirs = store.digest()
+        with second.judged() as store:
+            ours = store.digest()
+        shutil.copyfile(first.settings.duckdb_path, second.settings.duckdb_path)
+        with pytest.raises(StorageError, match="has followed another log"):
+            reindex(second.engine_db, second.archive, second.settings, second.clock)
+        with second.open_store() as store:
+            assert store.digest() == theirs
+        done = reindex(second.engine_db, second.archive, second.settings, second.clock, replaces_other=True)
+        assert (done.is_identical, done.digest) == (None, ours)
+        with second.judged() as store:
+            assert store.digest() == ours
 
 
 def test_a_store_from_before_its_leaf_was_kept_goes_on(tmp_path: Path) -> None:

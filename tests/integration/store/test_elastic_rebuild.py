@@ -11,8 +11,10 @@ from elasticsearch import Elasticsearch
 from auditsvc.engine.loop import Engine
 from auditsvc.engine.rebuild import reindex
 from auditsvc.errors import StorageError
+from auditsvc.store.elastic import store as elastic_store
 from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.model import EventStore
+from auditsvc.store.elastic.view import View
+from auditsvc.store.model import EventStore, StoreDigest
 from auditsvc.store.open import open_store
 from tests.support.elastic import open_cluster, open_prefix
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
@@ -71,6 +73,38 @@ def test_the_service_moves_to_the_rebuilt_store_and_goes_on(world: World, store:
     catch_up(engine)
     assert store.count(None, *EVERYTHING) == 40
     assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is True
+
+
+def test_an_answer_a_rebuild_takes_the_store_away_from_is_given_by_the_new_one(
+    world: World, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_engine(world, store).catch_up()
+    before, asked = store.digest(), []
+    digest_store = elastic_store.digest_store
+
+    def swap_and_answer(view: View) -> StoreDigest:
+        asked.append(view.names.generation)
+        if len(asked) == 1:
+            monkeypatch.setattr(elastic_store, "digest_store", digest_store)
+            reindex(world.engine_db, world.archive, world.settings, world.clock)
+            monkeypatch.setattr(elastic_store, "digest_store", swap_and_answer)
+        return digest_store(view)
+
+    monkeypatch.setattr(elastic_store, "digest_store", swap_and_answer)
+    assert (store.digest(), asked) == (before, ["1", "2"])
+
+
+def test_the_store_of_another_ledger_is_not_replaced(world: World, store: EventStore, tmp_path: Path) -> None:
+    build_engine(world, store).catch_up()
+    before = store.digest()
+    other = World(tmp_path / "other")
+    other.settings = replace(world.settings, data_dir=other.folder)
+    with closing(other):
+        other.activate_small(build_policy("P-B"))
+        with pytest.raises(StorageError, match="elasticsearch_prefix"):
+            reindex(other.engine_db, other.archive, other.settings, other.clock)
+    assert store.digest() == before
+    build_engine(world, store).catch_up()
 
 
 def test_what_is_delivered_during_a_rebuild_is_in_the_new_store(world: World, store: EventStore) -> None:
