@@ -64,10 +64,11 @@ def build_detail(services: Services, alert_id: str, page: int) -> Detail:
         evidence = list_evidence(session, alert_id, limit=EVENTS_PER_PAGE, offset=offset)
         transitions = list_transitions(session, alert_id)
     catalog = find_catalog(services)
-    findings = services.store.get_findings([item.key for item in evidence])
+    store = services.store
+    findings = store.get_findings([item.key for item in evidence])
     by_key = {finding.key: finding for finding in findings}
     causes = tuple(
-        Cause(build_hit(item.uid, _find_event(services.store, item.uid, by_key.get(item.key)), catalog), reason)
+        Cause(build_hit(item.uid, _find_event(store, item.uid, by_key.get(item.key)), catalog), reason)
         for item in evidence
         for reason in [by_key[item.key].reason if item.key in by_key else ""]
     )

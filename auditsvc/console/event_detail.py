@@ -117,7 +117,8 @@ def _flatten(step: Step, depth: int) -> list[tuple[int, Step]]:
 
 def _find_related(services: Services, stored: StoredEvent, catalog: Catalog | None) -> tuple[Hit, ...]:
     """Return the other half of the call, and other rows under the same id."""
-    rows: list[Any] = [row for row in services.store.list_rows(stored.uid) if row.event != stored.event]
+    store = services.store
+    rows: list[Any] = [row for row in store.list_rows(stored.uid) if row.event != stored.event]
     if stored.access_key is not None:
-        rows += [row for row in services.store.list_partners(stored.access_key) if row.uid != stored.uid]
+        rows += [row for row in store.list_partners(stored.access_key) if row.uid != stored.uid]
     return tuple(build_hit(row.uid, row.event, catalog) for row in rows)

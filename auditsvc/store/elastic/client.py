@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from elastic_transport import Transport, TransportApiResponse, TransportError
+from elastic_transport import Transport, TransportApiResponse, TransportError, Urllib3HttpNode
 from elasticsearch import ApiError, AuthenticationException, Elasticsearch, __version__
 from elasticsearch.serializer import JsonSerializer
 from urllib3.exceptions import ConnectTimeoutError
 
 from auditsvc.errors import AuditError, StorageError
 from auditsvc.settings import Settings
-from auditsvc.store.elastic.failure import CODE, get_reason, storage_errors
+from auditsvc.store.elastic.failure import CODE, get_reason, note_host, storage_errors
 
 CLIENT_MAJOR: int = __version__[0]
 """The major version of the server this program talks to."""
@@ -56,6 +56,7 @@ def open_client(settings: Settings) -> Elasticsearch:
     return Elasticsearch(
         list(settings.elasticsearch_hosts),
         transport_class=_FailoverTransport,
+        node_class=_NamedNode,
         serializer=_FastReader(),
         request_timeout=settings.elasticsearch_timeout_s,
         max_retries=0,
@@ -102,6 +103,18 @@ class _FastReader(JsonSerializer):
             return msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return super().json_loads(data)
+
+
+class _NamedNode(Urllib3HttpNode):
+    """A host whose failures say that they are its own."""
+
+    def perform_request(self, *args: Any, **options: Any) -> Any:
+        """Return the host's answer."""
+        try:
+            return super().perform_request(*args, **options)
+        except TransportError as err:
+            note_host(err, f"{self.host}:{self.port}")
+            raise
 
 
 class _FailoverTransport(Transport):

@@ -8,7 +8,7 @@ from typing import Any
 
 from elastic_transport import ConnectionError, ConnectionTimeout, TlsError, TransportError
 from elasticsearch import ApiError, AuthenticationException, AuthorizationException, UnsupportedProductError
-from urllib3.exceptions import NameResolutionError, ReadTimeoutError
+from urllib3.exceptions import NameResolutionError
 
 from auditsvc.errors import StorageError
 
@@ -100,13 +100,15 @@ def _describe_system(err: TransportError) -> str:
     return str(err.message)[:_REASON_LENGTH]
 
 
+def note_host(err: TransportError, host: str) -> None:
+    """Note in a failure at which host it was; the library's own failures say so only where no connection came to be."""
+    err.add_note(host)
+
+
 def _find_host(err: TransportError) -> str:
-    """Return the host a connection was tried to, empty when the error does not say."""
-    for cause in _causes(err):
-        place = getattr(cause, "conn", None) or (cause.pool if isinstance(cause, ReadTimeoutError) else None)
-        if place is not None:
-            return f"{place.host}:{place.port}"
-    return ""
+    """Return the host a failure was at, empty when it was at none."""
+    notes: list[str] = getattr(err, "__notes__", [])
+    return notes[0] if notes else ""
 
 
 def _causes(err: BaseException) -> Iterator[BaseException]:

@@ -217,18 +217,19 @@ def address_of(node: Cluster) -> str:
 def test_a_service_starts_and_takes_records_while_the_server_is_away(node: Cluster, world: World) -> None:
     node.kill(0)
     services = open_services(world.settings, world.clock)
-    try:
-        run_service_without_server(node, world, services)
-    finally:
-        close_services(services)
+    with closing(ElasticStore(open_client(world.settings), world.settings)) as store:
+        try:
+            run_service_without_server(node, world, services, store)
+        finally:
+            close_services(services)
 
 
-def run_service_without_server(node: Cluster, world: World, services: Services) -> None:
+def run_service_without_server(node: Cluster, world: World, services: Services, store: EventStore) -> None:
     assert services.worker is not None
     services.worker.start()
     deliver(world, "a")
     assert services.event_engine is not None
-    following = Following(world, services.store, services.event_engine, services.worker)
+    following = Following(world, store, services.event_engine, services.worker)
     failure = following.wait_failure("no connection to elasticsearch")
     assert (
         f"no connection to elasticsearch at `{address_of(node)}`: connection refused; see elasticsearch_urls" in failure

@@ -218,6 +218,15 @@ def test_a_server_that_is_away_is_named_with_the_reason(dead: str) -> None:
         check(dead)
 
 
+def test_a_server_that_breaks_off_is_named_with_the_reason(fake: Fake) -> None:
+    fake.answers["/_nodes"] = None
+    host = fake.url.removeprefix("http://")
+    with pytest.raises(
+        StorageError, match=f"no connection to elasticsearch at `{host}`: it was closed without an answer"
+    ):
+        check(fake.url)
+
+
 def test_a_host_that_does_not_exist_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(*_: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
