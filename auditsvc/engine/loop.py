@@ -28,6 +28,7 @@ from auditsvc.engine.build import ChunkBuilder, Part, Recent
 from auditsvc.engine.followed import Followed
 from auditsvc.engine.source import Batch, Scanned, read_batch_facts, scan_batch
 from auditsvc.engine.versions import Versions
+from auditsvc.errors import StorageError
 from auditsvc.ingest.subject import load_or_create_subject_hasher
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import Leaf, get_head, iter_leaves
@@ -173,7 +174,11 @@ class Engine:
         """Make stored findings into alerts; return how many there were."""
         if self._alerts is None:
             return 0
-        findings = self._alerts.step(self._followed.read_position().next)
+        stored = self._followed.read_position()
+        if self._writing is None and stored != self._next:
+            message = f"event store: somebody changed its position: expected {self._next}, got {stored}"
+            raise StorageError("storage_unavailable", f"{message}; judged again from there")
+        findings = self._alerts.step(stored.next)
         self._on_point("alerts_made")
         return findings
 

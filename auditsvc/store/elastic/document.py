@@ -32,8 +32,11 @@ from auditsvc.store.elastic.mapping import (
     LONG_VALUES,
     NULLS,
     PARTNER,
+    PLACE,
+    TIME,
     UID,
 )
+from auditsvc.store.elastic.scan import refuse_foreign
 from auditsvc.store.figure import SUM_SCALE
 from auditsvc.store.model import NewEvent, StoredEvent
 
@@ -152,8 +155,22 @@ def _is_counted(event: Event) -> bool:
     return not isinstance(quality, list) or _EXCLUDES.isdisjoint(quality)
 
 
+def read_row(source: Mapping[str, Any]) -> StoredEvent:
+    """Return the event of a document's whole ``_source``.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when it is none of our rows.
+    """
+    with refuse_foreign():
+        for path in (TIME, *PLACE):
+            if type(source[path]) is not int:
+                raise TypeError(f"{path}: expected a whole number, got `{source[path]}`")
+        return read_document(source)
+
+
+@refuse_foreign()
 def read_document(source: Mapping[str, Any]) -> StoredEvent:
-    """Return the event of a document's ``_source``."""
+    """Return the event of a document's ``_source``, of which not all needs to be read; raises as :func:`read_row`."""
     event: Event = {}
     for path, value in source.items():
         name = _NAMES.get(path)

@@ -10,6 +10,7 @@ Running it again after a crash fills another generation and removes both.
 """
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 from elasticsearch import Elasticsearch, NotFoundError
@@ -20,7 +21,15 @@ from auditsvc.settings import Settings
 from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.mapping import FIRST_GENERATION, TABLES, Names
 from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.state import State, find_active, find_state, list_generations, move_active, remove_state
+from auditsvc.store.elastic.state import (
+    DAMAGED,
+    State,
+    find_active,
+    find_state,
+    list_generations,
+    move_active,
+    remove_state,
+)
 from auditsvc.store.elastic.store import ElasticStore
 from auditsvc.store.model import Place, Position, StoreDigest
 
@@ -39,14 +48,24 @@ class ElasticRebuild:
         self._settings = settings
         self._clock = clock
         prefix = settings.elasticsearch_prefix
-        known = {int(name) for name in list_generations(self._client, prefix)}
-        active = find_active(self._client, prefix)
+        known = list_generations(self._client, prefix)
+        active = self._find_active(prefix)
         self._old = None if active is None else Names(prefix, active)
-        for number in sorted(known):
-            if active is None or number != int(active):
-                self._remove(Names(prefix, str(number)))
-        self._new = Names(prefix, str(max(known | {int(active or FIRST_GENERATION)}) + 1))
+        if self._find_state() is not None:  # else nobody knows which of them is in use until the new one is
+            for generation in known:
+                if generation != active:
+                    self._remove(Names(prefix, generation))
+        self._new = Names(prefix, str(max(int(name) for name in (*known, active or FIRST_GENERATION)) + 1))
         self.draft = ElasticStore(open_client(), settings, generation=self._new.generation, clock=clock)
+
+    def _find_active(self, prefix: str) -> str | None:
+        """Return the generation in use; None for a new store, and where somebody changed what says so."""
+        try:
+            return find_active(self._client, prefix)
+        except StorageError as err:
+            if DAMAGED not in err.context:
+                raise
+            return None
 
     def read_position(self) -> Position | None:
         """Return how far the generation in use has followed a log; None when there is none or it cannot be read."""
@@ -86,16 +105,17 @@ class ElasticRebuild:
             StorageError: ``storage_unavailable``; until the last step the old one is still there.
         """
         actions: list[dict[str, Any]] = [{"add": {"index": self._new.events("*"), "alias": self._new.alias}}]
-        active = find_active(self._client, self._new.prefix)  # the service may have begun one since
-        old = None if active is None else Names(self._new.prefix, active)
-        if old is not None:
-            actions.append({"remove": {"index": old.events("*"), "alias": old.alias, "must_exist": False}})
         with storage_errors():
+            holders = self._client.indices.get_alias(index=f"{self._new.prefix}-events-*", allow_no_indices=True).body
+            for index, held in holders.items():
+                if self._new.alias in held["aliases"] and not fnmatchcase(index, self._new.events("*")):
+                    actions.append({"remove": {"index": index, "alias": self._new.alias}})
             self._client.indices.update_aliases(actions=actions)
         move_active(self._client, self._new)
         install_templates(self._client, self._settings)
-        if old is not None:
-            self._remove(old)
+        for generation in list_generations(self._client, self._new.prefix):  # the service may have begun one since
+            if generation != self._new.generation:
+                self._remove(Names(self._new.prefix, generation))
 
     def _remove(self, names: Names) -> None:
         """Remove a generation: its position first, so that nobody takes what is left for whole."""

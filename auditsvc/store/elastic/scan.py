@@ -68,6 +68,16 @@ def describe_gone(index: str) -> str:
     return f"event store: index `{index}` held rows and is gone; run `auditsvc reindex`"
 
 
+@contextmanager
+def refuse_foreign() -> Iterator[None]:
+    """Turn what a document that is none of our rows makes fail, when it is read as one, into our error."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as err:
+        message = f"event store: it holds a document that is none of its rows ({type(err).__name__}: {err})"
+        raise StorageError(CODE, f"{message}; somebody else wrote it; run `auditsvc reindex`") from err
+
+
 def read_hits(answer: Mapping[str, Any]) -> Sequence[Hit]:
     """Return the hits of an answer that may have been filtered."""
     hits: Sequence[Hit] = answer.get("hits", {}).get("hits", ())

@@ -10,7 +10,7 @@ from auditsvc.errors import StorageError
 from auditsvc.event.model import Event
 from auditsvc.ids import EventUid
 from auditsvc.store.elastic import scan
-from auditsvc.store.elastic.document import list_paths, read_document
+from auditsvc.store.elastic.document import list_paths, read_document, read_row
 from auditsvc.store.elastic.mapping import ACCESS_KEY, DIGEST, PARTNER, PLACE, TIME, UID
 from auditsvc.store.elastic.view import Selection, View
 from auditsvc.store.model import Cursor, EventDigest, Half, Order, Page, StoredEvent
@@ -40,7 +40,7 @@ def read_page(view: View, selection: Selection, limit: int, after: Cursor | None
     hits = scan.iter_sorted(
         view.client, selection.indices, selection.query, sort, page=page, after=start, filter_path=_HITS
     )
-    found = ((hit, read_document(hit["_source"])) for hit in hits)
+    found = ((hit, read_row(hit["_source"])) for hit in hits)
     rows = list(islice((pair for pair in found if holds(selection, pair[1].event)), wanted + 1))
     events = tuple(stored for _, stored in rows[:wanted])
     return Page(events, Cursor(*rows[wanted - 1][0]["sort"]) if len(rows) > wanted else None)
@@ -50,7 +50,7 @@ def iter_in_order(view: View, selection: Selection) -> Iterator[StoredEvent]:
     """Give the selected events whole, oldest first, ties by place, from one point in time."""
     sort = [{path: "asc"} for path in (TIME, *PLACE)]
     for source in scan.iter_point(view.client, selection.indices, selection.query, sort):
-        stored = read_document(source)
+        stored = read_row(source)
         if holds(selection, stored.event):
             yield stored
 
@@ -77,7 +77,7 @@ def list_rows(view: View, path: str, value: bytes) -> list[StoredEvent]:
     """Return the events with one id, in ledger order; ``path`` is that of the uid or the access key."""
     query = scan.both({"term": {path: value.hex()}}, view.state.build_visible())
     hits = scan.iter_sorted(view.client, view.list_events(), query, _BY_PLACE, filter_path=_HITS)
-    return [read_document(hit["_source"]) for hit in hits]
+    return [read_row(hit["_source"]) for hit in hits]
 
 
 def get_event(view: View, uid: EventUid) -> StoredEvent:
@@ -88,6 +88,7 @@ def get_event(view: View, uid: EventUid) -> StoredEvent:
     return rows[0]
 
 
+@scan.refuse_foreign()
 def find_uids(view: View, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
     """Return the stored uids among ``uids`` with their digests, those of dead letters included."""
     found: dict[EventUid, set[EventDigest]] = {}
@@ -98,6 +99,7 @@ def find_uids(view: View, uids: Collection[EventUid]) -> dict[EventUid, frozense
     return {uid: frozenset(digests) for uid, digests in found.items()}
 
 
+@scan.refuse_foreign()
 def find_halves(view: View, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
     """Return stored sides of calls, in ledger order; duplicates and conflicting events are not sides."""
     paths = [ACCESS_KEY, UID, _SIDE, TIME, PARTNER, *PLACE]

@@ -5,19 +5,23 @@ chunk that is being written, or was and never finished, and no answer holds them
 the one moment in which this document is replaced.
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 
 from auditsvc.errors import StorageError
 from auditsvc.store.elastic.failure import CODE, storage_errors
-from auditsvc.store.elastic.mapping import RECORD, SEQ, VERSION, Names
+from auditsvc.store.elastic.mapping import RECORD, SEQ, TABLES, VERSION, Names
 from auditsvc.store.model import Place, Position
 
 _ACTIVE = "active"
+DAMAGED = "is_damaged"
+"""In an error's context: the document is there and is none of ours; only a rebuild replaces it."""
 _WAIT = "3s"
 """How long a server waits for the copies of the state before it says that they are missing; its default is a minute."""
 
@@ -80,17 +84,37 @@ def _dump(state: State) -> dict[str, Any]:
     }
 
 
+class _Document(msgspec.Struct):
+    """The document of a state as it is stored; those of earlier versions lack what has a default."""
+
+    seq: int
+    record: int
+    catalog_seq: int | None
+    policy_seq: int | None
+    nulls: frozenset[str]
+    overlong: frozenset[str]
+    months: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+    leaf: str | None = None
+
+
+class _Active(msgspec.Struct):
+    """The document that names the generation in use."""
+
+    generation: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,8}$")]
+
+
 def _load(source: Mapping[str, Any], stand: tuple[int, int]) -> State:
-    """Return the state in a document."""
-    place = Place(source["seq"], source["record"])
-    return State(
-        Position(place, source["catalog_seq"], source["policy_seq"], source.get("leaf")),  # older ones have no leaf
-        frozenset(source["nulls"]),
-        frozenset(source["overlong"]),
-        tuple(source["months"]),
-        tuple(source.get("removed", ())),  # a state from before months could be removed does not have it
-        stand,
-    )
+    """Return the state in a document; raise ``msgspec.ValidationError`` when it is none."""
+    found = msgspec.convert(source, _Document)
+    position = Position(Place(found.seq, found.record), found.catalog_seq, found.policy_seq, found.leaf)
+    return State(position, found.nulls, found.overlong, found.months, found.removed, stand)
+
+
+def _refuse_damaged(names: Names, name: str, err: msgspec.ValidationError) -> StorageError:
+    """Return the error of a document somebody changed."""
+    message = f"event store `{names.prefix}`: document `{name}` of index `{names.state}` is damaged: {err}"
+    return StorageError(CODE, f"{message}; run `auditsvc reindex`", **{DAMAGED: True})
 
 
 def _name(names: Names) -> str:
@@ -126,7 +150,10 @@ def find_state(client: Elasticsearch, names: Names) -> State | None:
     if source.get("version") != VERSION:
         message = f"event store `{names.prefix}`: expected version {VERSION}, got {source.get('version')}"
         raise StorageError(CODE, f"{message}; run `auditsvc reindex`")
-    return _load(source, (answer["_seq_no"], answer["_primary_term"]))
+    try:
+        return _load(source, (answer["_seq_no"], answer["_primary_term"]))
+    except msgspec.ValidationError as err:
+        raise _refuse_damaged(names, _name(names), err) from err
 
 
 def create_state(client: Elasticsearch, names: Names) -> None:
@@ -176,13 +203,21 @@ def remove_month(client: Elasticsearch, names: Names, state: State, month: str) 
 
 
 def find_active(client: Elasticsearch, prefix: str) -> str | None:
-    """Return the generation in use, None for a new store."""
+    """Return the generation in use, None for a new store.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when it cannot be read.
+    """
+    names = Names(prefix)
     with storage_errors():
         try:
-            answer = client.get(index=Names(prefix).state, id=_ACTIVE).body
+            answer = client.get(index=names.state, id=_ACTIVE).body
         except NotFoundError:
             return None
-    return str(answer["_source"]["generation"])
+    try:
+        return msgspec.convert(answer["_source"], _Active).generation
+    except msgspec.ValidationError as err:
+        raise _refuse_damaged(names, _ACTIVE, err) from err
 
 
 def create_active(client: Elasticsearch, names: Names) -> None:
@@ -192,15 +227,18 @@ def create_active(client: Elasticsearch, names: Names) -> None:
 
 
 def list_generations(client: Elasticsearch, prefix: str) -> list[str]:
-    """Return the generations that have a position, the one in use and those of interrupted rebuilds."""
+    """Return the generations of which there is an index or a position: the one in use and those of interrupted rebuilds."""
+    kinds = "|".join(("events", *TABLES))
     with storage_errors():
-        try:
-            client.indices.refresh(index=Names(prefix).state)
-            answer = client.search(index=Names(prefix).state, size=1000, source=False).body
-        except NotFoundError:
-            return []
-    head = _name(Names(prefix, ""))
-    return sorted(hit["_id"].removeprefix(head) for hit in answer["hits"]["hits"] if hit["_id"].startswith(head))
+        names = list(client.indices.get(index=f"{prefix}-*", features="aliases").body)
+    found = [re.fullmatch(rf"{re.escape(prefix)}-(?:{kinds})-([0-9]+)(?:-.*)?", name) for name in names]
+    state = Names(prefix).state
+    if state in names:
+        with storage_errors():
+            client.indices.refresh(index=state)
+            hits = client.search(index=state, size=1000, source=False).body["hits"]["hits"]
+        found += [re.fullmatch(rf"{_name(Names(prefix, ''))}([0-9]+)", hit["_id"]) for hit in hits]
+    return sorted({match[1] for match in found if match is not None})
 
 
 def move_active(client: Elasticsearch, names: Names) -> None:

@@ -17,6 +17,7 @@ from auditsvc.ids import EventUid, FindingKey
 from auditsvc.store.elastic.bulk import Action, Refusal
 from auditsvc.store.elastic.failure import CODE
 from auditsvc.store.elastic.mapping import DIGEST, ITEM, RECORD, SEQ, TIMESTAMP, UID, Names
+from auditsvc.store.elastic.scan import refuse_foreign
 from auditsvc.store.model import (
     BatchStat,
     DeadLetter,
@@ -83,6 +84,7 @@ def build_finding(names: Names, finding: Finding) -> Action:
     return Action(names.table("findings"), finding.key.hex(), encode(present), place, finding.item)
 
 
+@refuse_foreign()
 def read_finding(source: Mapping[str, Any]) -> Finding:
     """Return the finding of a document."""
     access_key = source.get("access_key")
@@ -106,6 +108,7 @@ def build_quarantine(names: Names, row: QuarantineRecord) -> Action:
     return Action(names.table("quarantine"), build_place_id(place, row.item), body, place, row.item)
 
 
+@refuse_foreign()
 def read_quarantine(source: Mapping[str, Any]) -> QuarantineRecord:
     """Return the quarantined record of a document."""
     return QuarantineRecord(**{name: source[name] for name in _QUARANTINE})
@@ -149,6 +152,7 @@ def build_dead_letter(names: Names, refusal: Refusal) -> Action:
     return Action(names.table("dead"), f"{table}-{action.id}", encode(document), action.place, action.item)
 
 
+@refuse_foreign()
 def read_dead_letter(source: Mapping[str, Any]) -> DeadLetter:
     """Return the dead letter of a document."""
     return DeadLetter(source[SEQ], source[RECORD], source[ITEM], source["table"], source["reason"], source["document"])

@@ -94,6 +94,57 @@ def test_an_answer_a_rebuild_takes_the_store_away_from_is_given_by_the_new_one(
     assert (store.digest(), asked) == (before, ["1", "2"])
 
 
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("position-2", {"nulls": None}),
+        ("position-2", {"months": [1]}),
+        ("active", {"generation": None}),
+        ("active", {"generation": "x y"}),
+        ("active", {"generation": "1"}),  # an earlier one, removed when the second was built
+    ],
+)
+def test_a_damaged_document_of_the_stores_state_is_told_and_a_rebuild_replaces_it(
+    world: World, store: EventStore, admin: tuple[Elasticsearch, str], name: str, changed: dict[str, object]
+) -> None:
+    build_engine(world, store).catch_up()
+    before = store.digest()
+    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is True
+    client, prefix = admin
+    index = f"{prefix}-state"
+    document = client.get(index=index, id=name)["_source"] | changed
+    client.index(index=index, id=name, document={key: value for key, value in document.items() if value is not None})
+    with (
+        closing(open_store(world.settings, world.clock)) as opened,
+        pytest.raises(StorageError, match="auditsvc reindex"),
+    ):
+        opened.position()
+    reindex(world.engine_db, world.archive, world.settings, world.clock)
+    with closing(open_store(world.settings, world.clock)) as opened:
+        assert opened.digest() == before
+    world.deliver("gateway", build_record("later"))
+    catch_up(build_engine(world, store))
+    assert store.count(None, *EVERYTHING) == before.events + 1
+    names = {one.removeprefix(f"{prefix}-") for one in client.indices.get(index=f"{prefix}-*")}
+    assert len({one.split("-")[1] for one in names if one != "state"}) == 1
+
+
+def test_a_position_set_back_is_noticed_and_made_up_for(
+    world: World, store: EventStore, admin: tuple[Elasticsearch, str]
+) -> None:
+    engine = build_engine(world, store)
+    engine.catch_up()
+    before = store.digest()
+    client, prefix = admin
+    document = client.get(index=f"{prefix}-state", id="position-1")["_source"]
+    client.index(index=f"{prefix}-state", id="position-1", document=document | {"seq": 2, "record": 5, "leaf": None})
+    assert store.digest() != before
+    with pytest.raises(StorageError, match="somebody changed its position"):
+        engine.catch_up()
+    engine.catch_up()
+    assert store.digest() == before
+
+
 def test_the_store_of_another_ledger_is_not_replaced(world: World, store: EventStore, tmp_path: Path) -> None:
     build_engine(world, store).catch_up()
     before = store.digest()

@@ -274,6 +274,22 @@ def test_no_answer_is_given_from_a_store_with_an_index_gone_or_closed(given: Giv
     assert store.count(None, START + month, START + 2 * month) == 1  # of the months that are there
 
 
+@pytest.mark.parametrize(
+    "changed", [{"govshare.uid": "zz"}, {"govshare.uid": None}, {"govshare.time": "1792886400000000000"}]
+)
+def test_a_document_that_is_no_row_is_told_as_such(
+    given: Given, store: ElasticStore, changed: dict[str, str | None]
+) -> None:
+    write(store, [build_row(0)])
+    index = f"{given.settings.elasticsearch_prefix}-events-1-2026.10"
+    row = given.admin.search(index=index)["hits"]["hits"][0]["_source"] | changed
+    planted = {key: value for key, value in row.items() if value is not None}
+    given.admin.index(index=index, id="planted", document=planted, refresh=True)
+    for ask in (lambda: store.search(None, *ALL), lambda: list(store.iter_events(None, *ALL))):
+        with pytest.raises(StorageError, match=r"none of its rows .*auditsvc reindex"):
+            ask()
+
+
 def test_a_position_that_another_writer_moved_is_a_conflict(given: Given, store: ElasticStore) -> None:
     names = Names(given.settings.elasticsearch_prefix)
     old = read_state(given.admin, names)
