@@ -1,8 +1,9 @@
 """Makes reports and gives them out.
 
-Order of steps: compute the content from the store; wait for a checkpoint over the leaves it is from; write report.json,
-sign it, lay it out and sign the pages; append the report's leaf and its row in one transaction; wait for a checkpoint
-over that leaf; write the bundle. A report without its bundle was interrupted and has to be made again.
+Order of steps: check that the store holds what it followed; compute the content from it; wait for a checkpoint over the
+leaves it is from; write report.json, sign it, lay it out and sign the pages; append the report's leaf and its row in one
+transaction; wait for a checkpoint over that leaf; write the bundle. A report without its bundle was interrupted and has
+to be made again.
 """
 
 import hashlib
@@ -43,6 +44,7 @@ from auditsvc.reports.alerting import AlertTimes, describe_alerts
 from auditsvc.reports.content import Frame, build_compliance, build_project
 from auditsvc.reports.evidence import count_log
 from auditsvc.reports.gather import Scope, whole
+from auditsvc.reports.held import check_held
 from auditsvc.reports.keys import ReportKeys, build_trust, dump_trust, load_report_keys
 from auditsvc.reports.period import build_period
 from auditsvc.reports.render import LANGUAGES, describe_tools, dump_report, render_pdf
@@ -161,7 +163,7 @@ def create_report(
     Raises:
         InputError: ``input_invalid`` for a period, kind or language that cannot be; ``not_found`` for an unknown project.
         LogError: ``conflict`` when nothing is in force yet, or no checkpoint is signed in time.
-        SigningError, StorageError: a key, disk or the store cannot be used.
+        SigningError, StorageError: a key, disk or the store cannot be used, or the store holds other than it followed.
     """
     _check_request(kind, project_id, languages)
     maker = Maker(engine_db, archive, store, settings, clock, sign_checkpoint)
@@ -179,6 +181,7 @@ def create_report(
             raise InputError("not_found", f"no project `{project_id}` in the catalogue in force")
         return build_project(scope, frame, in_force.policy_set, project)
 
+    check_held(store)
     content = _build_settled(maker, build)
     data = dump_report(content)
     folder = _folder(settings, report_id)

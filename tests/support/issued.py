@@ -1,5 +1,6 @@
 """Real, signed reports of a small installation, made once for each test process."""
 
+import atexit
 import json
 import shutil
 import tempfile
@@ -56,7 +57,9 @@ class Issued:
 @cache
 def issue_reports() -> dict[str, Issued]:
     """Return a compliance and a project report of one small installation."""
-    world = World(Path(tempfile.mkdtemp(prefix="auditsvc-issued-")))
+    folder = Path(tempfile.mkdtemp(prefix="auditsvc-issued-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    world = World(folder)
     world.activate_small()
     records = [build_record(f"e{number}", rows=number * 20) for number in range(SOURCES_RECORDS - 2)]
     records += [build_record("t1", consumer__org=TOWN, rows=7), b"{not json}\n"]

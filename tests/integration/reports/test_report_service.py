@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from click.testing import CliRunner
 from auditsvc.cli import report as report_command
 from auditsvc.cli import verify as verify_command
 from auditsvc.database import read_session
-from auditsvc.errors import AuditError
+from auditsvc.engine.rebuild import reindex
+from auditsvc.errors import AuditError, StorageError
 from auditsvc.ledger.bundle import write_bundle
 from auditsvc.ledger.checkpoint import Checkpointer
 from auditsvc.ledger.header import parse_header
@@ -30,6 +32,7 @@ from auditsvc.reports.service import (
     load_trust,
 )
 from auditsvc.reports.verify import verify_files
+from auditsvc.store.model import EventStore
 from tests.support.engine import World, build_record
 from tests.support.issued import DAYS, Issued, issue_reports
 
@@ -41,11 +44,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-def make(world: World, **changes: Any) -> Any:
+def make(world: World, store: EventStore | None = None, **changes: Any) -> Any:
     sign = Checkpointer(world.engine_db, world.settings, world.clock).sign_now
     options = {"kind": "compliance", "period": DAYS, "actor": "李审计", "sign_checkpoint": sign, **changes}
-    with world.judged() as store:
-        return create_report(world.engine_db, world.archive, store, world.settings, world.clock, **options)
+    with nullcontext(store) if store is not None else world.judged() as opened:
+        return create_report(world.engine_db, world.archive, opened, world.settings, world.clock, **options)
 
 
 def test_the_digest_of_a_report_is_a_leaf_of_the_log() -> None:
@@ -62,6 +65,32 @@ def test_the_counts_of_every_record_add_up() -> None:
     assert row["records"] == 12
     assert row["events"] + row["quarantined"] == row["records"]
     assert issue_reports()["compliance"].content["quarantine"]["records"] == 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("change", "held"),
+    [
+        ("DELETE FROM event WHERE id = 'a1'", 2),
+        ("INSERT INTO event SELECT * REPLACE (uuid() AS uid) FROM event WHERE id = 'a1'", 4),
+    ],
+)
+def test_a_store_that_lost_or_gained_a_row_gives_no_report(world: World, change: str, held: int) -> None:
+    world.activate_small()
+    world.deliver("gateway", *(build_record(f"a{number}") for number in range(3)), b"broken\n")
+    with world.judged() as store:
+        store._connection.execute(change)
+        with pytest.raises(StorageError, match=f"expected 3 events, .*, got {held}; .*auditsvc reindex"):
+            make(world, store=store)
+    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is False
+    assert make(world).kind == "compliance"
+
+
+def test_a_report_is_made_of_what_is_left_when_a_month_was_removed(world: World) -> None:
+    world.activate_small()
+    world.deliver("gateway", build_record("old", time="2026-10-05T10:00:00+08:00"), build_record("new"))
+    with world.judged() as store:
+        store.delete_month("2026.10", world.clock.now_ns())
+    assert make(world).kind == "compliance"
 
 
 def test_reports_are_listed_newest_first_and_page_by_page() -> None:
