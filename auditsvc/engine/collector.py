@@ -4,6 +4,7 @@ Events, findings and documents refer to each other in no cycles, so counting ref
 collector looks through them again and again all the same, since there are many and they live for a chunk.
 """
 
+import atexit
 import gc
 
 YOUNG_OBJECTS = 50_000
@@ -18,4 +19,5 @@ def spare_collector() -> None:
     """
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else what is held in cycles outlives the interpreter, and DuckDB's binding tells so
     gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, OLD_ROUNDS)

@@ -1,6 +1,8 @@
 """The collector passes over what a process keeps for good, and still frees cycles."""
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 
@@ -36,3 +38,18 @@ def test_cycles_are_still_freed_without_being_asked() -> None:
     while seen() is not None and len(held) <= 2 * YOUNG_OBJECTS:
         held.append([])
     assert seen() is None
+
+
+def test_what_was_passed_over_is_freed_at_the_programs_end() -> None:
+    program = (
+        "from auditsvc.engine.collector import spare_collector\n"
+        "class Knot:\n"
+        "    def __del__(self):\n"
+        "        print('freed')\n"
+        "knot = Knot()\n"
+        "knot.self = knot\n"
+        "spare_collector()\n"
+        "del knot\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "freed\n"
