@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from duckdb import DuckDBPyConnection
 
-from auditsvc.event.fields import Field, Kind, get_field
+from auditsvc.event.fields import LABEL_PREFIX, Field, Kind, get_field
 from auditsvc.store.clause import Clause
 from auditsvc.store.columns import quote
 from auditsvc.store.figure import SUM_SCALE, UNIT_NS, check_measure, find_local_midnight, find_offsets, sort_key
@@ -21,6 +21,14 @@ class GroupSql:
     params: Sequence[Any]
     to_key: Callable[[Any], Key]
     unnest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureSql:
+    """The expression of one measure with its bound values."""
+
+    text: str
+    params: Sequence[Any] = ()
 
 
 def build_bucket(bucket: TimeBucket, first_ns: int, last_ns: int, column: str = '"time"') -> GroupSql:
@@ -42,13 +50,22 @@ def build_bucket(bucket: TimeBucket, first_ns: int, last_ns: int, column: str = 
         params.append(offsets[0][1])
     local = f"({column} + {shift})"
     if bucket.unit is TimeUnit.MONTH:
-        text = f"epoch_ns(date_trunc('month', make_timestamp_ns({local})))"
+        # of the day: a timestamp has microseconds, and is made of the nearest, which may be in the next month
+        text = f"epoch_ns(date_trunc('month', make_timestamp_ns({_build_floor(local, TimeUnit.DAY)})))"
         return GroupSql(text, params, lambda value: find_local_midnight(value, bucket.zone))
-    unit = UNIT_NS[bucket.unit]
-    floor = f"(({local} // {unit}) * {unit})"
+    floor = _build_floor(local, bucket.unit)
     if bucket.unit is TimeUnit.DAY:
         return GroupSql(floor, params, lambda value: find_local_midnight(value, bucket.zone))
     return GroupSql(f"({floor} - {shift})", [*params, *params], int)
+
+
+def _build_floor(local: str, unit: TimeUnit) -> str:
+    """Return the SQL of the begin of a minute, hour or day of local time.
+
+    Local time may be up to a day before 1970, where ``//`` would round up; the day added keeps it from there.
+    """
+    day, length = UNIT_NS[TimeUnit.DAY], UNIT_NS[unit]
+    return f"((({local} + {day}) // {length}) * {length} - {day})"
 
 
 def build_group(by: By, nulls: frozenset[str], first_ns: int, last_ns: int, position: int) -> GroupSql:
@@ -56,8 +73,8 @@ def build_group(by: By, nulls: frozenset[str], first_ns: int, last_ns: int, posi
     if isinstance(by, TimeBucket):
         return build_bucket(by, first_ns, last_ns)
     known = get_field(by)
-    if by.startswith("labels."):
-        return GroupSql("labels[?]", [by.removeprefix("labels.")], _plain_key)
+    if by.startswith(LABEL_PREFIX):
+        return GroupSql("labels[?]", [by.removeprefix(LABEL_PREFIX)], _plain_key)
     if known.multi:
         alias = f"element_{position}"
         return GroupSql(
@@ -79,7 +96,7 @@ def _null_aware_key(value: Any) -> Key:
     return Group.NULL if value["n"] else _plain_key(value["v"])
 
 
-def build_measure(measure: Measure) -> str:
+def build_measure(measure: Measure) -> MeasureSql:
     """Return the SQL of one measure.
 
     Raises:
@@ -87,8 +104,14 @@ def build_measure(measure: Measure) -> str:
     """
     field = check_measure(measure)
     if field is None:
-        return "count(*)"
-    column = quote(measure.field)
+        return MeasureSql("count(*)")
+    if field.name.startswith(LABEL_PREFIX):
+        return MeasureSql(_build_figure(measure, field, "labels[?]"), [field.name.removeprefix(LABEL_PREFIX)])
+    return MeasureSql(_build_figure(measure, field, quote(field.name)))
+
+
+def _build_figure(measure: Measure, field: Field, column: str) -> str:
+    """Return the SQL of one measure of a column; unless the field is a list, the column stands in it once."""
     match measure.kind:
         case MeasureKind.COUNT:
             return f"count({column})"
@@ -118,15 +141,16 @@ def _build_sum(field: Field, column: str) -> str:
 
 
 def run_groups(
-    cursor: DuckDBPyConnection, table: str, clause: Clause, groups: Sequence[GroupSql], measures: Sequence[str]
+    cursor: DuckDBPyConnection, table: str, clause: Clause, groups: Sequence[GroupSql], measures: Sequence[MeasureSql]
 ) -> list[AggregateRow]:
     """Return the rows of one grouped statement, ordered by key."""
-    selects = [*(group.text for group in groups), *measures]
+    selects = [*(group.text for group in groups), *(measure.text for measure in measures)]
     joins = [group.unnest for group in groups if group.unnest]
     parts = ["SELECT", ", ".join(selects), "FROM", table, *joins, "WHERE", clause.text]
     if groups:
         parts += ["GROUP BY", ", ".join(str(number + 1) for number in range(len(groups)))]
     params = [value for group in groups for value in group.params]
+    params += [value for measure in measures for value in measure.params]
     rows = cursor.execute(" ".join(parts), [*params, *clause.params]).fetchall()
     width = len(groups)
     result = [

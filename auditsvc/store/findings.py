@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 
 from auditsvc.errors import InputError
 from auditsvc.ids import EventUid, FindingKey
-from auditsvc.store.aggregate import GroupSql, build_bucket, run_groups
+from auditsvc.store.aggregate import GroupSql, MeasureSql, build_bucket, run_groups
 from auditsvc.store.clause import Clause, build_interval
 from auditsvc.store.columns import build_column, build_table, build_uuids, quote
 from auditsvc.store.model import (
@@ -129,7 +129,7 @@ def count_findings(cursor: DuckDBPyConnection, query: FindingQuery, by: tuple[By
         else GroupSql(_finding_column(part), (), lambda value: Group.MISSING if value is None else value)
         for part in by
     ]
-    return run_groups(cursor, "finding", build_finding_clause(query), groups, ["count(*)"])
+    return run_groups(cursor, "finding", build_finding_clause(query), groups, [MeasureSql("count(*)")])
 
 
 def list_findings(cursor: DuckDBPyConnection, query: FindingQuery, limit: int, offset: int) -> list[Finding]:

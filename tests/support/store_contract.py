@@ -15,12 +15,12 @@ from auditsvc.condition.evaluate import Context, Truth, evaluate
 from auditsvc.condition.parse import parse_query
 from auditsvc.errors import AuditError, InputError, StorageError
 from auditsvc.event.model import Event
-from auditsvc.event.time import NS, count_ns, parse_time_ns, to_datetime
+from auditsvc.event.time import MAX_TIME_NS, NS, count_ns, parse_time_ns, to_datetime
 from auditsvc.ids import EventUid, FindingKey, build_access_key, build_event_uid
 from auditsvc.store import search as duck_search
 from auditsvc.store.elastic import scan
 from auditsvc.store.elastic.cell import Figures
-from auditsvc.store.elastic.tally import tally
+from auditsvc.store.elastic.tally import find_bucket, tally
 from auditsvc.store.figure import check_measure
 from auditsvc.store.model import (
     COUNT,
@@ -50,6 +50,8 @@ from auditsvc.store.model import (
 START = parse_time_ns("2026-10-25T00:00:00Z")
 OCTOBER, NOVEMBER = parse_time_ns("2026-10-01T00:00:00Z"), parse_time_ns("2026-11-01T00:00:00Z")
 ALL = (0, 2**62)
+EARLIEST = (0, 1, 59 * NS, 3599 * NS, 3 * 3600 * NS + 30 * 60 * NS, 12 * 3600 * NS - 1, 12 * 3600 * NS)
+LATEST = (MAX_TIME_NS - 16 * 3600 * NS - 1, MAX_TIME_NS - 8 * 3600 * NS - 1, MAX_TIME_NS - 1)
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 
 MEASURES = (
@@ -401,8 +403,53 @@ class StoreContract:
         buckets = store.histogram(TimeBucket(TimeUnit.HOUR, BERLIN), None, first - 86_400 * NS, first + 86_400 * NS)
         assert buckets == [(first - 1800 * NS, 1), (first + 1800 * NS, 1)]
 
+    @pytest.mark.parametrize("unit", list(TimeUnit))
+    @pytest.mark.parametrize("name", ["America/St_Johns", "America/Sao_Paulo", "Etc/GMT+12", "Asia/Shanghai"])
+    def test_buckets_at_the_first_and_the_last_instants(self, store: EventStore, unit: TimeUnit, name: str) -> None:
+        zone, ends = ZoneInfo(name), (0, MAX_TIME_NS)
+        for number, times in enumerate((EARLIEST, LATEST)):
+            write(store, [build_row(10 * number + n, time=time) for n, time in enumerate(times)])
+        expected: dict[int, int] = defaultdict(int)
+        for time in (*EARLIEST, *LATEST):
+            expected[find_bucket(TimeBucket(unit, zone), time)] += 1
+        assert store.histogram(TimeBucket(unit, zone), None, *ends) == sorted(expected.items())
+
+    @pytest.mark.parametrize(
+        ("last", "month"),
+        [
+            ("2026-10-31T15:59:59.999999500Z", "2026-10-01T00:00:00+08:00"),
+            ("2026-12-31T15:59:59.999999999Z", "2026-12-01T00:00:00+08:00"),
+            ("2199-12-31T15:59:59.999999999Z", "2199-12-01T00:00:00+08:00"),
+        ],
+    )
+    def test_the_last_nanoseconds_of_a_month_are_in_it(self, store: EventStore, last: str, month: str) -> None:
+        write(store, [build_row(0, time=parse_time_ns(last))])
+        bucket = TimeBucket(TimeUnit.MONTH, SHANGHAI)
+        assert store.histogram(bucket, None, 0, MAX_TIME_NS) == [(parse_time_ns(month), 1)]
+
+    def test_measures_of_a_label(self, store: EventStore) -> None:
+        texts = ("b", "é", "B", "b", ...)
+        write(store, [build_row(n, labels__x=text, purpose="pq"[n % 2]) for n, text in enumerate(texts)])
+        kinds = (MeasureKind.COUNT, MeasureKind.DISTINCT, MeasureKind.MIN, MeasureKind.MAX)
+        measures = tuple(Measure(kind, f"labels.{name}") for name in ("x", "y") for kind in kinds)
+        none = (0, 0, None, None)
+        (whole,) = store.aggregate(AggregateQuery(None, *ALL, (), measures))
+        assert whole.values == (4, 3, "B", "é", *none)
+        rows = store.aggregate(AggregateQuery(parse_query("action:query"), *ALL, ("labels.x", "purpose"), measures))
+        assert [(row.key, row.values) for row in rows] == [
+            ((Group.MISSING, "p"), (0, 0, None, None, *none)),
+            (("B", "p"), (1, 1, "B", "B", *none)),
+            (("b", "p"), (1, 1, "b", "b", *none)),
+            (("b", "q"), (1, 1, "b", "b", *none)),
+            (("é", "q"), (1, 1, "é", "é", *none)),
+        ]
+
     def test_a_measure_its_field_does_not_have_is_refused(self, store: EventStore) -> None:
-        for measure in (Measure(MeasureKind.SUM, "purpose"), Measure(MeasureKind.QUANTILE, "rows", 1.5)):
+        for measure in (
+            Measure(MeasureKind.SUM, "purpose"),
+            Measure(MeasureKind.SUM, "labels.x"),
+            Measure(MeasureKind.QUANTILE, "rows", 1.5),
+        ):
             with pytest.raises(InputError, match=measure.kind.value):
                 store.aggregate(AggregateQuery(None, *ALL, (), (measure,)))
         with pytest.raises(InputError, match="unknown field `nonsense`"):
