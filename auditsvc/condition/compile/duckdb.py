@@ -86,6 +86,8 @@ def compile_to_duckdb(node: Node, context: Context) -> Sql:
         UnsupportedNodeError: a node has no exact SQL; :func:`split_for_duckdb` pushes down what has.
     """
     inner = _compile(node, context)
+    if not all(map(_is_bindable, inner.params)):
+        raise UnsupportedNodeError("text with a lone surrogate has no UTF-8, so no parameter can hold it")
     return Sql(f"coalesce({inner.text}, FALSE)", inner.params)
 
 
@@ -110,6 +112,18 @@ def split_for_duckdb(node: Node, context: Context) -> tuple[Sql, Node | None]:
 def quote_column(name: str) -> str:
     """Return a column name in double quotes."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _is_bindable(param: Any) -> bool:
+    """Return whether DuckDB takes a parameter: its text, or that of a list, is UTF-8."""
+    texts = param if isinstance(param, list) else (param,)
+    try:
+        for text in texts:
+            if isinstance(text, str):
+                text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _compile(node: Node, context: Context) -> Sql:

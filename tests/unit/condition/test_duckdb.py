@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from auditsvc.condition.ast import All, AnyOf, InCalendar, build_equals, build_range
+from auditsvc.condition.ast import All, AnyOf, InCalendar, InList, build_equals, build_range
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.compile.duckdb import UnsupportedNodeError, compile_to_duckdb, split_for_duckdb
 from auditsvc.condition.evaluate import Context, Truth, evaluate
@@ -29,6 +29,18 @@ def test_values_are_bound_and_never_in_the_text() -> None:
 def test_a_calendar_whose_zone_shifts_is_not_approximated() -> None:
     with pytest.raises(UnsupportedNodeError, match="changes its offset"):
         compile_to_duckdb(IN_SUMMER, SHIFTING)
+
+
+def test_text_that_is_no_utf8_is_left_over() -> None:
+    user, odd = build_equals("user.id", "u1"), build_equals("reason", "a\ud800")
+    listed = InList(get_field("reason"), ("odd",))
+    context = Context({"odd": frozenset({"a", "\udfff"})})
+    for node in (odd, build_equals("labels.\ud800", "a"), listed):
+        with pytest.raises(UnsupportedNodeError, match="lone surrogate"):
+            compile_to_duckdb(node, context)
+        sql, rest = split_for_duckdb(All((user, node)), context)
+        assert (sql.params, rest) == (["u1"], node)
+    assert split_for_duckdb(build_equals("reason", "😀"), context)[1] is None
 
 
 def test_what_cannot_be_pushed_down_is_left_over_and_the_rest_is_a_superset() -> None:
