@@ -29,6 +29,7 @@ def build_event_fields() -> str:
         "",
         "*must* and *should* come from the producer, *joined* from the catalogue, *derived* from auditsvc.",
         "`[]` marks lists. Times are RFC 3339 with an offset on input and UTC nanoseconds inside.",
+        "Integers and numbers are from -2^53 to 2^53 on input.",
         "",
         "| field | type | origin | meaning | 含义 | stored path (Elasticsearch) |",
         "|---|---|---|---|---|---|",

@@ -23,6 +23,8 @@ from auditsvc.jsontext import refuse_duplicate_keys
 
 MAX_INTEGER = 2**53
 """Largest magnitude of an integer from outside: what every JSON reader keeps exact."""
+MAX_NUMBER = float(MAX_INTEGER)
+"""Largest magnitude of another number from outside: beyond any measurement, and every store can sum such numbers."""
 
 _UNKNOWN = re.compile(r"object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"object missing required field `(.*)`")
@@ -33,7 +35,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.KEYWORD: _Keyword,
     Kind.TEXT: _Text,
     Kind.INTEGER: _Integer,
-    Kind.NUMBER: float,
+    Kind.NUMBER: Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)],
     Kind.BOOLEAN: bool,
     Kind.TIME: _Keyword,
     Kind.IP: _Keyword,
@@ -87,6 +89,7 @@ NativeEvent, _NAMES = _define_event()
 """The struct, and per group its keys with their short names."""
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(NativeEvent)
 _TIMES = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.TIME)
+_NUMBERS = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.NUMBER)
 _ADDRESSES = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.IP)
 
 HashSubject = Callable[[str], str]
@@ -163,7 +166,7 @@ def _refuse_nul(event: Event) -> None:
 
 
 def normalise(event: Event, hash_subject: HashSubject) -> None:
-    """Turn times and addresses into their canonical values and plain subject numbers into hashes, in place.
+    """Turn times, addresses and zeros into their canonical values and plain subject numbers into hashes, in place.
 
     Raises:
         InputError: ``time_invalid`` or ``address_invalid``, naming the field.
@@ -172,6 +175,9 @@ def normalise(event: Event, hash_subject: HashSubject) -> None:
         text = event.get(name)
         if isinstance(text, str):
             event[name] = _parse_named_time(name, text)
+    for name in _NUMBERS:
+        if event.get(name) == 0:
+            event[name] = 0.0  # -0.0 is the same value
     for name in _ADDRESSES:
         text = event.get(name)
         if isinstance(text, str):

@@ -10,18 +10,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from auditsvc.condition.ast import Node
+from auditsvc.condition.ast import InList, Node
 from auditsvc.condition.evaluate import Context, Truth, evaluate
 from auditsvc.condition.parse import parse_query
 from auditsvc.errors import AuditError, InputError, StorageError
+from auditsvc.event.fields import get_field
 from auditsvc.event.model import Event
+from auditsvc.event.native import MAX_NUMBER
 from auditsvc.event.time import MAX_TIME_NS, NS, count_ns, parse_time_ns, to_datetime
 from auditsvc.ids import EventUid, FindingKey, build_access_key, build_event_uid
 from auditsvc.store import search as duck_search
 from auditsvc.store.elastic import scan
 from auditsvc.store.elastic.cell import Figures
+from auditsvc.store.elastic.document import round_number
 from auditsvc.store.elastic.tally import find_bucket, tally
-from auditsvc.store.figure import check_measure
+from auditsvc.store.figure import SUM_SCALE, check_measure
 from auditsvc.store.model import (
     COUNT,
     AggregateQuery,
@@ -366,6 +369,13 @@ class StoreContract:
         (row,) = store.aggregate(AggregateQuery(None, *ALL, (), (Measure(MeasureKind.SUM, "bytes"),)))
         assert row.values == (4 * (2**63 - 1),)
 
+    def test_sums_of_the_largest_numbers_are_the_same_in_every_store(self, store: EventStore) -> None:
+        chance = Random(5)
+        numbers = [MAX_NUMBER, MAX_NUMBER, -MAX_NUMBER, 9e12, 0.1, *(chance.uniform(-1, 1) * 2**53 for _ in range(40))]
+        write(store, [build_row(n, duration_ms=number) for n, number in enumerate(numbers)])
+        (row,) = store.aggregate(AggregateQuery(None, *ALL, (), (Measure(MeasureKind.SUM, "duration_ms"),)))
+        assert row.values == (Decimal(sum(map(round_number, numbers))).scaleb(-SUM_SCALE),)
+
     def test_a_list_field_puts_an_event_in_the_group_of_each_element(self, store: EventStore) -> None:
         write(store, [build_row(0, user__roles=["a", "b"]), build_row(1, user__roles=["b"]), build_row(2)])
         rows = store.aggregate(AggregateQuery(None, *ALL, ("user.roles",)))
@@ -458,6 +468,21 @@ class StoreContract:
     def test_facets_are_the_most_frequent_values_first(self, store: EventStore) -> None:
         write(store, [build_row(number, purpose="often" if number else "seldom") for number in range(3)])
         assert store.facets("purpose", None, *ALL) == [("often", 2), ("seldom", 1)]
+
+    def test_text_no_event_can_have_is_not_found(self, store: EventStore) -> None:
+        write(store, [build_row(0, reason="a"), build_row(1)])
+        context = Context({"odd": frozenset({"a", "\ud800"})})
+        for text, found in (
+            ('reason:"\ud800"', []),
+            ('reason:"a\ud800" action:query', []),
+            ('-reason:"\ud800"', ["e0"]),
+            ('reason:"\ud800" OR reason:a', ["e0"]),
+        ):
+            node = parse_query(text)
+            assert [row.event["id"] for row in store.search(node, *ALL).events] == found, ascii(text)
+            assert store.count(node, *ALL) == len(found), ascii(text)
+        node = InList(get_field("reason"), ("odd",))
+        assert store.count(node, *ALL, context=context) == 1
 
     # --- what the engine asks
 

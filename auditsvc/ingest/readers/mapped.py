@@ -17,7 +17,7 @@ from auditsvc.catalog.model import Source
 from auditsvc.errors import InputError
 from auditsvc.event.fields import INPUT_ONLY, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, Field, Kind, Level, find_field
 from auditsvc.event.model import Event, Value
-from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
+from auditsvc.event.native import MAX_INTEGER, MAX_NUMBER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns, count_ns, parse_time_ns
 from auditsvc.ingest.readers.combined import parse_clf_time, path_of
 from auditsvc.ingest.readers.identity import read_items
@@ -236,7 +236,9 @@ def _as_number(spec: FieldSpec, raw: Any) -> int | float:
     """Return a number of the field's kind, scaled."""
     value = _as_decimal(raw) * (spec.scale or 1)
     if spec.field.kind is Kind.NUMBER:
-        return float(value)
+        if abs(value) > MAX_NUMBER:
+            raise InputError("field_invalid", f"expected a number from -2^53 to 2^53, got `{str(raw)[:64]}`")
+        return float(value) or 0.0  # -0.0 is the same value
     if value != value.to_integral_value() or abs(value) > MAX_INTEGER:
         raise InputError("field_invalid", f"expected a whole number, got `{str(raw)[:64]}`")
     return int(value)

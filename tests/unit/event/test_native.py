@@ -91,6 +91,23 @@ def test_the_largest_exact_number_is_kept() -> None:
     assert read(f',"rows":{MAX_INTEGER}')["rows"] == MAX_INTEGER
 
 
+@pytest.mark.parametrize(("value", "bound"), [("1e300", "<="), ("-1e300", ">="), ("9007199254740994", "<=")])
+def test_numbers_no_store_can_sum_are_refused(value: str, bound: str) -> None:
+    error = refusal(f',"duration_ms":{value}')
+    assert (error.code, error.context["field"]) == ("field_invalid", "duration_ms")
+    assert error.message.startswith(f"duration_ms: expected `float` {bound} ")
+
+
+@pytest.mark.parametrize(("text", "number"), [("-9007199254740992", -(2.0**53)), ("9007199254740992", 2.0**53)])
+def test_the_largest_number_is_kept(text: str, number: float) -> None:
+    assert read(f',"duration_ms":{text}')["duration_ms"] == number
+
+
+@pytest.mark.parametrize("text", ["-0.0", "-0", "0", "-1e-400"])
+def test_zero_is_one_value(text: str) -> None:
+    assert repr(read(f',"duration_ms":{text}')["duration_ms"]) == "0.0"
+
+
 @pytest.mark.parametrize("value", ["1.0", "1e3", "true", '"1"', "[1]", "1e400", "NaN", "Infinity"])
 def test_what_is_not_a_whole_number_is_not_taken_for_one(value: str) -> None:
     assert refusal(f',"rows":{value}').code in ("field_invalid", "json_invalid")

@@ -120,6 +120,20 @@ def test_a_scale_turns_seconds_into_milliseconds() -> None:
     assert read({"t": 0, "s": "0.25"}, {"duration_ms": {"path": "s", "scale": 1000}})["duration_ms"] == 250.0
 
 
+@pytest.mark.parametrize("seconds", ["1e20", -1e20, 9007199254741])
+def test_a_number_no_store_can_sum_is_left_out(seconds: object) -> None:
+    event = read({"t": 0, "s": seconds}, {"duration_ms": {"path": "s", "scale": 1000}})
+    assert "duration_ms" not in event
+    assert "repaired" in event["quality"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "number"), [("9007199254740992", "9007199254740992.0"), ("-0.0", "0.0"), (-0.0, "0.0")]
+)
+def test_the_largest_number_is_kept_and_zero_is_one_value(raw: object, number: str) -> None:
+    assert repr(read({"t": 0, "s": raw}, {"duration_ms": "s"})["duration_ms"]) == number
+
+
 def test_subject_numbers_are_hashed_at_once() -> None:
     event = read({"t": 0, "s": ["1", 2]}, {"subject.id": "s"})
     assert event["subject.hash"] == ["k1:<1>", "k1:<2>"]
