@@ -6,12 +6,13 @@ caller can judge; it is never sent again here.
 """
 
 import ssl
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from elastic_transport import Transport, TransportApiResponse, TransportError, Urllib3HttpNode
+from elastic_transport import SerializationError, Transport, TransportApiResponse, TransportError, Urllib3HttpNode
 from elasticsearch import ApiError, AuthenticationException, Elasticsearch, __version__
 from elasticsearch.serializer import JsonSerializer
 from urllib3.exceptions import ConnectTimeoutError
@@ -105,22 +106,38 @@ class _FastReader(JsonSerializer):
             return super().json_loads(data)
 
 
+_answered = threading.local()
+"""The host of this thread's last answer: the library reads an answer where it does not say any more whose it is."""
+
+
 class _NamedNode(Urllib3HttpNode):
     """A host whose failures say that they are its own."""
 
     def perform_request(self, *args: Any, **options: Any) -> Any:
         """Return the host's answer."""
+        host = f"{self.host}:{self.port}"
         try:
-            return super().perform_request(*args, **options)
+            answer = super().perform_request(*args, **options)
         except TransportError as err:
-            note_host(err, f"{self.host}:{self.port}")
+            note_host(err, host)
             raise
+        _answered.host = host
+        return answer
 
 
 class _FailoverTransport(Transport):
     """Tries the other hosts when that cannot do anything twice; see the module's text."""
 
     def perform_request(self, method: str, target: str, **options: Any) -> TransportApiResponse:
+        """Return the answer of the first host that gives one; one that cannot be read is told as that host's."""
+        _answered.host = ""
+        try:
+            return self._ask_hosts(method, target, **options)
+        except SerializationError as err:
+            note_host(err, _answered.host)
+            raise
+
+    def _ask_hosts(self, method: str, target: str, **options: Any) -> TransportApiResponse:
         """Return the answer of the first host that gives one."""
         if _is_read(method, target):
             options |= {"max_retries": 1, "retry_on_status": _OTHER_HOST_STATUS}

@@ -13,6 +13,8 @@ from urllib3.exceptions import NameResolutionError
 from auditsvc.errors import StorageError
 
 CODE = "storage_unavailable"
+_BLOCK = "cluster_block_exception"
+"""Type of the reason when an index or the cluster is closed to what was asked, whoever asks; it names index and block."""
 _REASON_LENGTH = 500
 """Most of the server's own words in a message; they can quote a whole request."""
 
@@ -60,6 +62,9 @@ def _describe_answer(err: ApiError) -> str:
             f"elasticsearch at `{host}` does not accept the user and password, or the API key; see elasticsearch_user, "
             "elasticsearch_password_file and elasticsearch_api_key_file"
         )
+    if isinstance(err, AuthorizationException) and reason.startswith(_BLOCK):
+        advice = "a block forbids this to everybody; an administrator takes it away: `index.blocks.*` set to null"
+        return f"elasticsearch at `{host}` answered {err.status_code}: {reason.rstrip(';')}; {advice}"
     if isinstance(err, AuthorizationException):
         return f"elasticsearch at `{host}` does not allow this to our user or key: {reason}"
     return f"elasticsearch at `{host}` answered {err.status_code}: {reason or 'nothing more'}"
@@ -75,7 +80,7 @@ def _describe_silence(err: TransportError) -> str:
         return f"no answer from elasticsearch{at} in time; see elasticsearch_timeout_s"
     if isinstance(err, ConnectionError):
         return f"no connection to elasticsearch{at}: {_describe_system(err)}; see elasticsearch_urls"
-    return f"elasticsearch{at} gave an answer that cannot be read: {err.message}"
+    return f"elasticsearch{at} gave an answer that cannot be read: {str(err.message)[:_REASON_LENGTH]}; see elasticsearch_urls"
 
 
 def _describe_tls(err: TransportError) -> str:

@@ -202,6 +202,32 @@ def test_an_answer_that_is_an_error_says_what_and_where(fake: Fake, status: int,
     assert fake.url in caught.value.message
 
 
+def test_a_block_is_told_as_one_and_not_as_a_lack_of_rights(fake: Fake) -> None:
+    reason = "index [gs-events-1-2026.10] blocked by: [FORBIDDEN/7/index read (api)];"
+    fake.answers["/_nodes"] = (403, {"error": {"type": "cluster_block_exception", "reason": reason}})
+    with pytest.raises(StorageError) as caught:
+        check(fake.url)
+    assert caught.value.message == (
+        f"elasticsearch at `{fake.url}` answered 403: cluster_block_exception: index [gs-events-1-2026.10] blocked by: "
+        "[FORBIDDEN/7/index read (api)]; a block forbids this to everybody; an administrator takes it away: "
+        "`index.blocks.*` set to null"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("application/xml", "Unknown mimetype, .*xml"), ("application/x-ndjson; a=b", "Unable to .*")]
+)
+def test_an_answer_that_cannot_be_read_names_the_host_it_came_from(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, kind: str, said: str
+) -> None:
+    monkeypatch.setattr(json, "dumps", lambda _: "<html>")
+    fake.headers["Content-Type"] = kind
+    host = fake.url.removeprefix("http://")
+    said = f"elasticsearch at `{host}` gave an answer that cannot be read: {said}; see elasticsearch_urls"
+    with pytest.raises(StorageError, match=said):
+        check(fake.url)
+
+
 def test_the_reason_of_the_cause_is_told_too(fake: Fake) -> None:
     cause = {"type": "search_phase_execution_exception", "reason": "Search rejected due to missing shards [[gs-i][0]]"}
     error = {"type": "search_phase_execution_exception", "reason": "start", "caused_by": cause}
