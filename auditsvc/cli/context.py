@@ -15,9 +15,11 @@ from sqlalchemy.exc import OperationalError
 
 from auditsvc.auth.service import SHELL
 from auditsvc.database import find_file, has_tables, migrate, open_engine
+from auditsvc.engine.followed import check_followed
 from auditsvc.errors import SigningError, StorageError
 from auditsvc.ledger.keys import LOG_KEY_FILE
 from auditsvc.settings import Settings
+from auditsvc.store.model import Position
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, on standard output.")
 
@@ -83,6 +85,24 @@ def require_log_key(settings: Settings) -> None:
             f"the log's key is not at `{path.resolve()}`; restore it from the backup, or set "
             f"`{_name_setting(settings.key_dir, 'AUDITSVC_KEY_DIR')}` to where it is",
         )
+
+
+def follows_ledger(settings: Settings, position: Position) -> bool:
+    """Check that a store's position is one of this ledger's log; False where there is no ledger. Makes and migrates nothing.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when it is another log's, or the database cannot be asked.
+    """
+    if not has_tables(settings.database):
+        return False
+    engine = open_engine(settings.database)
+    event.listen(engine, "handle_error", _translate)
+    try:
+        with engine.connect() as connection:
+            check_followed(connection, position)
+    finally:
+        engine.dispose()
+    return True
 
 
 def _translate(context: ExceptionContext) -> None:

@@ -12,18 +12,18 @@ import click
 from elasticsearch import Elasticsearch
 
 from auditsvc.cli.administrator import administrator_options, as_administrator
-from auditsvc.cli.context import json_option, load_settings, print_json
+from auditsvc.cli.context import follows_ledger, json_option, load_settings, print_json
 from auditsvc.cli.reindex import command as reindex
 from auditsvc.clock import SystemClock
 from auditsvc.errors import EXIT_FINDING, InputError, StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.duckdb import DuckStore
 from auditsvc.store.elastic.client import check_server, open_client
-from auditsvc.store.elastic.migrate import Migrated, Outcome, migrate_indices
+from auditsvc.store.elastic.migrate import Migrated, Outcome, migrate_indices, restore_alias
 from auditsvc.store.elastic.role import build_role
 from auditsvc.store.elastic.setup import install_templates, list_indices
 from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import Inventory
+from auditsvc.store.model import Inventory, Position
 
 
 @click.group()
@@ -66,22 +66,27 @@ def init(user: str | None, password_file: Path | None, as_json: bool) -> None:
 def migrate(user: str | None, password_file: Path | None, as_json: bool) -> None:
     """Bring templates and the indices that are there to this version of the program; safe to run again.
 
-    New fields are added in place. Exit 1 when an index cannot be brought along, because the type of a field changed: then
-    the store has to be built again, and the command for it is printed.
+    New fields are added in place; months that lost the alias for other programs get it back. Exit 1 when an index cannot be
+    brought along, because the type of a field changed: then the store has to be built again, and the command for it is
+    printed.
     """
     settings = as_administrator(_load(), user, password_file)
     with _connect(settings) as client:
         check_server(client)
         names = install_templates(client, settings)
         done = migrate_indices(client, settings)
+        aliased = restore_alias(client, settings)
     stale = [one.name for one in done if one.outcome is Outcome.REBUILD]
     line = _spell_reindex(user, password_file) if stale else None
     if as_json:
-        print_json({"templates": list(names), "indices": [_describe(one) for one in done], "rebuild": line})
+        indices = [_describe(one) for one in done]
+        print_json({"templates": list(names), "indices": indices, "aliased": list(aliased), "rebuild": line})
     else:
         click.echo(f"templates installed: {', '.join(names)}")
         for one in done:
             click.echo(f"{one.outcome.value:8}  {one.name}{f': {one.detail}' if one.detail else ''}")
+        for index in aliased:
+            click.echo(f"aliased   {index}")
         if line is not None:
             click.echo(f"{len(stale)} of {len(done)} indices cannot be brought along; build the store again: {line}")
     if stale:
@@ -100,7 +105,7 @@ def status(as_json: bool) -> None:
     """Show position, months with their events, and what the store takes up.
 
     In Elasticsearch also server, indices and what was refused, with the service's own rights. The embedded store has one owner:
-    the service must be stopped, and asked otherwise.
+    the service must be stopped, and asked otherwise. A store that follows another log than this ledger's is not shown.
     """
     settings = load_settings()
     if settings.event_store == "elasticsearch":
@@ -113,18 +118,27 @@ def _show_embedded(settings: Settings, *, as_json: bool) -> None:
     """Print what the embedded store holds; makes no file.
 
     Raises:
-        StorageError: ``not_found`` when there is no store yet; ``storage_unavailable`` when the service runs.
+        StorageError: ``not_found`` when there is no store yet; ``storage_unavailable`` when the service runs, or the store
+            follows another log.
     """
     path = settings.duckdb_path
     if not path.exists():
         raise StorageError("not_found", f"event store: there is no `{path}` yet; the service makes it when it starts")
     with closing(DuckStore(path, settings)) as store:
-        position, inventory = store.position(), store.inventory()
+        position = store.position()
+        _check_log(settings, position)
+        inventory = store.inventory()
     if as_json:
         print_json({"next": asdict(position.next), **asdict(inventory)})
         return
     click.echo(f"DuckDB, next leaf {position.next.seq} record {position.next.record}, {inventory.size_bytes} bytes")
     _print_inventory(inventory)
+
+
+def _check_log(settings: Settings, position: Position) -> None:
+    """Check that a store follows this ledger; without a ledger here, say that it was not looked at."""
+    if not follows_ledger(settings, position):
+        click.echo("whether the store follows this ledger was not looked at: there is no ledger here", err=True)
 
 
 def _print_inventory(inventory: Inventory) -> None:
@@ -138,10 +152,17 @@ def _print_inventory(inventory: Inventory) -> None:
 
 
 def _show_elastic(settings: Settings, *, as_json: bool) -> None:
-    """Print what the store in Elasticsearch holds, and where."""
+    """Print what the store in Elasticsearch holds, and where.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when it cannot be asked, follows another log, or an index of it is gone.
+    """
     with closing(ElasticStore(open_client(settings), settings, clock=SystemClock())) as store:
         facts = store.check_server()
-        position, statistics, inventory = store.position(), store.statistics(), store.inventory()
+        position = store.position()
+        _check_log(settings, position)
+        store.check_held()
+        statistics, inventory = store.statistics(), store.inventory()
     if as_json:
         print_json(
             {

@@ -14,8 +14,9 @@ from elasticsearch import BadRequestError, Elasticsearch
 from auditsvc.errors import StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.failure import get_reason, storage_errors
-from auditsvc.store.elastic.mapping import VERSION, build_template
-from auditsvc.store.elastic.setup import list_types
+from auditsvc.store.elastic.mapping import FIRST_GENERATION, VERSION, Names, build_template
+from auditsvc.store.elastic.setup import list_types, list_unaliased
+from auditsvc.store.elastic.state import find_active
 
 
 class Outcome(Enum):
@@ -56,6 +57,21 @@ def migrate_indices(client: Elasticsearch, settings: Settings) -> tuple[Migrated
             for index in found.keys() - done.keys():  # months match the template of their generation and that of all
                 done[index] = _migrate_index(client, index, found[index]["mappings"], body["template"]["mappings"])
     return tuple(done[name] for name in sorted(done))
+
+
+def restore_alias(client: Elasticsearch, settings: Settings) -> tuple[str, ...]:
+    """Give the alias other programs read back to the months in use that lack it, and return their names.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when the cluster does not answer, or the user may not do it.
+    """
+    prefix = settings.elasticsearch_prefix
+    names = Names(prefix, find_active(client, prefix) or FIRST_GENERATION)
+    lacking = list_unaliased(client, names)
+    if lacking:
+        with storage_errors():
+            client.indices.update_aliases(actions=[{"add": {"indices": lacking, "alias": names.alias}}])
+    return tuple(lacking)
 
 
 def _migrate_index(client: Elasticsearch, index: str, now: Mapping[str, Any], wanted: Mapping[str, Any]) -> Migrated:

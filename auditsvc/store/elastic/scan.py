@@ -15,6 +15,8 @@ LARGEST_PAGE = 10_000
 """Most documents one answer may hold by a server's default settings."""
 KEEP_ALIVE = "2m"
 """How long the server keeps a scan's point in time after each page."""
+_NAMED = 9
+"""Most indices beside the first that are named in a message."""
 NOTHING: dict[str, Any] = {"match_none": {}}
 
 Hit = Mapping[str, Any]
@@ -63,9 +65,12 @@ def _gone_told() -> Iterator[None]:
         raise StorageError(CODE, describe_gone(name), status=err.status_code) from err
 
 
-def describe_gone(index: str) -> str:
-    """Return what to do about an index that somebody removed."""
-    return f"event store: index `{index}` held rows and is gone; run `auditsvc reindex`"
+def describe_gone(index: str, *others: str) -> str:
+    """Return what to do about indices that somebody removed."""
+    more = "".join(f", so is `{other}`" for other in others[:_NAMED])
+    if len(others) > _NAMED:
+        more += f" and {len(others) - _NAMED} more"
+    return f"event store: index `{index}` held rows and is gone{more}; run `auditsvc reindex`"
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Making a store ready: templates by an administrator once, indices by the service, both checked before anything is sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from typing import Any
@@ -95,6 +95,45 @@ def check_templates(client: Elasticsearch, prefix: str) -> None:
             raise StorageError(CODE, f"{message}; an administrator installs the templates again")
 
 
+def list_unaliased(client: Elasticsearch, names: Names) -> list[str]:
+    """Return the months' indices of a generation that lack the alias other programs read, sorted."""
+    with storage_errors():
+        found = client.indices.get(index=names.events("*"), features="aliases").body
+    return sorted(index for index, one in found.items() if names.alias not in one["aliases"])
+
+
+def check_held(client: Elasticsearch, names: Names, state: State) -> None:
+    """Check that the indices of a store that holds something are there.
+
+    Raises:
+        StorageError: ``storage_unavailable``, naming those that somebody removed.
+    """
+    _check_held(names, state, _find_present(client, names))
+
+
+def _find_present(client: Elasticsearch, names: Names) -> set[str]:
+    """Return the indices of a generation that are there, closed ones too."""
+    with storage_errors():
+        found = client.indices.get_settings(
+            index=[names.state, *(names.table(kind) for kind in TABLES), names.events("*")],
+            name="index.uuid",
+            ignore_unavailable=True,
+            expand_wildcards="all",
+            filter_path="*.settings.index.uuid",
+        ).body
+    return set(found)
+
+
+def _check_held(names: Names, state: State, found: Set[str]) -> None:
+    """Refuse a state that says of more indices than were found that they hold something."""
+    held = [names.events(month) for month in state.months]
+    if state.position.next != Place(0):
+        held += [names.table(kind) for kind in TABLES]
+    gone = [index for index in held if index not in found]
+    if gone:
+        raise StorageError(CODE, describe_gone(*gone))
+
+
 class Indices:
     """Makes indices before anything is written to them, and checks them once in a process."""
 
@@ -122,23 +161,9 @@ class Indices:
         Raises:
             StorageError: ``storage_unavailable`` when somebody removed one; it would come back empty and look whole.
         """
-        names = self._names
-        tables = [names.table(kind) for kind in TABLES]
-        with storage_errors():
-            found = self._client.indices.get_settings(
-                index=[names.state, *tables, names.events("*")],
-                name="index.uuid",
-                ignore_unavailable=True,
-                expand_wildcards="all",
-                filter_path="*.settings.index.uuid",
-            ).body
-        self._ready &= found.keys()
-        held = [names.events(month) for month in state.months]
-        if state.position.next != Place(0):
-            held += tables
-        for index in held:
-            if index not in found:
-                raise StorageError(CODE, describe_gone(index))
+        found = _find_present(self._client, self._names)
+        self._ready &= found
+        _check_held(self._names, state, found)
 
     def _make_all(self, indices: Sequence[str]) -> None:
         """Make those that are not known to be ready."""

@@ -32,7 +32,7 @@ from auditsvc.store.elastic.failure import CODE, storage_errors
 from auditsvc.store.elastic.figures import Source, list_by, run
 from auditsvc.store.elastic.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names
 from auditsvc.store.elastic.scan import both
-from auditsvc.store.elastic.setup import Indices, check_templates
+from auditsvc.store.elastic.setup import Indices, check_held, check_templates
 from auditsvc.store.elastic.state import (
     EMPTY_STATE,
     create_active,
@@ -402,6 +402,15 @@ class ElasticStore:
             StorageError: ``storage_unavailable`` when it is away or of another major version than this program.
         """
         return check_server(self._client)
+
+    def check_held(self) -> None:
+        """Check that the indices of what the store holds are there.
+
+        Raises:
+            StorageError: ``storage_unavailable``, naming those that somebody removed.
+        """
+        view = self._view()
+        check_held(self._client, view.names, view.state)
 
     def statistics(self) -> Statistics:
         """Return what the store takes up in the cluster.

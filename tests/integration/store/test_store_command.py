@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from auditsvc.errors import InputError, StorageError
 from auditsvc.settings import Settings
 from auditsvc.store.duckdb import DuckStore
 from auditsvc.store.elastic.client import open_client
-from auditsvc.store.elastic.mapping import VERSION
+from auditsvc.store.elastic.mapping import TABLES, VERSION
 from auditsvc.store.elastic.store import ElasticStore
 from auditsvc.store.model import EventStore
 from tests.support.elastic import open_cluster, open_prefix
+from tests.support.engine import World
 from tests.support.store_contract import NOVEMBER, OCTOBER, build_row, write
 
 
@@ -156,17 +157,80 @@ def fill(store: EventStore) -> None:
 
 def test_status_shows_the_months_of_a_store_in_elasticsearch(server: tuple[Elasticsearch, str]) -> None:
     _, prefix = server
-    assert run(prefix, "init").exit_code == 0
-    settings = Settings(elasticsearch_urls=open_cluster(), elasticsearch_prefix=prefix, elasticsearch_replicas=0)
-    with closing(ElasticStore(open_client(settings), settings)) as store:
-        store.prepare()
-        fill(store)
+    with filled(prefix):
+        pass
     told = json.loads(run(prefix, "status", "--json").stdout)
     assert [(one["month"], one["events"]) for one in told["months"]] == [("2026.11", 2)]
     assert (told["removed"], told["next"], told["dead_letters"]) == (["2026.10"], {"seq": 1, "record": 0}, 0)
     said = run(prefix, "status").stdout
     assert f"{prefix}-events-1-2026.11" in said
     assert "removed months: 2026.10\n" in said
+
+
+@contextmanager
+def filled(prefix: str) -> Iterator[ElasticStore]:
+    """Give a store in Elasticsearch that holds two months, the first of them removed."""
+    assert run(prefix, "init").exit_code == 0
+    settings = Settings(elasticsearch_urls=open_cluster(), elasticsearch_prefix=prefix, elasticsearch_replicas=0)
+    with closing(ElasticStore(open_client(settings), settings)) as store:
+        store.prepare()
+        fill(store)
+        yield store
+
+
+def test_status_shows_nothing_of_a_store_that_follows_another_log(
+    server: tuple[Elasticsearch, str], tmp_path: Path
+) -> None:
+    _, prefix = server
+    with closing(World(tmp_path)), filled(prefix):
+        done = run(prefix, "status", "--json", AUDITSVC_DATA_DIR=str(tmp_path))
+    assert isinstance(done.exception, StorageError)
+    assert done.exception.exit_code == 3
+    assert "followed a log up to leaf 0, which this log does not have" in done.exception.message
+    assert done.stdout == ""
+
+
+def test_status_says_where_no_ledger_is_that_the_log_was_not_looked_at(
+    server: tuple[Elasticsearch, str], tmp_path: Path
+) -> None:
+    _, prefix = server
+    with filled(prefix):
+        done = run(prefix, "status", AUDITSVC_DATA_DIR=str(tmp_path))
+    assert (done.exit_code, "there is no ledger here" in done.stderr) == (0, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_status_names_an_index_that_is_gone_and_what_to_do(server: tuple[Elasticsearch, str], table: str) -> None:
+    client, prefix = server
+    index = f"{prefix}-{table}-1"
+    with filled(prefix):
+        client.indices.delete(index=index)
+        failure = run(prefix, "status").exception
+    assert isinstance(failure, StorageError)
+    assert failure.message == f"event store: index `{index}` held rows and is gone; run `auditsvc reindex`"
+    assert failure.exit_code == 3
+
+
+def test_migrate_gives_months_the_alias_back(server: tuple[Elasticsearch, str]) -> None:
+    client, prefix = server
+    index = f"{prefix}-events-1-2026.11"
+    with filled(prefix):
+        client.indices.delete_alias(index=index, name=f"{prefix}-events")
+        told = migrate(prefix)[1]
+        assert told["aliased"] == [index]
+        assert client.indices.exists_alias(index=index, name=f"{prefix}-events")
+        assert migrate(prefix)[1]["aliased"] == []
+
+
+def test_the_embedded_store_of_another_log_is_not_shown(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with closing(World(tmp_path)):
+        with closing(DuckStore(settings.duckdb_path, settings)) as store:
+            fill(store)
+        failure = run("gs", "status", AUDITSVC_EVENT_STORE="duckdb", AUDITSVC_DATA_DIR=str(tmp_path)).exception
+    assert isinstance(failure, StorageError)
+    assert "which this log does not have" in failure.message
 
 
 def test_status_shows_the_months_of_the_embedded_store(tmp_path: Path) -> None:
