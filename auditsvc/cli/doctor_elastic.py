@@ -10,16 +10,19 @@ from typing import Any
 
 from elasticsearch import ApiError, Elasticsearch
 
-from auditsvc.cli.doctor_check import Check, attempt, failed, passed, skipped, warned
+from auditsvc.cli.context import follows_ledger
+from auditsvc.cli.doctor_check import Check, Outcome, attempt, failed, passed, skipped, warned
 from auditsvc.clock import SystemClock
 from auditsvc.errors import AuditError
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.client import UNKNOWN, ServerFacts, check_server, open_client
 from auditsvc.store.elastic.failure import get_reason, storage_errors
-from auditsvc.store.elastic.mapping import VERSION, Names
+from auditsvc.store.elastic.mapping import FIRST_GENERATION, VERSION, Names
 from auditsvc.store.elastic.role import build_role
-from auditsvc.store.elastic.setup import check_templates
+from auditsvc.store.elastic.setup import check_templates, list_indices, list_unaliased
+from auditsvc.store.elastic.state import find_active
 from auditsvc.store.elastic.store import ElasticStore
+from auditsvc.store.model import Place
 
 _INIT = "an administrator runs `auditsvc store init`"
 _DISK = "cluster.routing.allocation.disk"
@@ -30,6 +33,7 @@ _TOO_MUCH = ("index", "delete", "delete_index", "manage")
 """Rights on events the service must not have: with them whoever takes it over could remove or replace what it stored."""
 _WISHED = {"ilm": "months are removed by an administrator, not by themselves"}
 """Features we would use, and what is done without them."""
+_WRITE_BLOCKS = ("read_only", "read_only_allow_delete", "write")
 _SHOWN = 3
 
 
@@ -63,17 +67,18 @@ def _check_parts(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
     looks: Mapping[str, Callable[[Elasticsearch, Settings], Check | Iterator[Check]]] = {
         "templates": _check_templates,
         "indices": _check_indices,
+        "store position": _check_store,
+        "alias": _check_alias,
         "cluster health": _check_health,
         "cluster disk": _check_disk,
         "cluster settings": _check_settings,
         "rights": _check_rights,
         "features": _check_features,
-        "dead letters": _check_dead_letters,
     }
     for name, look in looks.items():
         for check in attempt(name, partial(look, client, settings)):
-            is_hidden = check.name == name and "does not allow this" in check.text
-            yield skipped(name, check.text) if is_hidden else check
+            is_hidden = check.outcome is Outcome.FAIL and "does not allow this" in check.text
+            yield skipped(check.name, check.text) if is_hidden else check
 
 
 def _check_templates(client: Elasticsearch, settings: Settings) -> Check:
@@ -99,7 +104,8 @@ def _check_indices(client: Elasticsearch, settings: Settings) -> Iterator[Check]
         return
     given: dict[str, dict[str, Any]] = {name: one["settings"] for name, one in sorted(found.items())}
     unsafe = [name for name, one in given.items() if one.get("index.translog.durability", "request") != "request"]
-    blocked = [name for name, one in given.items() if _is_blocked(one)]
+    blocked = [name for name, one in given.items() if _is_blocked(one, *_WRITE_BLOCKS)]
+    unreadable = [name for name, one in given.items() if _is_blocked(one, "read")]
     strange = [name for name in given if _get_version(mappings, name) != VERSION]
     if unsafe:
         advice = "what they acknowledge can be lost: set index.translog.durability to `request`"
@@ -109,6 +115,9 @@ def _check_indices(client: Elasticsearch, settings: Settings) -> Iterator[Check]
     if blocked:
         advice = "make room on the nodes' disks; then set index.blocks.* back to null"
         yield failed("index blocks", f"cannot be written: {_name(blocked)}", advice)
+    if unreadable:
+        advice = "what needs them is not answered: an administrator sets index.blocks.read back to null"
+        yield failed("index blocks", f"cannot be read: {_name(unreadable)}", advice)
     if strange:
         yield failed(
             "index mappings",
@@ -116,6 +125,63 @@ def _check_indices(client: Elasticsearch, settings: Settings) -> Iterator[Check]
             "an administrator runs `auditsvc store migrate`",
         )
     yield _check_replicas(given, nodes, settings)
+
+
+def _check_store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
+    """Look at what the service looks at before it uses the store, each only where the one before holds."""
+    store = ElasticStore(client, settings, clock=SystemClock())
+    looks: Mapping[str, Callable[[], Check]] = {
+        "store position": lambda: _check_position(store, settings),
+        "store indices": lambda: _check_held(store),
+        "dead letters": lambda: _check_dead_letters(store),
+    }
+    reason = "" if list_indices(client, settings) else "the service has not made its indices yet"
+    for name, look in looks.items():
+        if reason:
+            yield skipped(name, reason)
+            continue
+        (check,) = attempt(name, look, is_down=True)
+        yield check
+        if check.outcome is Outcome.FAIL:
+            reason = f"could not be looked at: see {name}"
+
+
+def _check_position(store: ElasticStore, settings: Settings) -> Check:
+    """Hold the store's position to this ledger's log."""
+    name = "store position"
+    place = store.position()
+    text = f"next leaf {place.next.seq} record {place.next.record}"
+    if place.next == Place(0):
+        return passed(name, f"{text}: it has followed nothing yet")
+    if not follows_ledger(settings, place):
+        return skipped(name, f"{text}; there is no ledger here to compare it with")
+    return passed(name, f"{text}, of this ledger's log")
+
+
+def _check_held(store: ElasticStore) -> Check:
+    """Look for the indices that the store's state says hold something."""
+    store.check_held()
+    return passed("store indices", "all that hold rows are there")
+
+
+def _check_dead_letters(store: ElasticStore) -> Check:
+    """Count what the server refused to store."""
+    number = store.count_dead_letters()
+    if number:
+        advice = "searches lack these rows: `auditsvc store dead` lists them with the reason"
+        return warned("dead letters", f"{number} rows were refused", advice)
+    return passed("dead letters", "none")
+
+
+def _check_alias(client: Elasticsearch, settings: Settings) -> Check:
+    """Look for the months that other programs do not find under the alias."""
+    prefix = settings.elasticsearch_prefix
+    names = Names(prefix, find_active(client, prefix) or FIRST_GENERATION)
+    lacking = list_unaliased(client, names)
+    if lacking:
+        advice = "other programs do not see their events: an administrator runs `auditsvc store migrate`"
+        return warned("alias", f"`{names.alias}` lacks {_name(lacking)}", advice)
+    return passed("alias", f"`{names.alias}` has every month in use")
 
 
 def _check_replicas(given: Mapping[str, Mapping[str, Any]], nodes: int, settings: Settings) -> Check:
@@ -261,19 +327,6 @@ def _check_features(client: Elasticsearch, settings: Settings) -> Check:
     return passed("features", f"does without {', '.join(lacking)}" if lacking else "everything we would use is there")
 
 
-def _check_dead_letters(client: Elasticsearch, settings: Settings) -> Check:
-    """Count what the server refused to store."""
-    with storage_errors():
-        is_there = bool(client.indices.exists(index=Names(settings.elasticsearch_prefix).state))
-    if not is_there:
-        return skipped("dead letters", "the service has not made its indices yet")
-    number = ElasticStore(client, settings, clock=SystemClock()).count_dead_letters()
-    if number:
-        advice = "searches lack these rows: `auditsvc store dead` lists them with the reason"
-        return warned("dead letters", f"{number} rows were refused", advice)
-    return passed("dead letters", "none")
-
-
 def _read_cluster_settings(client: Elasticsearch) -> dict[str, Any]:
     """Return the cluster's settings, defaults included, what was set later winning."""
     with storage_errors():
@@ -281,9 +334,8 @@ def _read_cluster_settings(client: Elasticsearch) -> dict[str, Any]:
     return {**body.get("defaults", {}), **body.get("persistent", {}), **body.get("transient", {})}
 
 
-def _is_blocked(settings: Mapping[str, Any]) -> bool:
-    """Return whether an index refuses writes."""
-    names = ("read_only", "read_only_allow_delete", "write")
+def _is_blocked(settings: Mapping[str, Any], *names: str) -> bool:
+    """Return whether an index has one of these blocks."""
     return any(settings.get(f"index.blocks.{name}") == "true" for name in names)
 
 

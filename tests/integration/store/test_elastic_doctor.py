@@ -13,10 +13,13 @@ from auditsvc.clock import FixedClock
 from auditsvc.event.time import to_datetime
 from auditsvc.settings import Settings
 from auditsvc.store.elastic.client import open_client
+from auditsvc.store.elastic.mapping import TABLES
 from auditsvc.store.elastic.setup import install_templates
 from auditsvc.store.elastic.store import ElasticStore
+from auditsvc.store.model import Chunk, Place, Position
 from tests.support.elastic import admin_client, open_cluster, own_prefix, secured_cluster, service_settings
 from tests.support.elastic_store import Given, given_store
+from tests.support.engine import World, build_policy
 from tests.support.store_contract import START, build_row, write
 from tools.elasticsearch.security import ADMIN
 
@@ -78,6 +81,89 @@ def test_what_is_wrong_with_an_index_is_named(prepared: tuple[Given, ElasticStor
         "index blocks": Outcome.FAIL,
         "dead letters": Outcome.WARN,
     }
+
+
+def test_an_index_closed_to_reading_is_named_as_such(prepared: tuple[Given, ElasticStore]) -> None:
+    given, store = prepared
+    write(store, [build_row(0)])
+    index = f"{given.settings.elasticsearch_prefix}-dead-1"
+    given.admin.indices.put_settings(index=index, settings={"index.blocks.read": True})
+    found = examine(given.settings)
+    assert (found["index blocks"].outcome, found["index blocks"].text) == (Outcome.FAIL, f"cannot be read: {index}")
+    assert found["dead letters"].outcome is Outcome.FAIL  # what a block forbids is no lack of rights, to be passed over
+    assert "cluster_block_exception" in found["dead letters"].text
+
+
+def with_ledger(settings: Settings, world: World) -> Settings:
+    """Return settings whose ledger is that of ``world``."""
+    return replace(settings, data_dir=world.settings.data_dir)
+
+
+def test_a_store_is_held_to_the_ledger_that_is_here(prepared: tuple[Given, ElasticStore], tmp_path: Path) -> None:
+    given, store = prepared
+    assert "nothing yet" in examine(given.settings)["store position"].text
+    write(store, [build_row(0)])
+    without = examine(replace(given.settings, data_dir=tmp_path / "none"))
+    assert (without["store position"].outcome, without["dead letters"].outcome) == (Outcome.SKIP, Outcome.PASS)
+    with closing(World(tmp_path / "ledger")) as world:
+        settings = with_ledger(given.settings, world)
+        short = examine(settings)
+        assert "up to leaf 0, which this log does not have" in short["store position"].text
+        world.activate_small(build_policy("P-ROWS"))
+        assert examine(settings)["store position"].outcome is Outcome.PASS
+        at = store.position()
+        store.write(Chunk(at.next, Position(Place(at.next.seq + 1), leaf="00" * 32)))
+        other = examine(settings)
+    assert "it has followed another log" in other["store position"].text
+    assert "elasticsearch_prefix" in other["store position"].text
+    assert outcomes(other, "store position", "store indices", "dead letters") == {
+        "store position": Outcome.FAIL,
+        "store indices": Outcome.SKIP,
+        "dead letters": Outcome.SKIP,
+    }
+    assert find_exit_code(other.values()) == 3
+
+
+def test_indices_that_are_gone_are_named_with_what_to_do(prepared: tuple[Given, ElasticStore]) -> None:
+    given, store = prepared
+    write(store, [build_row(0)])
+    assert examine(given.settings)["store indices"].outcome is Outcome.PASS
+    prefix = given.settings.elasticsearch_prefix
+    for table in TABLES:
+        given.admin.indices.delete(index=f"{prefix}-{table}-1")
+    found = examine(given.settings)
+    assert (found["store indices"].outcome, found["dead letters"].outcome) == (Outcome.FAIL, Outcome.SKIP)
+    assert found["store indices"].text == (
+        f"event store: index `{prefix}-findings-1` held rows and is gone, so is `{prefix}-quarantine-1`, so is "
+        f"`{prefix}-batches-1`, so is `{prefix}-undecided-1`, so is `{prefix}-dead-1`; run `auditsvc reindex`"
+    )
+    assert find_exit_code(found.values()) == 3
+
+
+def test_a_position_that_is_gone_is_told_as_one_and_nothing_behind_it(prepared: tuple[Given, ElasticStore]) -> None:
+    given, store = prepared
+    write(store, [build_row(0)])
+    given.admin.delete(index=f"{given.settings.elasticsearch_prefix}-state", id="position-1", refresh=True)
+    found = examine(given.settings)
+    assert (found["store position"].outcome, found["store position"].is_down) == (Outcome.FAIL, True)
+    assert "it was never prepared" in found["store position"].text
+    for name in ("store indices", "dead letters"):
+        assert (found[name].outcome, found[name].text) == (
+            Outcome.SKIP,
+            "could not be looked at: see store position",
+        )
+
+
+def test_a_month_without_the_alias_is_a_warning(prepared: tuple[Given, ElasticStore]) -> None:
+    given, store = prepared
+    write(store, [build_row(0)])
+    assert examine(given.settings)["alias"].outcome is Outcome.PASS
+    prefix = given.settings.elasticsearch_prefix
+    index = sorted(given.admin.indices.get(index=f"{prefix}-events-*"))[0]
+    given.admin.indices.delete_alias(index=index, name=f"{prefix}-events")
+    check = examine(given.settings)["alias"]
+    assert (check.outcome, check.text) == (Outcome.WARN, f"`{prefix}-events` lacks {index}")
+    assert "auditsvc store migrate" in check.advice
 
 
 def test_more_copies_than_nodes_have_no_place(prepared: tuple[Given, ElasticStore]) -> None:
