@@ -16,7 +16,7 @@ from auditsvc.alerts.service import (
     list_evidence,
     list_transitions,
 )
-from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import Instant, PageQuery, Resource, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.database import read_session, write_session
@@ -37,8 +37,8 @@ class AlertQuery(PageQuery):
     state = fields.Enum(AlertState, by_value=True, load_default=None)
     severity = fields.Enum(Severity, by_value=True, load_default=None)
     policy = fields.String(load_default=None, validate=validate.Length(1, 200))
-    opened_from = fields.AwareDateTime(data_key="from", load_default=None)
-    opened_until = fields.AwareDateTime(data_key="to", load_default=None)
+    opened_from = Instant(data_key="from", load_default=None)
+    opened_until = Instant(data_key="to", load_default=None)
 
 
 class AlertSchema(Schema):

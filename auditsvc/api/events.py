@@ -11,7 +11,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from auditsvc.api.ledger import ProofSchema, build_inclusion
-from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import Instant, PageQuery, Resource, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import require
@@ -48,12 +48,10 @@ class SpanQuery(Schema):
         validate=validate.Length(0, MAX_QUERY),
         metadata={"description": "search text, e.g. `user.id:u17 rows>100 -outcome:success`; docs/policy-language.md"},
     )
-    first = fields.AwareDateTime(
+    first = Instant(
         data_key="from", load_default=None, metadata={"description": "first instant; default 30 days before `to`"}
     )
-    last = fields.AwareDateTime(
-        data_key="to", load_default=None, metadata={"description": "instant after the last; default now"}
-    )
+    last = Instant(data_key="to", load_default=None, metadata={"description": "instant after the last; default now"})
 
 
 class EventQuery(SpanQuery, PageQuery):

@@ -6,7 +6,7 @@ from typing import Any
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
-from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import Instant, PageQuery, Resource, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.engine.services import get_services, record_reading
@@ -22,8 +22,8 @@ _MAX_OFFSET = 10_000_000
 class QuarantineQuery(PageQuery):
     """Which records, by the time the ledger accepted them."""
 
-    first = fields.AwareDateTime(data_key="from", load_default=_START)
-    last = fields.AwareDateTime(data_key="to", load_default=None)
+    first = Instant(data_key="from", load_default=_START)
+    last = Instant(data_key="to", load_default=None)
     source = fields.String(load_default=None, validate=validate.Length(1, 200))
 
 
@@ -57,8 +57,8 @@ class QuarantineCountsSchema(Schema):
 class QuarantineCountsQuery(Schema):
     """Which records, by the time the ledger accepted them."""
 
-    first = fields.AwareDateTime(data_key="from", load_default=_START)
-    last = fields.AwareDateTime(data_key="to", load_default=None)
+    first = Instant(data_key="from", load_default=_START)
+    last = Instant(data_key="to", load_default=None)
 
 
 @resource.route("/quarantine")

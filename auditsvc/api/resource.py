@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flask import current_app, request
@@ -16,6 +17,7 @@ from marshmallow import RAISE, Schema, fields, missing, validate
 from webargs.flaskparser import FlaskParser
 
 from auditsvc.errors import InputError
+from auditsvc.event.time import read_bound_ns
 from auditsvc.jsontext import decode_json
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -112,6 +114,19 @@ def _declares_query() -> bool:
     target = getattr(view_class, request.method.lower(), view) if view_class else view
     parameters = getattr(target, "_apidoc", {}).get("arguments", {}).get("parameters", [])
     return any(parameter["in"] == "query" for parameter in parameters)
+
+
+class Instant(fields.AwareDateTime):
+    """A bound of a stretch of time, with an offset; one outside the time events can have is refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        """Return the instant in UTC; raise ``InputError`` (``time_invalid``) naming the argument."""
+        instant: datetime = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            read_bound_ns(instant)
+        except InputError as err:
+            raise InputError(err.code, f"`{attr}`: {err.message}", field=attr) from err
+        return instant.astimezone(UTC)
 
 
 class PageQuery(Schema):

@@ -1,7 +1,7 @@
 """``auditsvc event``: search and export events, and show one with its proof, through the running service."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import click
 
 from auditsvc.cli.client import ApiClient, api_options
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.errors import InputError, StorageError
+from auditsvc.errors import StorageError
+from auditsvc.event.time import format_time_ns, read_bound_ns
 
 _INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 _SHOWN = ("time", "interface.id", "consumer.org", "user.id", "action", "outcome", "verdict")
@@ -126,11 +127,8 @@ def _show(value: Any) -> str:
 
 
 def _format(instant: datetime | None) -> str | None:
-    """Return an instant as the API takes it; one without offset is local."""
+    """Return an instant as the API takes it; one without offset is local. Raise as :func:`read_bound_ns`."""
     if instant is None:
         return None
     aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=load_settings().zone)
-    try:
-        return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    except OverflowError as err:
-        raise InputError("time_invalid", f"`{instant.isoformat()}` is out of range") from err
+    return format_time_ns(read_bound_ns(aware))

@@ -5,11 +5,11 @@ A date outside the loaded dates is *unknown*: a calendar that was not extended m
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from auditsvc.event.time import NS, count_ns, to_datetime
+from auditsvc.event.time import NS, check_day, count_ns, to_datetime
 
 MINUTE_NS = 60 * NS
 DAY_NS = 86_400 * NS
@@ -76,5 +76,6 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def count_local_ns(day: date, zone: str) -> int:
-    """Return the nanoseconds of the instant a local date begins."""
-    return count_ns(datetime(day.year, day.month, day.day, tzinfo=_zone(zone)).astimezone(UTC))
+    """Return the nanoseconds of the instant a local date begins; raise ``InputError`` as :func:`check_day`."""
+    check_day(day)
+    return count_ns(datetime(day.year, day.month, day.day, tzinfo=_zone(zone)))

@@ -1,7 +1,7 @@
 """Instants as integers: nanoseconds since 1970-01-01T00:00:00Z, from and to RFC 3339 text."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from auditsvc.errors import InputError
@@ -11,6 +11,8 @@ MIN_TIME_NS = 0
 """1970-01-01T00:00:00Z, inclusive."""
 MAX_TIME_NS = 7_258_118_400 * NS
 """2200-01-01T00:00:00Z, exclusive: inside 64-bit nanoseconds, beyond any real log."""
+MIN_DAY, MAX_DAY = date(1970, 1, 1), date(2200, 1, 1)
+"""Local days that may bound a stretch of event time, both inclusive; in a zone they begin up to a day off the above."""
 
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}):(\d{2})(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII
@@ -58,6 +60,26 @@ def check_time_ns(value: int, text: object) -> int:
     if not MIN_TIME_NS <= value < MAX_TIME_NS:
         raise InputError("time_invalid", f"outside 1970 to 2199: `{str(text)[:64]}`")
     return value
+
+
+def read_bound_ns(instant: datetime) -> int:
+    """Return the nanoseconds of an aware instant that bounds a stretch of event time.
+
+    Raises:
+        InputError: ``time_invalid`` outside ``[1970-01-01, 2200-01-01]``; the end is included, as ends are exclusive.
+    """
+    value = count_ns(instant)
+    if not MIN_TIME_NS <= value <= MAX_TIME_NS:
+        expected = f"{format_time_ns(MIN_TIME_NS)} to {format_time_ns(MAX_TIME_NS)}"
+        raise InputError("time_invalid", f"expected a time from {expected}, got `{instant.isoformat()}`")
+    return value
+
+
+def check_day(day: date) -> date:
+    """Return ``day`` when it is in ``[1970-01-01, 2200-01-01]``, else raise ``InputError`` (``time_invalid``)."""
+    if not MIN_DAY <= day <= MAX_DAY:
+        raise InputError("time_invalid", f"expected a day from {MIN_DAY} to {MAX_DAY}, got `{day}`")
+    return day
 
 
 def format_time_ns(value: int) -> str:

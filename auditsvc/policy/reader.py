@@ -11,7 +11,7 @@ from auditsvc.bilingual import Text
 from auditsvc.condition.calendar import count_local_ns
 from auditsvc.document import Value, resolve_scalar
 from auditsvc.errors import InputError, Problem
-from auditsvc.event.time import parse_time_ns
+from auditsvc.event.time import check_day, parse_time_ns
 
 CODE = "policy_invalid"
 _DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)\Z")
@@ -153,6 +153,11 @@ def parse_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as err:
         raise ValueError(f"expected a date such as 2026-11-22, got `{text}`") from err
+
+
+def parse_bound(text: str) -> date:
+    """Return a date events can be bounded by; raise ``ValueError`` or ``InputError`` for anything else."""
+    return check_day(parse_day(text))
 
 
 def parse_instant_in(text: str, zone: str) -> int:

@@ -8,7 +8,7 @@ from auditsvc.condition.calendar import Calendar, Hours
 from auditsvc.document import Value
 from auditsvc.errors import Problem
 from auditsvc.policy.model import LegalAct
-from auditsvc.policy.reader import Reader, parse_boolean, parse_day, parse_zone
+from auditsvc.policy.reader import Reader, parse_boolean, parse_bound, parse_day, parse_zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _INTERVAL = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])\Z")
@@ -53,8 +53,8 @@ def read_calendar(value: Value, problems: list[Problem]) -> Calendar:
     for key in ("source", "verified"):
         reader.read_text(key, required=True)
     zone = reader.read("zone", parse_zone, "UTC", required=True)
-    first = reader.read("from", parse_day, date(2000, 1, 1), required=True)
-    last = reader.read("until", parse_day, date(2000, 1, 2), required=True)
+    first = reader.read("from", parse_bound, date(2000, 1, 1), required=True)
+    last = reader.read("until", parse_bound, date(2000, 1, 2), required=True)
     if not first < last <= first + timedelta(days=3660):
         reader.refuse(value, "calendar: `from` is before `until`, by at most ten years")
     weekly_value = reader.find("weekly")

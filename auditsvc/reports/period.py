@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from auditsvc.errors import InputError
-from auditsvc.event.time import count_ns
+from auditsvc.event.time import check_day, count_ns
 from auditsvc.reports.indicators.model import Period
 
 MAX_DAYS = 366
@@ -15,8 +15,11 @@ def build_period(first: date, last: date) -> Period:
     """Return the period of the local days ``first`` to ``last``, both included.
 
     Raises:
-        InputError: ``input_invalid`` when it ends before it begins or is longer than :data:`MAX_DAYS`.
+        InputError: ``input_invalid`` when it ends before it begins or is longer than :data:`MAX_DAYS`; ``time_invalid``
+            for a day on which no event can be.
     """
+    check_day(first)
+    check_day(last)
     if last < first:
         raise InputError("input_invalid", f"period: the last day `{last}` is before the first `{first}`")
     period = Period(first, last)
