@@ -63,6 +63,7 @@ def _describe(verification: Verification) -> dict[str, Any]:
     return {
         "exit_code": verification.exit_code,
         "report": None if report is None else {"id": report.get("id"), "kind": report.get("kind")},
+        "not_checked": list(verification.not_checked),
         "steps": [_describe_step(step) for step in verification.steps],
     }
 
@@ -86,4 +87,7 @@ def _print(verification: Verification) -> None:
         code = f"{step.code} " if step.code else ""
         where = f"{step.where}: " if step.where else ""
         click.echo(f"                  {code}{where}{step.detail}")
+    if verification.not_checked:
+        names = ", ".join(map(repr, verification.not_checked))  # a line break in a name must not look like a step
+        click.echo(f"not checked, of no known kind / 未校验，类型未知: {names}")
     click.echo(_VERDICTS[verification.exit_code])

@@ -7,6 +7,9 @@ from typing import Any
 from auditsvc.errors import LogError
 from auditsvc.ledger.verify.note import Checkpoint, VerifierKey, parse_vkey, verify_checkpoint
 
+TRUST_KEYS = ("origin", "log_vkey", "pinned_checkpoint", "report_jwks", "pdf_cert_sha256")
+"""All keys of a trust file; the last two are read by the report's verifier."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogTrust:
@@ -25,9 +28,15 @@ def parse_log_trust(data: Mapping[str, Any]) -> LogTrust:
     """Return the log's part of a trust file: ``origin``, ``log_vkey`` and optionally ``pinned_checkpoint`` (a note).
 
     Raises:
-        LogError: ``input_invalid`` when a value is missing or no text, or the origin is not the key's name.
+        LogError: ``input_invalid`` when a key is unknown (a misspelt pin would be no pin), a value is missing or no text,
+            or the origin is not the key's name.
         SigningError: ``key_unusable`` or ``signature_invalid`` for a broken key or a pinned note it did not sign.
     """
+    unknown = sorted(set(data) - set(TRUST_KEYS))
+    if unknown:
+        raise LogError(
+            "input_invalid", f"trust file: unknown key `{unknown[0][:64]}`, expected {', '.join(TRUST_KEYS)}"
+        )
     vkey, origin = data.get("log_vkey"), data.get("origin")
     if not isinstance(vkey, str) or not isinstance(origin, str):
         raise LogError("input_invalid", "trust file: expected texts `origin` and `log_vkey`")

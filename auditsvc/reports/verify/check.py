@@ -37,11 +37,13 @@ class Verification:
         steps: in order of their numbers; a step with several results stands several times.
         exit_code: 0 every step passed, 1 one failed, 2 one could not be done.
         report: the content of ``report.json`` when it could be read, for naming what was verified.
+        not_checked: names of what lay in a folder and is of no known kind.
     """
 
     steps: tuple[Step, ...]
     exit_code: int
     report: Mapping[str, Any] | None
+    not_checked: tuple[str, ...] = ()
 
 
 def verify_files(paths: Sequence[Path], trust: Trust | None, trust_file: Path | None = None) -> Verification:
@@ -68,7 +70,7 @@ def verify_files(paths: Sequence[Path], trust: Trust | None, trust_file: Path | 
     if given.data_dir is not None and trust is not None:
         steps += _check_data_dir(given.data_dir, trust)
     ordered = tuple(sorted(steps, key=lambda step: step.number))
-    return Verification(ordered, decide_exit_code(ordered), report)
+    return Verification(ordered, decide_exit_code(ordered), report, tuple(given.unknown))
 
 
 def _check_trust(trust: Trust | None, trust_file: Path | None, given: Given) -> Step:

@@ -1,6 +1,7 @@
 """Sorts the files a verifier was given by what they are."""
 
 import json
+import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ class Given:
     Attributes:
         data_dir: a folder of the service itself, whose archive is to be checked.
         trust_files: trust files that lay among the others; they say nothing.
+        unknown: names of what lay in a folder and is of no known kind.
     """
 
     json: tuple[str, bytes] | None = None
@@ -32,6 +34,7 @@ class Given:
     bundle: Path | None = None
     data_dir: Path | None = None
     trust_files: list[Path] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     @property
     def has_report(self) -> bool:
@@ -54,6 +57,7 @@ def sort_files(paths: Sequence[Path]) -> Given:
         else:
             for inner in _list_known(path):
                 _add(given, inner)
+            given.unknown += _list_unknown(path)
     if not given.has_report and given.bundle is None and given.data_dir is None:
         raise InputError("input_invalid", "nothing to verify: give a report's files, a bundle or a data folder")
     return given
@@ -65,6 +69,12 @@ def _list_known(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
     except OSError as err:
         raise InputError("not_found", f"`{folder}`: {err.strerror or err}") from err
+
+
+def _list_unknown(folder: Path) -> list[str]:
+    """Return the names of everything else in a folder, in order; bytes that are no text are written as escapes."""
+    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() not in _SUFFIXES)
+    return [os.fsencode(name).decode("utf-8", "backslashreplace") for name in names]
 
 
 def _add_data_dir(given: Given, folder: Path) -> None:

@@ -82,3 +82,22 @@ def test_a_report_in_a_data_folder_is_not_passed_over(name: str, issued: Issued,
     done = verify(folder, "--trust", issued.trust_file)
     assert done.exit_code == 3
     assert f"{name}` lies in a data folder" in done.output
+
+
+def test_a_trust_file_with_an_unknown_key_is_refused(issued: Issued, tmp_path: Path) -> None:
+    trust = tmp_path / "trust.json"
+    trust.write_text(json.dumps({**json.loads(issued.trust_file.read_text()), "pined_checkpoint": "x"}))
+    done = verify(issued.folder, "--trust", trust)
+    assert done.exit_code == 3
+    assert "unknown key `pined_checkpoint`, expected origin, log_vkey, pinned_checkpoint, " in done.output
+
+
+def test_a_file_of_a_folder_that_is_not_known_is_named_as_not_checked(issued: Issued, tmp_path: Path) -> None:
+    issued.copy(tmp_path)
+    (tmp_path / "extra.txt").write_text("a note")
+    (tmp_path / "x\n  1  pass").write_text("a line that looks like a step")
+    done = verify(tmp_path, "--trust", issued.trust_file)
+    assert done.exit_code == 0, done.output
+    assert "not checked, of no known kind / 未校验，类型未知: 'extra.txt', 'x\\n  1  pass'" in done.output
+    told = json.loads(verify(tmp_path, "--trust", issued.trust_file, "--json").output)
+    assert told["not_checked"] == ["extra.txt", "x\n  1  pass"]
