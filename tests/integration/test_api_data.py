@@ -4,7 +4,6 @@ import base64
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ from auditsvc.errors import StorageError
 from auditsvc.ledger.verify.tree import verify_inclusion
 from auditsvc.store.model import StoredEvent
 from tests.support.catalog import CIVIL, TOWN
-from tests.support.engine import World, build_record
-from tests.support.service import Service, open_service
+from tests.support.engine import build_record
+from tests.support.service import Service, open_judged
 
 OFFICER, AUDITOR, SYSTEM = Role.SECURITY_OFFICER, Role.AUDITOR, Role.SYSTEM_ADMINISTRATOR
 SECURITY, READER = Role.SECURITY_ADMINISTRATOR, Role.DEPARTMENT_READER
@@ -30,16 +29,7 @@ RECORDS = (
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder: Path = tmp_path_factory.mktemp("core")
-    world = World(folder)
-    world.activate_small()
-    world.deliver("gateway", *RECORDS)
-    world.close()
-    with open_service(folder) as opened:
-        assert opened.services.event_engine is not None
-        assert opened.services.checkpointer is not None
-        opened.services.event_engine.catch_up()
-        opened.services.checkpointer.sign_now()
+    with open_judged(tmp_path_factory.mktemp("core"), *RECORDS) as opened:
         opened.tokens[str(READER)] = opened.sign_in(opened.make_account(READER, "town-reader", TOWN))
         yield opened
 

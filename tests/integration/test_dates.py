@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -12,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditsvc.auth.roles import Role
-from tests.support.engine import World, build_record
-from tests.support.service import PASSWORD, Service, open_service
+from tests.support.engine import build_record
+from tests.support.service import PASSWORD, Service, open_judged
 
 SPANS = (
     "/api/v1/events",
@@ -44,16 +43,7 @@ DAYS = st.one_of(
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder: Path = tmp_path_factory.mktemp("core")
-    world = World(folder)
-    world.activate_small()
-    world.deliver("gateway", build_record("a", rows=1), b"{not json\n")
-    world.close()
-    with open_service(folder) as opened:
-        assert opened.services.event_engine is not None
-        assert opened.services.checkpointer is not None
-        opened.services.event_engine.catch_up()
-        opened.services.checkpointer.sign_now()
+    with open_judged(tmp_path_factory.mktemp("core"), build_record("a", rows=1), b"{not json\n") as opened:
         yield opened
 
 

@@ -17,6 +17,7 @@ from auditsvc.auth.service import INSTALLATION
 from auditsvc.clock import FixedClock
 from auditsvc.engine.services import Services
 from auditsvc.settings import Settings
+from tests.support.engine import World
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 PASSWORD = "Nine-Red-Lanterns-Hang"
@@ -87,3 +88,18 @@ def open_service(folder: Path, **changes: Any) -> Iterator[Service]:
         yield Service(create_app(settings, services=services), services, clock)
     finally:
         close_services(services)
+
+
+@contextmanager
+def open_judged(folder: Path, *records: bytes) -> Iterator[Service]:
+    """Give an open core process on the small catalogue that has judged one delivery and signed a checkpoint."""
+    world = World(folder)
+    world.activate_small()
+    world.deliver("gateway", *records)
+    world.close()
+    with open_service(folder) as opened:
+        assert opened.services.event_engine is not None
+        assert opened.services.checkpointer is not None
+        opened.services.event_engine.catch_up()
+        opened.services.checkpointer.sign_now()
+        yield opened
