@@ -25,21 +25,21 @@ from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.gate import install_gate
 from auditsvc.auth.roles import public
 from auditsvc.auth.service import Accounts
-from auditsvc.clock import Clock, SystemClock
 from auditsvc.console import routes as console
-from auditsvc.database import build_engine_options, db, migrate, open_engine
-from auditsvc.engine.collector import spare_collector
-from auditsvc.engine.followed import Followed
-from auditsvc.engine.loop import Engine
-from auditsvc.engine.process import at_exit, stop_with_parent
-from auditsvc.engine.services import EXTENSION, Services
-from auditsvc.engine.worker import EngineWorker
-from auditsvc.errors import AuditError
+from auditsvc.ground.clock import Clock, SystemClock
+from auditsvc.ground.database import build_engine_options, db, migrate, open_engine
+from auditsvc.ground.errors import AuditError
+from auditsvc.ground.logs import configure_logs
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.wsgi import build_ingest_app
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.checkpoint import Checkpointer
-from auditsvc.logs import configure_logs
-from auditsvc.settings import Settings
+from auditsvc.ledger.write.checkpoint import Checkpointer
+from auditsvc.pipeline.collector import spare_collector
+from auditsvc.pipeline.log_identity import Followed
+from auditsvc.pipeline.loop import Engine
+from auditsvc.runtime.processes import at_exit, stop_with_parent
+from auditsvc.runtime.services import EXTENSION, Services
+from auditsvc.runtime.workers import EngineWorker
 from auditsvc.store.open import open_store
 
 SESSION_KEY_FILE = "session.key"

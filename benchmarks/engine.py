@@ -14,23 +14,23 @@ from pathlib import Path
 
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
-from auditsvc.clock import SystemClock
-from auditsvc.database import begin_write, migrate, open_engine
-from auditsvc.document import load_bundle
-from auditsvc.engine.collector import spare_collector
-from auditsvc.engine.loop import Engine
-from auditsvc.ids import build_event_uid
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.database import begin_write, migrate, open_engine
+from auditsvc.ground.document import load_bundle
+from auditsvc.ground.ids import build_event_uid
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.readers.registry import BatchReader
-from auditsvc.ingest.subject import load_or_create_subject_hasher
+from auditsvc.ingest.readers.subject import load_or_create_subject_hasher
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.committer import Committer
 from auditsvc.ledger.delivery import Delivery
 from auditsvc.ledger.service import activate_bundle
+from auditsvc.ledger.write.committer import Committer
+from auditsvc.pipeline.collector import spare_collector
+from auditsvc.pipeline.loop import Engine
 from auditsvc.policy.judge import compile_policy_set
 from auditsvc.policy.load import load_policy_set
-from auditsvc.settings import Settings
-from auditsvc.store.duckdb import DuckStore
-from auditsvc.store.model import Chunk, EventDigest, NewEvent, Place, Position
+from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.port import Chunk, EventDigest, NewEvent, Place, Position
 
 ROOT = Path(__file__).parents[1]
 CATALOG, POLICIES = ROOT / "examples" / "laiwu" / "catalog", ROOT / "policies"

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import httpx
 
-from auditsvc.clock import SystemClock
-from auditsvc.database import begin_write, migrate, open_engine
-from auditsvc.document import load_bundle
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.database import begin_write, migrate, open_engine
+from auditsvc.ground.document import load_bundle
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import create_key
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import activate_bundle
-from auditsvc.settings import Settings
 
 HERE = Path(__file__).parent
 SOURCE = "share-gateway"

@@ -2,9 +2,9 @@
 
 import os
 
+from auditsvc.ground.logs import configure_logs
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.wsgi import IngestApp, build_ingest_app
-from auditsvc.logs import configure_logs
-from auditsvc.settings import Settings
 
 
 def create() -> IngestApp:

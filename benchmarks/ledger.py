@@ -17,12 +17,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from auditsvc.clock import SystemClock
-from auditsvc.database import migrate, open_engine
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.database import migrate, open_engine
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive, compress_frame
-from auditsvc.ledger.committer import Committer, Delivery
-from auditsvc.ledger.tree import build_root, hash_lines
-from auditsvc.settings import Settings
+from auditsvc.ledger.write.committer import Committer, Delivery
+from auditsvc.ledger.write.tree import build_root, hash_lines
 
 BATCH_RECORDS = 5_000
 

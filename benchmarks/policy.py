@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from auditsvc.bilingual import Text
 from auditsvc.condition.ast import All, Compare, Exists, Node, Operator, build_equals, collect_fields
 from auditsvc.condition.evaluate import EMPTY_CONTEXT
 from auditsvc.event.fields import ACTIONS, get_field
 from auditsvc.event.model import Event
+from auditsvc.ground.bilingual import Text
 from auditsvc.policy.judge import compile_policy_set, judge_reference
 from auditsvc.policy.model import AlertRule, Effect, OnMissing, Policy, PolicySet, Severity, Status
 

@@ -25,14 +25,14 @@ from elasticsearch import Elasticsearch
 
 from auditsvc.condition.parse import parse_query
 from auditsvc.event.model import Event
-from auditsvc.ids import build_event_uid
-from auditsvc.settings import Settings
-from auditsvc.store.duckdb import DuckStore
-from auditsvc.store.elastic.client import open_client
-from auditsvc.store.elastic.document import build_document
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import Chunk, EventDigest, EventStore, NewEvent, Place, Position
+from auditsvc.ground.ids import build_event_uid
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.elasticsearch.client import open_client
+from auditsvc.store.elasticsearch.document import build_document
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.elasticsearch.store import ElasticStore
+from auditsvc.store.port import Chunk, EventDigest, EventStore, NewEvent, Place, Position
 from benchmarks.report import FIRST, LAST, build_cases
 from tools.elasticsearch import start
 

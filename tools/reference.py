@@ -12,10 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from auditsvc.errors import CODES  # noqa: E402  (the project's folder must be on the path first)
 from auditsvc.event.fields import FIELDS, INPUT_ONLY, SCHEMA_VERSION  # noqa: E402
 from auditsvc.event.model import QUALITY_FLAGS  # noqa: E402
-from auditsvc.settings import PREFIX, Settings  # noqa: E402
+from auditsvc.ground.errors import CODES  # noqa: E402  (the project's folder must be on the path first)
+from auditsvc.ground.settings.model import PREFIX, Settings  # noqa: E402
 
 WRITTEN = "This page is written by `python tools/reference.py`; a test fails when it differs from the code."
 
@@ -50,7 +50,7 @@ def build_event_fields() -> str:
 
 def build_settings() -> str:
     """Return the page on settings, their meaning taken from the text below each in the source."""
-    source = ast.parse((ROOT / "auditsvc" / "settings.py").read_text(encoding="utf-8"))
+    source = ast.parse((ROOT / "auditsvc" / "ground" / "settings" / "model.py").read_text(encoding="utf-8"))
     body = next(node.body for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
     meanings: dict[str, str] = {}
     for node, following in pairwise(body):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from auditsvc.ids import EventUid, FindingKey
+from auditsvc.ground.ids import EventUid, FindingKey
 
 
 class AlertState(Enum):

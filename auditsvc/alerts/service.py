@@ -22,12 +22,12 @@ from auditsvc.alerts.model import (
     Transition,
 )
 from auditsvc.alerts.tables import AlertFindingRow, AlertRow, AlertTransitionRow, EnginePositionRow
-from auditsvc.clock import Clock
-from auditsvc.errors import InputError, StorageError
-from auditsvc.ids import EventUid, FindingKey, new_uuid7
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.errors import InputError, StorageError
+from auditsvc.ground.ids import EventUid, FindingKey, new_uuid7
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import record_act
-from auditsvc.store.model import Finding, FindingKind, Place
+from auditsvc.store.port import Finding, FindingKind, Place
 
 STAGE = "alerts"
 """The stage's name in ``engine_position``."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from auditsvc.database import Base, UtcDateTime
+from auditsvc.ground.database import Base, UtcDateTime
 
 
 class AlertRow(Base):

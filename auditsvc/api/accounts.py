@@ -9,8 +9,8 @@ from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schem
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import ROLES, Duty, Role, require
 from auditsvc.auth.service import Account, NewAccount
-from auditsvc.engine.services import get_services
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
+from auditsvc.runtime.services import get_services
 
 resource = Resource("accounts", description="People and their roles")
 

@@ -19,11 +19,11 @@ from auditsvc.alerts.service import (
 from auditsvc.api.resource import Instant, PageQuery, Resource, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
-from auditsvc.database import read_session, write_session
-from auditsvc.engine.services import get_services, record_reading
-from auditsvc.errors import InputError
 from auditsvc.event.time import format_time_ns
+from auditsvc.ground.database import read_session, write_session
+from auditsvc.ground.errors import InputError
 from auditsvc.policy.model import Severity
+from auditsvc.runtime.services import get_services, record_reading
 
 resource = Resource("alerts", description="What people are told of violations")
 

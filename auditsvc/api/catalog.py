@@ -14,10 +14,10 @@ from marshmallow import Schema, fields
 from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Catalog, Validity
-from auditsvc.engine.inforce import find_catalog
-from auditsvc.engine.services import get_services
-from auditsvc.errors import InputError
 from auditsvc.event.time import format_time_ns
+from auditsvc.ground.errors import InputError
+from auditsvc.inforce.current import find_catalog
+from auditsvc.runtime.services import get_services
 
 resource = Resource("catalog", description="Organisations, resources, interfaces, agreements and projects")
 

@@ -19,14 +19,14 @@ from auditsvc.condition.ast import All, AnyOf, Node, build_equals
 from auditsvc.condition.evaluate import EMPTY_CONTEXT, Truth, evaluate
 from auditsvc.condition.parse import parse_query
 from auditsvc.condition.query import MAX_QUERY
-from auditsvc.engine.inforce import find_policy_set
-from auditsvc.engine.services import get_services, record_reading
-from auditsvc.errors import AuditError, AuthError, InputError
 from auditsvc.event.fields import Kind, find_field
 from auditsvc.event.model import Event, Value
 from auditsvc.event.time import count_ns, format_time_ns
-from auditsvc.ids import EventUid
-from auditsvc.store.model import Cursor, Order, StoredEvent, TimeBucket, TimeUnit
+from auditsvc.ground.errors import AuditError, AuthError, InputError
+from auditsvc.ground.ids import EventUid
+from auditsvc.inforce.current import find_policy_set
+from auditsvc.runtime.services import get_services, record_reading
+from auditsvc.store.port import Cursor, Order, StoredEvent, TimeBucket, TimeUnit
 
 resource = Resource("events", description="Accesses, normalised and judged")
 

@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from auditsvc.auth.roles import public
-from auditsvc.engine.services import EXTENSION, Services
-from auditsvc.engine.standing import MIN_FREE_BYTES
-from auditsvc.errors import AuditError
+from auditsvc.figures.store_status import MIN_FREE_BYTES
+from auditsvc.ground.errors import AuditError
+from auditsvc.runtime.services import EXTENSION, Services
 
 _READINESS = "auditsvc-readiness"
 KEEP_S = 0.5

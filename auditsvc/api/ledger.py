@@ -12,8 +12,7 @@ from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schem
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import Duty, require
-from auditsvc.engine.services import get_services
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
 from auditsvc.ledger.service import (
     checkpoint_at_least,
     consistency_proof,
@@ -23,6 +22,7 @@ from auditsvc.ledger.service import (
     inclusion_proof,
     latest_checkpoint,
 )
+from auditsvc.runtime.services import get_services
 
 resource = Resource("ledger", description="The log and its proofs")
 

@@ -21,17 +21,17 @@ from auditsvc.alerts.model import AlertState
 from auditsvc.alerts.service import count_alerts
 from auditsvc.api.health import Check, find_checks
 from auditsvc.auth.roles import public
-from auditsvc.clock import parse_instant
-from auditsvc.database import read_session
-from auditsvc.engine.services import EXTENSION, Services
-from auditsvc.engine.standing import StoreStanding, read_store_standing
-from auditsvc.errors import AuditError, StorageError
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
-from auditsvc.ledger.header import parse_header
+from auditsvc.figures.store_status import StoreStanding, read_store_standing
+from auditsvc.ground.clock import parse_instant
+from auditsvc.ground.database import read_session
+from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.ledger.service import get_head, get_leaf, latest_checkpoint
 from auditsvc.ledger.tables import batch, checkpoint
-from auditsvc.reports.section import SEVERITIES
-from auditsvc.store.model import FindingQuery
+from auditsvc.ledger.write.header import parse_header
+from auditsvc.reports.printed_tables import SEVERITIES
+from auditsvc.runtime.services import EXTENSION, Services
+from auditsvc.store.port import FindingQuery
 
 KEEP_S = 1.0
 """How long an answer is used again."""

@@ -7,11 +7,11 @@ from marshmallow import Schema, fields, validate
 
 from auditsvc.api.resource import Resource
 from auditsvc.auth.roles import require
-from auditsvc.engine.inforce import find_policy_set
-from auditsvc.engine.services import get_services
-from auditsvc.errors import InputError
 from auditsvc.event.time import format_time_ns
+from auditsvc.ground.errors import InputError
+from auditsvc.inforce.current import find_policy_set
 from auditsvc.policy.model import Policy, PolicySet
+from auditsvc.runtime.services import get_services
 
 resource = Resource("policies", description="The policies in force, and how they were")
 

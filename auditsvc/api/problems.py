@@ -8,7 +8,7 @@ from flask import Response, current_app, json, request
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
-from auditsvc.errors import CODES, AuditError
+from auditsvc.ground.errors import CODES, AuditError
 
 MEDIA_TYPE = "application/problem+json"
 

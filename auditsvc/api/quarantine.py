@@ -9,9 +9,9 @@ from marshmallow import Schema, fields, validate
 from auditsvc.api.resource import Instant, PageQuery, Resource, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
-from auditsvc.engine.services import get_services, record_reading
-from auditsvc.errors import InputError
 from auditsvc.event.time import MAX_TIME_NS, count_ns, format_time_ns
+from auditsvc.ground.errors import InputError
+from auditsvc.runtime.services import get_services, record_reading
 
 resource = Resource("quarantine", description="Records that could not be read")
 

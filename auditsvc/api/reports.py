@@ -15,9 +15,8 @@ from werkzeug.utils import secure_filename
 from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
-from auditsvc.database import read_session
-from auditsvc.engine.services import get_services, record_reading
-from auditsvc.errors import InputError
+from auditsvc.ground.database import read_session
+from auditsvc.ground.errors import InputError
 from auditsvc.reports.service import (
     FILES,
     KINDS,
@@ -32,6 +31,7 @@ from auditsvc.reports.service import (
     load_trust,
 )
 from auditsvc.reports.verify import verify_files
+from auditsvc.runtime.services import get_services, record_reading
 
 resource = Resource("reports", description="Signed reports")
 

@@ -16,9 +16,9 @@ from flask_smorest import blueprint
 from marshmallow import RAISE, Schema, fields, missing, validate
 from webargs.flaskparser import FlaskParser
 
-from auditsvc.errors import InputError
 from auditsvc.event.time import read_bound_ns
-from auditsvc.jsontext import decode_json
+from auditsvc.ground.errors import InputError
+from auditsvc.ground.jsontext import decode_json
 
 View = TypeVar("View", bound=Callable[..., Any])
 Route = TypeVar("Route", bound=Any)

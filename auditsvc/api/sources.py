@@ -12,12 +12,12 @@ from auditsvc.api.resource import Resource
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Source
-from auditsvc.database import begin_write
-from auditsvc.engine.inforce import find_catalog
-from auditsvc.engine.services import get_services
-from auditsvc.errors import InputError
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.errors import InputError
+from auditsvc.inforce.current import find_catalog
 from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
 from auditsvc.ledger.service import record_act
+from auditsvc.runtime.services import get_services
 
 resource = Resource("sources", description="Who sends logs, and how they are read")
 

@@ -8,13 +8,13 @@ from marshmallow import Schema, fields
 from auditsvc.api.health import find_checks
 from auditsvc.api.resource import Resource
 from auditsvc.auth.roles import require
-from auditsvc.clock import format_instant
-from auditsvc.engine.services import Services, get_services
-from auditsvc.engine.standing import read_store_standing
-from auditsvc.errors import StorageError
 from auditsvc.event.time import MAX_TIME_NS
+from auditsvc.figures.store_status import read_store_standing
+from auditsvc.ground.clock import format_instant
+from auditsvc.ground.errors import StorageError
 from auditsvc.ledger.service import get_head, latest_checkpoint
-from auditsvc.store.model import BatchStat
+from auditsvc.runtime.services import Services, get_services
+from auditsvc.store.port import BatchStat
 
 resource = Resource("status", description="How the service stands")
 

@@ -11,7 +11,7 @@ from auditsvc.auth.bearer import LIFETIME
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.passwords import MAX_LENGTH
 from auditsvc.auth.roles import permissions_of, public, require
-from auditsvc.engine.services import get_services
+from auditsvc.runtime.services import get_services
 
 resource = Resource("tokens", description="Sign in, and the caller's own account")
 

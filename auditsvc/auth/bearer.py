@@ -23,10 +23,10 @@ from sqlalchemy import Engine
 from auditsvc.auth.model import Person
 from auditsvc.auth.tokens import build_thumbprint, issue_token, verify_token
 from auditsvc.auth.withdrawn import is_withdrawn, withdraw
-from auditsvc.clock import Clock
-from auditsvc.durable import write_once
-from auditsvc.errors import AuthError, SigningError
-from auditsvc.settings import Settings
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.errors import AuthError, SigningError
+from auditsvc.ground.files import write_once
+from auditsvc.ground.settings.model import Settings
 
 KEY_FILE = "api-token.pem"
 """File name of the signing key in the key folder: P-256, PKCS #8, readable by its owner only."""

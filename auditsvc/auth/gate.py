@@ -16,7 +16,7 @@ from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import PUBLIC, declared_permissions, roles_with
 from auditsvc.auth.service import Accounts
-from auditsvc.errors import AuthError
+from auditsvc.ground.errors import AuthError
 
 API_PREFIX = "/api/"
 """Below this only bearer tokens count; a browser's cookie must not, or a foreign page could use it."""

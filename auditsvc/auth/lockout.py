@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from auditsvc.auth.tables import SignInFailureRow
-from auditsvc.errors import AuthError
+from auditsvc.ground.errors import AuthError
 
 MAX_FAILURES = 5
 """Failures in a row after which a name is locked."""

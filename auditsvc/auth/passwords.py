@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from auditsvc.errors import AuthError, InputError
-from auditsvc.settings import Settings
+from auditsvc.ground.errors import AuthError, InputError
+from auditsvc.ground.settings.model import Settings
 
 MAX_PARALLEL = 2
 """Hashes computed at the same time in one process."""

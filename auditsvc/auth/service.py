@@ -20,13 +20,13 @@ from auditsvc.auth.model import Person
 from auditsvc.auth.passwords import MAX_LENGTH, Passwords, check_new_password, new_one_time_password
 from auditsvc.auth.roles import ADMINISTRATORS, ROLES, Duty, Role
 from auditsvc.auth.tables import MAX_NAME, AccountRow, RoleAssignmentRow
-from auditsvc.clock import Clock
-from auditsvc.database import read_session, write_session
-from auditsvc.errors import AuthError, InputError
-from auditsvc.ids import new_uuid7
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.database import read_session, write_session
+from auditsvc.ground.errors import AuthError, InputError
+from auditsvc.ground.ids import new_uuid7
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import record_act
-from auditsvc.settings import Settings
 
 INSTALLATION = "auditsvc"
 """The actor of acts nobody asked for in person: the first start."""

@@ -12,7 +12,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from auditsvc.auth.roles import ROLES, Duty
-from auditsvc.database import Base, UtcDateTime
+from auditsvc.ground.database import Base, UtcDateTime
 
 MAX_NAME = 64
 """Longest sign-in name."""

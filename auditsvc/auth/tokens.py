@@ -29,8 +29,8 @@ from jose.backends import ECKey  # type: ignore[attr-defined]  # what jose chose
 from jose.backends.cryptography_backend import CryptographyECKey
 from jose.exceptions import JOSEError
 
-from auditsvc.clock import Clock
-from auditsvc.errors import AuthError, InputError, SigningError
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.errors import AuthError, InputError, SigningError
 
 ALGORITHM = "ES256"
 API_TYPE = "at+jwt"

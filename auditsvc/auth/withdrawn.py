@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import Engine, delete
 
 from auditsvc.auth.tables import WithdrawnTokenRow
-from auditsvc.clock import Clock
-from auditsvc.database import read_session, write_session
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.database import read_session, write_session
 
 
 def withdraw(engine: Engine, clock: Clock, token_id: str, expires: datetime) -> None:

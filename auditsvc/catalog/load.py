@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from auditsvc.bilingual import Text
 from auditsvc.catalog.model import (
     Agreement,
     Catalog,
@@ -29,8 +28,9 @@ from auditsvc.catalog.section import (
     read_resource,
     read_source,
 )
-from auditsvc.document import Bundle, Value
-from auditsvc.errors import DocumentError, Problem
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.document import Bundle, Value
+from auditsvc.ground.errors import DocumentError, Problem
 
 DEFAULT_ZONE = "Asia/Shanghai"
 

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
-from auditsvc.bilingual import Text
 from auditsvc.event.model import Value
+from auditsvc.ground.bilingual import Text
 
 ORG_LEVELS = ("province", "city", "district", "town", "enterprise")
 READERS = ("native", "combined", "mapped", "xroad")

@@ -10,11 +10,11 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from auditsvc.bilingual import Text
 from auditsvc.catalog.model import Validity
-from auditsvc.document import Value
-from auditsvc.errors import InputError, Problem
 from auditsvc.event.time import count_ns, parse_time_ns
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.document import Value
+from auditsvc.ground.errors import InputError, Problem
 
 CODE = "document_invalid"
 

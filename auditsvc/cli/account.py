@@ -8,7 +8,7 @@ import click
 from auditsvc.auth.roles import ROLES, Duty, Role
 from auditsvc.auth.service import Account, Accounts, NewAccount
 from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
-from auditsvc.clock import SystemClock
+from auditsvc.ground.clock import SystemClock
 from auditsvc.ledger.archive import Archive
 
 role_argument = click.argument("role", metavar="ROLE", type=click.Choice([str(role) for role in Role]))

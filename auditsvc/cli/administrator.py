@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from auditsvc.errors import InputError
-from auditsvc.settings import Settings
+from auditsvc.ground.errors import InputError
+from auditsvc.ground.settings.model import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

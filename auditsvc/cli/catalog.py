@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from auditsvc.bilingual import Text
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
 from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
-from auditsvc.clock import SystemClock
-from auditsvc.database import begin_write
-from auditsvc.document import Bundle, load_bundle
-from auditsvc.errors import EXIT_FINDING, DocumentError, InputError, Problem
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.document import Bundle, load_bundle
+from auditsvc.ground.errors import EXIT_FINDING, DocumentError, InputError, Problem
 from auditsvc.ingest.readers.registry import check_source
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import activate_bundle, active_bundle

@@ -10,7 +10,7 @@ import click
 import httpx
 
 from auditsvc.cli.context import load_settings
-from auditsvc.errors import CODES, AuditError, AuthError, InputError, StorageError
+from auditsvc.ground.errors import CODES, AuditError, AuthError, InputError, StorageError
 
 TIMEOUT_S = 60.0
 """Longest a request may take: a search over a year of events takes seconds."""

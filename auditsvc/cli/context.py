@@ -14,12 +14,12 @@ from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import OperationalError
 
 from auditsvc.auth.service import SHELL
-from auditsvc.database import find_file, has_tables, migrate, open_engine
-from auditsvc.engine.followed import check_followed
-from auditsvc.errors import SigningError, StorageError
+from auditsvc.ground.database import find_file, has_tables, migrate, open_engine
+from auditsvc.ground.errors import SigningError, StorageError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.keys import LOG_KEY_FILE
-from auditsvc.settings import Settings
-from auditsvc.store.model import Position
+from auditsvc.pipeline.log_identity import check_followed
+from auditsvc.store.port import Position
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, on standard output.")
 

@@ -9,8 +9,8 @@ import click
 
 from auditsvc.cli.client import ApiClient, api_options
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.errors import StorageError
 from auditsvc.event.time import format_time_ns, read_bound_ns
+from auditsvc.ground.errors import StorageError
 
 _INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 _SHOWN = ("time", "interface.id", "consumer.org", "user.id", "action", "outcome", "verdict")

@@ -12,16 +12,16 @@ from auditsvc.auth.roles import ROLES, Role
 from auditsvc.auth.service import INSTALLATION, Accounts, NewAccount
 from auditsvc.catalog.load import load_catalog
 from auditsvc.cli.context import json_option, load_settings, make_database, print_json
-from auditsvc.clock import Clock, SystemClock
-from auditsvc.database import begin_write
-from auditsvc.document import Bundle, load_bundle
-from auditsvc.errors import AuditError
+from auditsvc.ground.clock import Clock, SystemClock
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.document import Bundle, load_bundle
+from auditsvc.ground.errors import AuditError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.keys import load_log_vkey
 from auditsvc.ledger.service import activate_bundle, active_bundle
 from auditsvc.policy.load import load_policy_set
 from auditsvc.reports.keys import load_or_create_report_keys
-from auditsvc.settings import Settings
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 

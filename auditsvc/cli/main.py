@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import click
 
 from auditsvc import __version__
-from auditsvc.errors import EXIT_DEPENDENCY, EXIT_USAGE, AuditError, DocumentError
+from auditsvc.ground.errors import EXIT_DEPENDENCY, EXIT_USAGE, AuditError, DocumentError
 
 COMMANDS: Mapping[str, str] = {
     "serve": "Run ingest workers and the core process until told to stop.",

@@ -11,16 +11,16 @@ import click
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
 from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
-from auditsvc.clock import SystemClock
 from auditsvc.condition.describe import Step
 from auditsvc.condition.evaluate import has_type
-from auditsvc.database import begin_write
-from auditsvc.document import Bundle, build_bundle, load_bundle
-from auditsvc.errors import EXIT_FINDING, InputError
 from auditsvc.event.fields import Kind, get_field
 from auditsvc.event.model import Event
 from auditsvc.event.native import read_native
 from auditsvc.event.time import parse_time_ns
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.document import Bundle, build_bundle, load_bundle
+from auditsvc.ground.errors import EXIT_FINDING, InputError
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import activate_bundle, active_bundle
 from auditsvc.policy.check import run_tests

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.errors import InputError
-from auditsvc.ingest import push
+from auditsvc.ground.errors import InputError
+from auditsvc.push import client as push
 
 _LINE_EVERY_S = 2.0
 """How often a line is printed where there is no terminal for a bar."""

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from auditsvc.cli.administrator import administrator_options, as_administrator
-from auditsvc.cli.claim import claim_folder
 from auditsvc.cli.context import json_option, load_settings, open_database, print_json, require_log_key
-from auditsvc.clock import SystemClock
-from auditsvc.engine.collector import spare_collector
-from auditsvc.engine.rebuild import reindex
-from auditsvc.errors import EXIT_FINDING
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.errors import EXIT_FINDING
 from auditsvc.ledger.archive import Archive
+from auditsvc.pipeline.collector import spare_collector
+from auditsvc.pipeline.rebuild import reindex
+from auditsvc.runtime.locks import claim_folder
 
 
 @click.command()

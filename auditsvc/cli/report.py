@@ -8,14 +8,13 @@ from typing import Any
 
 import click
 
-from auditsvc.cli.claim import claim_folder
 from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json, require_log_key
-from auditsvc.clock import SystemClock, format_instant
-from auditsvc.database import read_session
-from auditsvc.engine.followed import Followed
-from auditsvc.errors import InputError
+from auditsvc.ground.clock import SystemClock, format_instant
+from auditsvc.ground.database import read_session
+from auditsvc.ground.errors import InputError
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.checkpoint import Checkpointer
+from auditsvc.ledger.write.checkpoint import Checkpointer
+from auditsvc.pipeline.log_identity import Followed
 from auditsvc.reports.render import LANGUAGES
 from auditsvc.reports.service import (
     KINDS,
@@ -26,6 +25,7 @@ from auditsvc.reports.service import (
     list_report_files,
     list_reports,
 )
+from auditsvc.runtime.locks import claim_folder
 from auditsvc.store.open import open_store
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])

@@ -24,12 +24,12 @@ import click
 from granian.constants import Interfaces
 from granian.server import Server
 
-from auditsvc.cli.claim import claim_address, claim_folder
 from auditsvc.cli.context import load_settings, open_database, require_log_key
-from auditsvc.engine.process import Child, Start, stop_with_parent, supervise
-from auditsvc.errors import EXIT_DEPENDENCY, AuditError, StorageError
-from auditsvc.logs import configure_logs
-from auditsvc.settings import Settings
+from auditsvc.ground.errors import EXIT_DEPENDENCY, AuditError, StorageError
+from auditsvc.ground.logs import configure_logs
+from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.locks import claim_address, claim_folder
+from auditsvc.runtime.processes import Child, Start, stop_with_parent, supervise
 
 CORE_THREADS = 8
 """Threads of the core process that answer requests; the engine has its own."""

@@ -9,14 +9,14 @@ from sqlalchemy import Engine
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
 from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
-from auditsvc.clock import SystemClock, format_instant
-from auditsvc.database import begin_write
-from auditsvc.errors import InputError
+from auditsvc.ground.clock import SystemClock, format_instant
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.errors import InputError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
 from auditsvc.ingest.readers.registry import check_source
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import active_bundle, record_act
-from auditsvc.settings import Settings
 
 
 @click.group()

@@ -14,16 +14,16 @@ from elasticsearch import Elasticsearch
 from auditsvc.cli.administrator import administrator_options, as_administrator
 from auditsvc.cli.context import follows_ledger, json_option, load_settings, print_json
 from auditsvc.cli.reindex import command as reindex
-from auditsvc.clock import SystemClock
-from auditsvc.errors import EXIT_FINDING, InputError, StorageError
-from auditsvc.settings import Settings
-from auditsvc.store.duckdb import DuckStore
-from auditsvc.store.elastic.client import check_server, open_client
-from auditsvc.store.elastic.migrate import Migrated, Outcome, migrate_indices, restore_alias
-from auditsvc.store.elastic.role import build_role
-from auditsvc.store.elastic.setup import install_templates, list_indices
-from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import Inventory, Position
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.errors import EXIT_FINDING, InputError, StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.elasticsearch.client import check_server, open_client
+from auditsvc.store.elasticsearch.migrate import Migrated, Outcome, migrate_indices, restore_alias
+from auditsvc.store.elasticsearch.role import build_role
+from auditsvc.store.elasticsearch.setup import install_templates, list_indices
+from auditsvc.store.elasticsearch.store import ElasticStore
+from auditsvc.store.port import Inventory, Position
 
 
 @click.group()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from auditsvc.cli.context import json_option, print_json
-from auditsvc.errors import AuditError
+from auditsvc.ground.errors import AuditError
 from auditsvc.ledger.verify.step import Step
 from auditsvc.reports.trust import load_trust_file
 from auditsvc.reports.verify import EXIT_USAGE, Verification, verify_files

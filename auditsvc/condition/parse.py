@@ -28,9 +28,9 @@ from auditsvc.condition.ast import (
 )
 from auditsvc.condition.query import parse_search
 from auditsvc.condition.values import MAX_INTEGER, parse_constant
-from auditsvc.document import Value, resolve_scalar
-from auditsvc.errors import DocumentError, InputError, Problem
 from auditsvc.event.fields import Field, Kind, find_field
+from auditsvc.ground.document import Value, resolve_scalar
+from auditsvc.ground.errors import DocumentError, InputError, Problem
 
 CODE = "condition_invalid"
 MAX_NODES = 2000

@@ -23,8 +23,8 @@ from auditsvc.condition.ast import (
     Place,
 )
 from auditsvc.condition.values import parse_constant
-from auditsvc.errors import InputError
 from auditsvc.event.fields import FIELDS, Field, Kind, find_field
+from auditsvc.ground.errors import InputError
 
 MAX_QUERY = 4096
 """Longest query in characters."""

@@ -6,12 +6,12 @@ from datetime import date
 from auditsvc.condition.ast import Operator
 from auditsvc.condition.calendar import count_local_ns
 from auditsvc.condition.match import MAX_PATTERN, build_glob, build_regex, compile_pattern, parse_network
-from auditsvc.document import resolve_scalar
-from auditsvc.errors import InputError
 from auditsvc.event.fields import Field, Kind
 from auditsvc.event.model import Scalar
 from auditsvc.event.native import parse_address
 from auditsvc.event.time import parse_time_ns
+from auditsvc.ground.document import resolve_scalar
+from auditsvc.ground.errors import InputError
 
 MAX_INTEGER = 2**63 - 1
 

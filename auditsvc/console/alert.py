@@ -13,14 +13,14 @@ from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Catalog
 from auditsvc.console.alert_detail import EVENTS_PER_PAGE, build_detail
 from auditsvc.console.blueprint import blueprint
+from auditsvc.console.current_user import current_person
 from auditsvc.console.event_search import name_code
 from auditsvc.console.overview import SEVERITIES
-from auditsvc.console.person import current_person
 from auditsvc.console.text import current_language
-from auditsvc.database import read_session, write_session
-from auditsvc.engine.inforce import find_catalog
-from auditsvc.engine.services import get_services
-from auditsvc.errors import InputError
+from auditsvc.ground.database import read_session, write_session
+from auditsvc.ground.errors import InputError
+from auditsvc.inforce.current import find_catalog
+from auditsvc.runtime.services import get_services
 
 _PAGE = 50
 _VIEWS: Mapping[str, tuple[AlertState, ...]] = {

@@ -6,14 +6,14 @@ from auditsvc.alerts.model import Alert, Transition
 from auditsvc.alerts.service import get_alert, list_evidence, list_transitions
 from auditsvc.console.event_search import Hit, build_hit, name_code
 from auditsvc.console.text import current_language
-from auditsvc.database import read_session
-from auditsvc.engine.inforce import find_catalog, find_policy_set
-from auditsvc.engine.services import Services
 from auditsvc.event.fields import find_field
 from auditsvc.event.model import Event
-from auditsvc.ids import EventUid
+from auditsvc.ground.database import read_session
+from auditsvc.ground.ids import EventUid
+from auditsvc.inforce.current import find_catalog, find_policy_set
 from auditsvc.policy.model import Policy
-from auditsvc.store.model import EventStore, Finding
+from auditsvc.runtime.services import Services
+from auditsvc.store.port import EventStore, Finding
 
 EVENTS_PER_PAGE = 25
 

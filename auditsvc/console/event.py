@@ -10,20 +10,20 @@ from markupsafe import Markup
 from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.chart import Column, Series, build_column_chart
+from auditsvc.console.current_user import current_person
 from auditsvc.console.event_detail import build_detail
 from auditsvc.console.event_search import FACETS, Results, read_query, search
 from auditsvc.console.evidence import build_proof_document, collect_evidence
 from auditsvc.console.failure import Failure, describe
 from auditsvc.console.period import ALL, RANGES, Period, read_period
-from auditsvc.console.person import current_person
 from auditsvc.console.text import current_language, show_number
 from auditsvc.console.today import label_bucket
-from auditsvc.engine.inforce import find_catalog
-from auditsvc.engine.services import get_services, record_reading
-from auditsvc.errors import AuditError, InputError
 from auditsvc.event.fields import BY_NAME, FIELDS
-from auditsvc.ids import EventUid
-from auditsvc.store.model import Order, TimeUnit
+from auditsvc.ground.errors import AuditError, InputError
+from auditsvc.ground.ids import EventUid
+from auditsvc.inforce.current import find_catalog
+from auditsvc.runtime.services import get_services, record_reading
+from auditsvc.store.port import Order, TimeUnit
 
 _UID_HEX = 32
 _EXAMPLES = (

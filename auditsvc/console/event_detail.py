@@ -7,13 +7,13 @@ from auditsvc.catalog.model import Catalog
 from auditsvc.condition.describe import Step, format_value
 from auditsvc.console.event_search import Hit, build_hit, name_code
 from auditsvc.console.text import current_language
-from auditsvc.engine.inforce import find_policy_set
-from auditsvc.engine.services import Services
 from auditsvc.event.fields import FIELDS, LABEL_PREFIX, Field, Kind, Level, get_field
 from auditsvc.event.model import Event, Value
+from auditsvc.inforce.current import find_policy_set
 from auditsvc.policy.decide import State
 from auditsvc.policy.explain import PolicyStep, explain
-from auditsvc.store.model import StoredEvent
+from auditsvc.runtime.services import Services
+from auditsvc.store.port import StoredEvent
 
 _SHOWN_STATES = (State.VIOLATED, State.EXCEPTED, State.INDETERMINATE, State.SATISFIED, State.UNTARGETABLE)
 """States of policies that say something about the event, the gravest first."""

@@ -9,10 +9,10 @@ from auditsvc.condition.ast import Node
 from auditsvc.condition.parse import parse_query
 from auditsvc.console.period import Period, list_buckets
 from auditsvc.console.text import current_language
-from auditsvc.engine.services import Services
-from auditsvc.errors import InputError
 from auditsvc.event.model import Event
-from auditsvc.store.model import Cursor, Group, Order
+from auditsvc.ground.errors import InputError
+from auditsvc.runtime.services import Services
+from auditsvc.store.port import Cursor, Group, Order
 
 PAGE_SIZE = 50
 FACETS = ("verdict", "violations", "action", "outcome", "consumer.org", "interface.id")

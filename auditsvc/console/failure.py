@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from auditsvc.auth.roles import ROLES, Role
 from auditsvc.console.text import current_language
-from auditsvc.errors import AuditError
+from auditsvc.ground.errors import AuditError
 
 _TITLES = {
     "unauthenticated": lazy_gettext("Name or password is wrong, or the account is disabled."),

@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from auditsvc.auth.roles import public
 from auditsvc.console.blueprint import blueprint
-from auditsvc.console.person import find_person
-from auditsvc.engine.services import get_services
+from auditsvc.console.current_user import find_person
+from auditsvc.runtime.services import get_services
 
 LANGUAGES = {"zh": "中文", "en": "English"}
 """Language to its own name."""

@@ -5,17 +5,17 @@ from datetime import datetime
 
 from auditsvc.alerts.model import AlertState
 from auditsvc.alerts.service import count_alerts
-from auditsvc.bilingual import Text
 from auditsvc.catalog.coverage import HOUR_NS, Cell, expect_cells
 from auditsvc.catalog.model import Catalog
 from auditsvc.console.period import DAY_NS, Period, list_buckets
-from auditsvc.database import read_session
-from auditsvc.engine.inforce import find_catalog, find_policy_set
-from auditsvc.engine.services import Services
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.database import read_session
+from auditsvc.inforce.current import find_catalog, find_policy_set
 from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.policy.model import PolicySet
-from auditsvc.store.model import AggregateQuery, EventStore, FindingQuery, TimeBucket, TimeUnit
+from auditsvc.runtime.services import Services
+from auditsvc.store.port import AggregateQuery, EventStore, FindingQuery, TimeBucket, TimeUnit
 
 SEVERITIES = ("critical", "high", "medium", "low")
 """Severest first."""

@@ -9,15 +9,15 @@ from flask_babel import gettext
 
 from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
+from auditsvc.console.current_user import current_person
 from auditsvc.console.failure import Failure, describe
 from auditsvc.console.period import find_newest_ns
-from auditsvc.console.person import current_person
 from auditsvc.console.text import current_language, local_time
-from auditsvc.database import read_session
-from auditsvc.engine.inforce import find_catalog
-from auditsvc.engine.services import get_services, record_reading
-from auditsvc.errors import AuditError, InputError
+from auditsvc.ground.database import read_session
+from auditsvc.ground.errors import AuditError, InputError
+from auditsvc.inforce.current import find_catalog
 from auditsvc.reports.service import create_report, find_report_file, get_report, list_report_files, list_reports
+from auditsvc.runtime.services import get_services, record_reading
 
 _PAGE = 50
 _KINDS = ("compliance", "project")

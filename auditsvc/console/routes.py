@@ -11,7 +11,8 @@ from auditsvc.auth.roles import public
 from auditsvc.console import alert, event, language, report, session, today, verification
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.failure import handle_error
-from auditsvc.console.frame import build_frame
+from auditsvc.console.labels import show_word
+from auditsvc.console.layout import build_frame
 from auditsvc.console.text import (
     pick_language,
     show_digest,
@@ -20,8 +21,7 @@ from auditsvc.console.text import (
     show_percent,
     show_size,
 )
-from auditsvc.console.word import show_word
-from auditsvc.engine.services import get_services
+from auditsvc.runtime.services import get_services
 
 __all__ = ["blueprint", "handle_error", "install"]
 

@@ -11,11 +11,11 @@ from auditsvc.auth.model import Person
 from auditsvc.auth.roles import public, require
 from auditsvc.auth.withdrawn import is_withdrawn, withdraw
 from auditsvc.console.blueprint import blueprint
+from auditsvc.console.current_user import begin, current_person, end, find_person
 from auditsvc.console.failure import describe
 from auditsvc.console.language import local_target
-from auditsvc.console.person import begin, current_person, end, find_person
-from auditsvc.engine.services import get_services
-from auditsvc.errors import AuditError, AuthError, InputError
+from auditsvc.ground.errors import AuditError, AuthError, InputError
+from auditsvc.runtime.services import get_services
 
 SESSION_ID = "id"
 """Session key: what the session is known by once it is ended, since a copy of its cookie may lie anywhere."""

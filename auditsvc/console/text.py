@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from flask_babel import format_decimal, get_locale
 from markupsafe import Markup
 
-from auditsvc.engine.services import get_services
 from auditsvc.event.time import to_datetime
+from auditsvc.runtime.services import get_services
 
 CHINESE = "zh"
 ABSENT = "—"

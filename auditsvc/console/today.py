@@ -11,9 +11,9 @@ from auditsvc.console.chart import Column, Series, build_column_chart
 from auditsvc.console.overview import DayCount, Overview, build_overview
 from auditsvc.console.period import RANGES, Period, read_period
 from auditsvc.console.text import local_time, show_number
-from auditsvc.engine.services import get_services
-from auditsvc.engine.standing import read_store_standing
-from auditsvc.store.model import TimeUnit
+from auditsvc.figures.store_status import read_store_standing
+from auditsvc.runtime.services import get_services
+from auditsvc.store.port import TimeUnit
 
 _LABELS = {TimeUnit.MINUTE: "%H:%M", TimeUnit.HOUR: "%m-%d %H:00", TimeUnit.DAY: "%m-%d", TimeUnit.MONTH: "%Y-%m"}
 

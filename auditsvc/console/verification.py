@@ -15,10 +15,10 @@ from werkzeug.utils import secure_filename
 from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.failure import Failure, describe
-from auditsvc.engine.services import get_services
-from auditsvc.errors import AuditError, InputError
+from auditsvc.ground.errors import AuditError, InputError
 from auditsvc.reports.service import load_trust
 from auditsvc.reports.verify import verify_files
+from auditsvc.runtime.services import get_services
 
 MAX_FILES = 16
 """A report has six files."""

@@ -8,7 +8,7 @@ and ``docs/event-fields.md``. A flat event (:data:`auditsvc.event.model.Event`) 
 from dataclasses import dataclass
 from enum import Enum
 
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
 
 SCHEMA_VERSION = "1"
 """Version of the catalogue, stored with every event; raised when a field changes type or meaning."""

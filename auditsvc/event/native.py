@@ -15,11 +15,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from auditsvc.errors import InputError
 from auditsvc.event.fields import FIELDS, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, Field, Kind, Level
 from auditsvc.event.model import Event
 from auditsvc.event.time import parse_time_ns
-from auditsvc.jsontext import refuse_duplicate_keys
+from auditsvc.ground.errors import InputError
+from auditsvc.ground.jsontext import refuse_duplicate_keys
 
 MAX_INTEGER = 2**53
 """Largest magnitude of an integer from outside: what every JSON reader keeps exact."""

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
 
 NS = 1_000_000_000
 MIN_TIME_NS = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from auditsvc.errors import CODES, AuditError
+from auditsvc.ground.errors import CODES, AuditError
 from auditsvc.ingest.readers.model import Reject
 from auditsvc.ledger.receipt import Receipt
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import zstandard
 
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
 
 CHUNK_BYTES = 64 * 1024
 ZSTD_STEP_BYTES = 1024

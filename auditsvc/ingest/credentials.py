@@ -15,10 +15,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
 
-from auditsvc.clock import Clock
-from auditsvc.errors import AuthError, InputError
 from auditsvc.event.time import NS
-from auditsvc.ids import SourceId
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.errors import AuthError, InputError
+from auditsvc.ground.ids import SourceId
 from auditsvc.ingest.tables import api_key
 
 KEY_PREFIX = "auditsvc"

@@ -16,17 +16,17 @@ from urllib.parse import parse_qs
 
 from werkzeug.http import parse_options_header
 
-from auditsvc.clock import Clock
-from auditsvc.errors import AuthError, InputError
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.errors import AuthError, InputError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.answer import Answer, build_receipt_answer, describe_reject
 from auditsvc.ingest.body import CHUNK_BYTES, read_body
 from auditsvc.ingest.credentials import KeyRing, authenticate
 from auditsvc.ingest.readers.model import Reject
 from auditsvc.ingest.readers.registry import LINES, BatchReader, build_reject
 from auditsvc.ingest.view import CatalogView
-from auditsvc.ledger.committer import Committer
 from auditsvc.ledger.delivery import Delivery
-from auditsvc.settings import Settings
+from auditsvc.ledger.write.committer import Committer
 
 MAX_RECORDS = 1_000_000
 """Most records, and most items of records, of one delivery: bounds the tree hashed and the quarantine made of it."""

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, LargeBinary, String, Table
 
-from auditsvc.database import Base, UtcDateTime
+from auditsvc.ground.database import Base, UtcDateTime
 
 api_key = Table(
     "api_key",

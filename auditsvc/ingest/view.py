@@ -8,13 +8,13 @@ from sqlalchemy import Engine
 
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
-from auditsvc.clock import Clock
-from auditsvc.errors import AuditError, InputError, StorageError
 from auditsvc.event.time import NS
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.errors import AuditError, InputError, StorageError
 from auditsvc.ingest.readers.registry import BatchReader
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.log import Leaf
 from auditsvc.ledger.service import find_latest, load_bundle_of
+from auditsvc.ledger.write.appender import Leaf
 
 MAX_AGE_NS = 2 * NS
 """How long a worker goes on with a catalogue before it looks for a newer leaf."""

@@ -13,16 +13,16 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from auditsvc.clock import Clock, SystemClock
-from auditsvc.database import migrate, open_engine
-from auditsvc.errors import AuditError, InputError, StorageError
+from auditsvc.ground.clock import Clock, SystemClock
+from auditsvc.ground.database import migrate, open_engine
+from auditsvc.ground.errors import AuditError, InputError, StorageError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.answer import STATUS_LINES, Answer, build_answer, build_problem
 from auditsvc.ingest.credentials import KeyRing
 from auditsvc.ingest.intake import Intake
 from auditsvc.ingest.view import CatalogView
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.committer import Committer
-from auditsvc.settings import Settings
+from auditsvc.ledger.write.committer import Committer
 
 EVENTS_PATH = "/ingest/v1/events"
 RECORDS_PREFIX = "/ingest/v1/sources/"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import zstandard
 
-from auditsvc.durable import sync_folder
-from auditsvc.errors import LogError, StorageError
-from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES, read_frame
+from auditsvc.ground.errors import LogError, StorageError
+from auditsvc.ground.files import sync_folder
+from auditsvc.ledger.format.frame import MAX_PAYLOAD_BYTES, read_frame
 
 ZSTD_LEVEL = 1
 """Level 1 compresses log lines as well as level 6 does, at a quarter of the cost (docs/ledger.md)."""
@@ -36,7 +36,7 @@ def make_folder(folder: Path) -> None:
 
 
 class Archive:
-    """Reads frames, reads and writes objects; the writing of segments is :mod:`auditsvc.ledger.segment`."""
+    """Reads frames, reads and writes objects; the writing of segments is :mod:`auditsvc.ledger.write.segment`."""
 
     def __init__(self, path: Path) -> None:
         """Open the archive in folder ``path``, made when missing."""

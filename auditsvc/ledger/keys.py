@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from auditsvc.durable import write_once
-from auditsvc.errors import SigningError
-from auditsvc.ledger.note import Signer, format_vkey
+from auditsvc.ground.errors import SigningError
+from auditsvc.ground.files import write_once
+from auditsvc.ledger.write.note import Signer, format_vkey
 
 LOG_KEY_FILE = "log.key"
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, and_, or_, select
 
-from auditsvc.errors import LogError
-from auditsvc.ledger.log import Head, read_head
-from auditsvc.ledger.note import Checkpoint, parse_checkpoint
+from auditsvc.ground.errors import LogError
 from auditsvc.ledger.tables import checkpoint, leaf, node
-from auditsvc.ledger.tree import (
+from auditsvc.ledger.write.appender import Head, read_head
+from auditsvc.ledger.write.note import Checkpoint, parse_checkpoint
+from auditsvc.ledger.write.tree import (
     HASH_SIZE,
     CompactRange,
     GetNode,

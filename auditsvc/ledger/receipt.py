@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, RowMapping, Select, bindparam, select
 
-from auditsvc.clock import parse_instant
-from auditsvc.ledger.header import parse_header
+from auditsvc.ground.clock import parse_instant
 from auditsvc.ledger.tables import batch, delivery, leaf
+from auditsvc.ledger.write.header import parse_header
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 from sqlalchemy import UniqueConstraint as Unique
 
-from auditsvc.database import Base, UtcDateTime
+from auditsvc.ground.database import Base, UtcDateTime
 
 SEQ = BigInteger().with_variant(Integer, "sqlite")
 """Type of leaf indexes that are a primary key: in SQLite only ``INTEGER`` is the row's own number, without a second index."""

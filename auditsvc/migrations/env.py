@@ -1,8 +1,8 @@
-"""Alembic's entry point; called only by :func:`auditsvc.database.migrate`, which hands over its connection."""
+"""Alembic's entry point; called only by :func:`auditsvc.ground.database.migrate`, which hands over its connection."""
 
 from alembic import context
 
-from auditsvc.database import Base
+from auditsvc.ground.database import Base
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
 with context.begin_transaction():

@@ -2,11 +2,11 @@
 
 from auditsvc.condition.ast import Operator
 from auditsvc.condition.values import parse_constant
-from auditsvc.document import Value, resolve_scalar
-from auditsvc.errors import InputError, Problem
 from auditsvc.event import model
 from auditsvc.event.fields import Field, find_field
 from auditsvc.event.time import parse_time_ns
+from auditsvc.ground.document import Value, resolve_scalar
+from auditsvc.ground.errors import InputError, Problem
 from auditsvc.policy.model import Expectation, InlineTest
 from auditsvc.policy.reader import CODE, Reader, parse_count
 

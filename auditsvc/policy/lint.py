@@ -14,7 +14,7 @@ from auditsvc.condition.ast import (
     iter_leaves,
 )
 from auditsvc.condition.describe import format_node
-from auditsvc.errors import Problem
+from auditsvc.ground.errors import Problem
 from auditsvc.policy.model import JUDGING, Effect, InlineTest, Policy, PolicySet, Severity
 from auditsvc.policy.rows import split_conjunction
 

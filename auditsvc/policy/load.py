@@ -7,14 +7,14 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from auditsvc.bilingual import Text
 from auditsvc.condition.ast import ALWAYS, InCalendar, InList, Node, iter_leaves
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.evaluate import Context
 from auditsvc.condition.parse import collect_condition
-from auditsvc.document import Bundle, Value
-from auditsvc.errors import DocumentError, Problem
 from auditsvc.event.fields import find_field
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.document import Bundle, Value
+from auditsvc.ground.errors import DocumentError, Problem
 from auditsvc.policy.inline import read_inline_test
 from auditsvc.policy.model import (
     DEFAULT_ON_MISSING,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
-from auditsvc.bilingual import Text
 from auditsvc.condition.ast import Node
 from auditsvc.condition.evaluate import Context
 from auditsvc.event.model import Event
+from auditsvc.ground.bilingual import Text
 
 
 class Status(Enum):

@@ -7,11 +7,11 @@ from enum import Enum
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from auditsvc.bilingual import Text
 from auditsvc.condition.calendar import count_local_ns
-from auditsvc.document import Value, resolve_scalar
-from auditsvc.errors import InputError, Problem
 from auditsvc.event.time import check_day, parse_time_ns
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.document import Value, resolve_scalar
+from auditsvc.ground.errors import InputError, Problem
 
 CODE = "policy_invalid"
 _DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)\Z")

@@ -3,10 +3,10 @@
 import re
 from datetime import date, timedelta
 
-from auditsvc.bilingual import Text
 from auditsvc.condition.calendar import Calendar, Hours
-from auditsvc.document import Value
-from auditsvc.errors import Problem
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.document import Value
+from auditsvc.ground.errors import Problem
 from auditsvc.policy.model import LegalAct
 from auditsvc.policy.reader import Reader, parse_boolean, parse_bound, parse_day, parse_zone
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auditsvc.errors import LogError
-from auditsvc.ledger.verify.header import Header, parse_header
+from auditsvc.ground.errors import LogError
+from auditsvc.ledger.format.header import Header, parse_header
 
 
 @dataclass(frozen=True, slots=True)

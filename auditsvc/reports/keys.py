@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from auditsvc.auth.tokens import build_jwk, build_thumbprint
-from auditsvc.clock import Clock
-from auditsvc.errors import SigningError
-from auditsvc.settings import Settings
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.errors import SigningError
+from auditsvc.ground.settings.model import Settings
 
 JWS_KEY_FILE = "report-jws.pem"
 PDF_KEY_FILE = "report-pdf.pem"

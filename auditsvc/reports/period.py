@@ -3,8 +3,8 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from auditsvc.errors import InputError
 from auditsvc.event.time import check_day, count_ns
+from auditsvc.ground.errors import InputError
 from auditsvc.reports.indicators.model import Period
 
 MAX_DAYS = 366

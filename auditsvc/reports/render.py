@@ -19,8 +19,8 @@ import rfc8785
 import typst
 
 from auditsvc import __version__
-from auditsvc.clock import parse_instant
-from auditsvc.errors import InputError, StorageError
+from auditsvc.ground.clock import parse_instant
+from auditsvc.ground.errors import InputError, StorageError
 
 LANGUAGES = ("zh", "en")
 ATTACHMENT = "report.json"

@@ -21,14 +21,16 @@ from sqlalchemy.orm import Session
 from auditsvc.alerts.tables import AlertRow
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
-from auditsvc.clock import Clock
-from auditsvc.database import read_session, write_session
-from auditsvc.errors import InputError, LogError, StorageError
-from auditsvc.ids import new_uuid7
+from auditsvc.figures.alerts import AlertTimes, describe_alerts
+from auditsvc.figures.project_use import Scope, whole
+from auditsvc.figures.row_count_check import check_held
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.database import read_session, write_session
+from auditsvc.ground.errors import InputError, LogError, StorageError
+from auditsvc.ground.ids import new_uuid7
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.bundle import write_bundle
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.note import Checkpoint
 from auditsvc.ledger.service import (
     Entry,
     append_entry,
@@ -38,21 +40,19 @@ from auditsvc.ledger.service import (
     load_bundle_of,
     quote_value,
 )
+from auditsvc.ledger.write.bundle import write_bundle
+from auditsvc.ledger.write.note import Checkpoint
 from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import PolicySet
-from auditsvc.reports.alerting import AlertTimes, describe_alerts
-from auditsvc.reports.content import Frame, build_compliance, build_project
+from auditsvc.reports.document import Frame, build_compliance, build_project
 from auditsvc.reports.evidence import count_log
-from auditsvc.reports.gather import Scope, whole
-from auditsvc.reports.held import check_held
 from auditsvc.reports.keys import ReportKeys, build_trust, dump_trust, load_report_keys
 from auditsvc.reports.period import build_period
 from auditsvc.reports.render import LANGUAGES, describe_tools, dump_report, render_pdf
 from auditsvc.reports.sign import sign_pdf, sign_report
 from auditsvc.reports.tables import ReportRow
 from auditsvc.reports.trust import Trust, parse_trust
-from auditsvc.settings import Settings
-from auditsvc.store.model import AggregateQuery, EventStore, Measure, MeasureKind, Position
+from auditsvc.store.port import AggregateQuery, EventStore, Measure, MeasureKind, Position
 
 KINDS = ("compliance", "project")
 JSON_FILE = "report.json"

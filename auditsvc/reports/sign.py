@@ -20,7 +20,7 @@ from pyhanko.sign.general import SigningError as PdfSigningError
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from auditsvc.auth.tokens import P256_ORDER, sign_jws
-from auditsvc.errors import SigningError
+from auditsvc.ground.errors import SigningError
 from auditsvc.reports.keys import ReportKeys
 
 JWS_TYPE = "auditsvc-report+json"

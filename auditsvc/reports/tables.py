@@ -5,7 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import BigInteger, CheckConstraint, Date, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from auditsvc.database import Base, UtcDateTime
+from auditsvc.ground.database import Base, UtcDateTime
 
 
 class ReportRow(Base):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from auditsvc.auth.tokens import build_thumbprint, parse_jwk
-from auditsvc.errors import InputError, SigningError
+from auditsvc.ground.errors import InputError, SigningError
 from auditsvc.ledger.verify.trust import LogTrust, parse_log_trust
 
 MAX_TRUST_BYTES = 64 * 1024

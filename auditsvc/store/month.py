@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from auditsvc.errors import InputError
 from auditsvc.event.time import MAX_TIME_NS, NS, count_ns, to_datetime
-from auditsvc.store.model import Chunk
+from auditsvc.ground.errors import InputError
+from auditsvc.store.port import Chunk
 
 OLD, FAR = "old", "far"
 _FIRST_MONTH, _LAST_MONTH = "2015.01", "2049.12"

@@ -2,14 +2,14 @@
 
 from typing import Protocol
 
-from auditsvc.clock import Clock
-from auditsvc.settings import Settings
-from auditsvc.store.duck_rebuild import DuckRebuild
-from auditsvc.store.duckdb import DuckStore
-from auditsvc.store.elastic.client import open_client
-from auditsvc.store.elastic.rebuild import ElasticRebuild
-from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import EventStore, Place, Position, StoreDigest
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.duckdb.rebuild import DuckRebuild
+from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.elasticsearch.client import open_client
+from auditsvc.store.elasticsearch.rebuild import ElasticRebuild
+from auditsvc.store.elasticsearch.store import ElasticStore
+from auditsvc.store.port import EventStore, Place, Position, StoreDigest
 
 
 class Rebuilding(Protocol):

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditsvc.condition.compile.elastic_path import index_path
+from auditsvc.condition.compile.elasticsearch.path import index_path
 from auditsvc.event.fields import FIELDS, get_field
-from auditsvc.store.elastic.mapping import COUNTED, TIMESTAMP, Names
+from auditsvc.store.elasticsearch.mapping import COUNTED, TIMESTAMP, Names
 
 TARGET = Path(__file__).with_name("auditsvc.ndjson")
 TYPE_VERSIONS = {"index-pattern": "8.0.0", "lens": "8.9.0", "dashboard": "10.2.0"}

@@ -16,8 +16,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from auditsvc.cli.claim import LOCK_FILE, claim_address, claim_folder
-from auditsvc.errors import AuditError
+from auditsvc.ground.errors import AuditError
+from auditsvc.runtime.locks import LOCK_FILE, claim_address, claim_folder
 from examples.laiwu.city import ROOT, City, CityError, find_free_port
 from examples.laiwu.findings import build_planted, find_violations
 from examples.laiwu.rhythm import FIRST_DAY, LAST_DAY

@@ -19,7 +19,7 @@ from typing import Any
 
 from auditsvc.catalog.coverage import expect_cells
 from auditsvc.catalog.load import load_catalog
-from auditsvc.document import load_bundle
+from auditsvc.ground.document import load_bundle
 from examples.laiwu.flow import FLOWS
 from examples.laiwu.form import ENDINGS, WRITERS, Access
 from examples.laiwu.ordinary import Town, build_flow, fail

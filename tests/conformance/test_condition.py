@@ -8,11 +8,11 @@ import pytest
 from auditsvc.condition.ast import Not
 from auditsvc.condition.evaluate import Context, Truth, evaluate, has_type
 from auditsvc.condition.parse import parse_condition
-from auditsvc.document import Value, parse_document
-from auditsvc.errors import DocumentError
 from auditsvc.event.fields import Kind, get_field
 from auditsvc.event.model import Event
 from auditsvc.event.time import parse_time_ns
+from auditsvc.ground.document import Value, parse_document
+from auditsvc.ground.errors import DocumentError
 from auditsvc.policy.resource import read_calendar
 from tests.support.condition import EventTable
 

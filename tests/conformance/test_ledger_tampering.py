@@ -14,19 +14,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from auditsvc.errors import AuditError
+from auditsvc.ground.errors import AuditError
 from auditsvc.ledger.archive import compress_frame
-from auditsvc.ledger.bundle import write_bundle
+from auditsvc.ledger.format.tar import END, build_member_header, iter_members, pad
 from auditsvc.ledger.keys import load_signer
-from auditsvc.ledger.note import (
-    Checkpoint,
-    Signer,
-    format_checkpoint,
-    format_vkey,
-    parse_checkpoint,
-    sign_note,
-    split_notes,
-)
 from auditsvc.ledger.service import get_leaf
 from auditsvc.ledger.verify import (
     LogTrust,
@@ -36,7 +27,16 @@ from auditsvc.ledger.verify import (
     verify_archive,
     verify_bundle,
 )
-from auditsvc.ledger.verify.tar import END, build_member_header, iter_members, pad
+from auditsvc.ledger.write.bundle import write_bundle
+from auditsvc.ledger.write.note import (
+    Checkpoint,
+    Signer,
+    format_checkpoint,
+    format_vkey,
+    parse_checkpoint,
+    sign_note,
+    split_notes,
+)
 from tests.support.ledger import (
     Ledger,
     build_delivery,

@@ -15,10 +15,10 @@ from pyhanko.pdf_utils import embed, generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from auditsvc.auth.tokens import P256_ORDER
+from auditsvc.ledger.format.header import list_objects, parse_header
+from auditsvc.ledger.format.tar import END, build_member_header
 from auditsvc.ledger.verify.bundle import build_description, name_frame, name_object
 from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES
-from auditsvc.ledger.verify.header import list_objects, parse_header
-from auditsvc.ledger.verify.tar import END, build_member_header
 from auditsvc.reports import render
 from auditsvc.reports.keys import load_or_create_report_keys
 from auditsvc.reports.render import dump_report, render_pdf

@@ -7,9 +7,9 @@ import pytest
 from auditsvc.condition.ast import Node, Not
 from auditsvc.condition.evaluate import Context, Truth, evaluate, has_type
 from auditsvc.condition.parse import parse_condition
-from auditsvc.document import Value
 from auditsvc.event.fields import get_field
 from auditsvc.event.model import Event
+from auditsvc.ground.document import Value
 from tests.conformance.test_condition import load_cases, read_event
 from tests.support.condition_elastic import EventIndex
 from tests.support.elastic import open_prefix

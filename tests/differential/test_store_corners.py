@@ -21,9 +21,9 @@ from auditsvc.condition.ast import (
     Quantifier,
     build_equals,
 )
-from auditsvc.condition.compile.elastic import MAX_CLAUSES, MAX_NESTING, split_for_elastic
-from auditsvc.condition.compile.elastic_path import MAX_TERM_BYTES
-from auditsvc.condition.compile.elastic_text import MAX_FOLDED, MAX_GAPS, MAX_LITERAL
+from auditsvc.condition.compile.elasticsearch.compiler import MAX_CLAUSES, MAX_NESTING, split_for_elastic
+from auditsvc.condition.compile.elasticsearch.path import MAX_TERM_BYTES
+from auditsvc.condition.compile.elasticsearch.text import MAX_FOLDED, MAX_GAPS, MAX_LITERAL
 from auditsvc.condition.evaluate import EMPTY_CONTEXT, Context, Truth, evaluate
 from auditsvc.condition.match import build_regex, compile_pattern
 from auditsvc.event.fields import get_field

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 from auditsvc.alerts.model import AlertState, CloseReason
 from auditsvc.alerts.service import count_alerts, get_alert, list_transitions
 from auditsvc.condition.parse import parse_query
-from auditsvc.database import read_session
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
+from auditsvc.ground.database import read_session
 from auditsvc.ledger.proof import get_head
 from auditsvc.ledger.service import get_leaf
 from tests.e2e.conftest import SignIn

@@ -9,7 +9,7 @@ import pytest
 
 from auditsvc.auth.bearer import LIFETIME
 from auditsvc.auth.roles import Role
-from auditsvc.ledger.verify.tree import verify_inclusion
+from auditsvc.ledger.format.tree import verify_inclusion
 from tests.support.service import PASSWORD, Service, open_service
 
 OFFICER, AUDITOR, SYSTEM = Role.SECURITY_OFFICER, Role.AUDITOR, Role.SYSTEM_ADMINISTRATOR

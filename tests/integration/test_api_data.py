@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from auditsvc.auth.roles import Role
-from auditsvc.errors import StorageError
-from auditsvc.ledger.verify.tree import verify_inclusion
-from auditsvc.store.model import StoredEvent
+from auditsvc.ground.errors import StorageError
+from auditsvc.ledger.format.tree import verify_inclusion
+from auditsvc.store.port import StoredEvent
 from tests.support.catalog import CIVIL, TOWN
 from tests.support.engine import build_record
 from tests.support.service import Service, open_judged

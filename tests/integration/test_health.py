@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from auditsvc.api import health
-from auditsvc.engine.worker import EngineWorker
-from auditsvc.errors import SigningError, StorageError
-from auditsvc.store.model import Chunk, Place, Position
+from auditsvc.ground.errors import SigningError, StorageError
+from auditsvc.runtime.workers import EngineWorker
+from auditsvc.store.port import Chunk, Place, Position
 from tests.support.service import Service, open_service
 
 
@@ -93,13 +93,13 @@ class Broken:
 
 
 def test_a_failed_engine_says_why_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auditsvc.engine.worker.RETRY_S", 0.05)
+    monkeypatch.setattr("auditsvc.runtime.workers.RETRY_S", 0.05)
     broken = Broken()
     worker = EngineWorker(broken)
     worker.start()
     assert broken.again.wait(5)
     assert worker.find_failure() == "the engine failed: frame 7 is not readable"
-    monkeypatch.setattr("auditsvc.engine.worker.SETTLED_S", 0.0)
+    monkeypatch.setattr("auditsvc.runtime.workers.SETTLED_S", 0.0)
     assert worker.find_failure() is None
     worker.stop()
     assert worker.find_failure() == "the engine's thread is not running"

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import zstandard
 
-from auditsvc.clock import FixedClock
-from auditsvc.database import begin_write
-from auditsvc.document import build_bundle
-from auditsvc.errors import StorageError
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.document import build_bundle
+from auditsvc.ground.errors import StorageError
 from auditsvc.ingest.credentials import create_key, revoke_key
 from auditsvc.ingest.wsgi import build_ingest_app
 from auditsvc.ledger.service import activate_bundle, iter_leaves

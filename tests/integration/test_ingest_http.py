@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from auditsvc.clock import SystemClock
-from auditsvc.database import begin_write, open_engine
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.database import begin_write, open_engine
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import create_key
-from auditsvc.settings import Settings
 from tests.support.ingest import build_event, prepare_data
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from auditsvc.api import health, metrics
 from auditsvc.auth.roles import Role
-from auditsvc.errors import StorageError
 from auditsvc.event.time import parse_time_ns
-from auditsvc.store.model import BatchStat, Chunk, DeadLetter, Place, Position
+from auditsvc.ground.errors import StorageError
+from auditsvc.store.port import BatchStat, Chunk, DeadLetter, Place, Position
 from tests.support.service import Service, open_service
 from tests.support.store_contract import build_finding, build_row
 

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from auditsvc.cli.source import command
-from auditsvc.clock import SystemClock
-from auditsvc.database import open_engine
-from auditsvc.errors import InputError
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.database import open_engine
+from auditsvc.ground.errors import InputError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import KeyRing, authenticate
 from auditsvc.ledger.service import iter_leaves
-from auditsvc.settings import Settings
 from tests.support.ingest import prepare_data
 
 

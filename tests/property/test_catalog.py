@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditsvc.catalog.enrich import Enricher
-from auditsvc.errors import DocumentError, Problem
 from auditsvc.event.model import Event
 from auditsvc.event.time import parse_time_ns
+from auditsvc.ground.errors import DocumentError, Problem
 from tests.support.catalog import CIVIL, POLICE, SMALL, TOWN, load_small, load_texts
 
 LINES = SMALL.splitlines()

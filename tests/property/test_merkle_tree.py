@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditsvc.errors import LogError
-from auditsvc.ledger.tree import (
+from auditsvc.ground.errors import LogError
+from auditsvc.ledger.write.tree import (
     CompactRange,
     Node,
     build_consistency_path,

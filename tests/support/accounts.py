@@ -6,12 +6,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from auditsvc.auth.service import Accounts
-from auditsvc.clock import FixedClock
-from auditsvc.database import migrate, open_engine
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.database import migrate, open_engine
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.header import parse_header
 from auditsvc.ledger.service import iter_leaves
-from auditsvc.settings import Settings
+from auditsvc.ledger.write.header import parse_header
 
 
 def open_accounts(folder: Path) -> Accounts:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
 from auditsvc.catalog.uscc import build_check_character
-from auditsvc.document import build_bundle
+from auditsvc.ground.document import build_bundle
 
 
 def build_uscc(number: int, prefix: str = "11371200") -> str:

@@ -6,14 +6,14 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from auditsvc.condition.ast import Node
-from auditsvc.condition.compile.elastic import ElasticQuery, split_for_elastic
-from auditsvc.condition.compile.elastic_path import is_overlong
+from auditsvc.condition.compile.elasticsearch.compiler import ElasticQuery, split_for_elastic
+from auditsvc.condition.compile.elasticsearch.path import is_overlong
 from auditsvc.condition.evaluate import Context, Truth, evaluate
 from auditsvc.event.model import Event
-from auditsvc.ids import build_event_uid
-from auditsvc.store.elastic.document import build_document
-from auditsvc.store.elastic.mapping import Names, build_template
-from auditsvc.store.model import EventDigest, NewEvent
+from auditsvc.ground.ids import build_event_uid
+from auditsvc.store.elasticsearch.document import build_document
+from auditsvc.store.elasticsearch.mapping import Names, build_template
+from auditsvc.store.port import EventDigest, NewEvent
 
 ANSWER = "responses.error,responses.hits.total,responses.hits.hits._id"
 

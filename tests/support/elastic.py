@@ -16,7 +16,7 @@ from secrets import token_hex
 
 from elasticsearch import Elasticsearch
 
-from auditsvc.settings import Settings
+from auditsvc.ground.settings.model import Settings
 from tools.elasticsearch import Cluster, Kind, ToolError, start
 from tools.elasticsearch.security import ADMIN, PREFIX, SERVICE
 

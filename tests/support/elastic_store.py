@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from elasticsearch import Elasticsearch
 
-from auditsvc.clock import FixedClock
 from auditsvc.event.time import to_datetime
-from auditsvc.settings import Settings
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.store import ElasticStore
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.elasticsearch.store import ElasticStore
 from tests.support.elastic import open_cluster, open_prefix
 from tests.support.store_contract import START
 

@@ -11,17 +11,17 @@ from typing import Any
 
 from sqlalchemy import Engine as DatabaseEngine
 
-from auditsvc.clock import FixedClock
-from auditsvc.database import begin_write, migrate, open_engine
-from auditsvc.document import Bundle, build_bundle
-from auditsvc.engine.loop import CHUNK_EVENTS, Engine, OnPoint, ignore_point
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.database import begin_write, migrate, open_engine
+from auditsvc.ground.document import Bundle, build_bundle
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.committer import Committer
 from auditsvc.ledger.delivery import Delivery
 from auditsvc.ledger.receipt import Receipt
 from auditsvc.ledger.service import activate_bundle
-from auditsvc.settings import Settings
-from auditsvc.store.duckdb import DuckStore
+from auditsvc.ledger.write.committer import Committer
+from auditsvc.pipeline.loop import CHUNK_EVENTS, Engine, OnPoint, ignore_point
+from auditsvc.store.duckdb.store import DuckStore
 from tests.support.catalog import CIVIL, SMALL, TOWN
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

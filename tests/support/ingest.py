@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from auditsvc.bilingual import Text
 from auditsvc.catalog.model import Source
-from auditsvc.clock import Clock, FixedClock
-from auditsvc.database import begin_write, migrate, open_engine
-from auditsvc.document import build_bundle
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.clock import Clock, FixedClock
+from auditsvc.ground.database import begin_write, migrate, open_engine
+from auditsvc.ground.document import build_bundle
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import create_key
 from auditsvc.ingest.wsgi import IngestApp, build_ingest_app
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import activate_bundle
-from auditsvc.settings import Settings
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ORGANISATION = "11371200LWEX0003XY"

@@ -9,7 +9,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from auditsvc.ledger.checkpoint import Checkpointer
+from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.reports.keys import ReportKeys, load_report_keys
 from auditsvc.reports.service import Report, create_report, find_report_file, list_report_files
 from auditsvc.reports.trust import Trust, load_trust_file

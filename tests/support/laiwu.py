@@ -9,8 +9,8 @@ from pathlib import Path
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
-from auditsvc.document import load_bundle
 from auditsvc.event.model import Event
+from auditsvc.ground.document import load_bundle
 from auditsvc.ingest.readers.registry import read_batch
 from auditsvc.policy.judge import compile_policy_set
 from auditsvc.policy.load import load_policy_set

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from auditsvc.clock import FixedClock
-from auditsvc.database import begin_write, migrate, open_engine
-from auditsvc.document import build_bundle
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.database import begin_write, migrate, open_engine
+from auditsvc.ground.document import build_bundle
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.checkpoint import Checkpointer
-from auditsvc.ledger.committer import Committer, Delivery, Receipt
 from auditsvc.ledger.service import activate_bundle, get_leaf, record_act
 from auditsvc.ledger.verify import LogTrust
-from auditsvc.settings import Settings
+from auditsvc.ledger.write.checkpoint import Checkpointer
+from auditsvc.ledger.write.committer import Committer, Delivery, Receipt
 
 START = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
 

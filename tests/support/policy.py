@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from auditsvc.condition.ast import ALWAYS, All, Node, build_equals
-from auditsvc.document import build_bundle, load_bundle
+from auditsvc.ground.document import build_bundle, load_bundle
 from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import (
     AlertRule,

@@ -5,11 +5,11 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from auditsvc.clock import FixedClock
 from auditsvc.event.time import to_datetime
-from auditsvc.settings import Settings
-from auditsvc.store.model import EventStore, Place
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.settings.model import Settings
 from auditsvc.store.open import Rebuilding, open_rebuild, open_store
+from auditsvc.store.port import EventStore, Place
 from tests.support.store_contract import ALL, NOVEMBER, OCTOBER, START, build_finding, build_row, write
 
 CLOCK = FixedClock(to_datetime(START))

@@ -11,21 +11,21 @@ from zoneinfo import ZoneInfo
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
-from auditsvc.document import load_bundle
 from auditsvc.event.model import Event
 from auditsvc.event.time import count_ns
-from auditsvc.ids import EventUid, build_event_uid, build_finding_key
+from auditsvc.figures.alerts import AlertTimes, describe_alerts
+from auditsvc.figures.project_use import Scope
+from auditsvc.ground.document import load_bundle
+from auditsvc.ground.ids import EventUid, build_event_uid, build_finding_key
+from auditsvc.ground.settings.model import Settings
 from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import PolicySet
-from auditsvc.reports.alerting import AlertTimes, describe_alerts
-from auditsvc.reports.content import Frame, build_compliance, build_project
+from auditsvc.reports.document import Frame, build_compliance, build_project
 from auditsvc.reports.evidence import LogRange, count_log
-from auditsvc.reports.gather import Scope
 from auditsvc.reports.period import build_period
 from auditsvc.reports.render import describe_tools
-from auditsvc.settings import Settings
-from auditsvc.store.duckdb import DuckStore
-from auditsvc.store.model import (
+from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.port import (
     BatchStat,
     Chunk,
     EventDigest,

@@ -12,14 +12,14 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from auditsvc.app import close_services, create_app, open_services, start_services
 from auditsvc.auth.roles import Role
-from auditsvc.clock import SystemClock
-from auditsvc.database import begin_write
-from auditsvc.document import load_bundle
-from auditsvc.engine.services import Services
-from auditsvc.ledger.committer import Committer
+from auditsvc.ground.clock import SystemClock
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.document import load_bundle
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.delivery import Delivery
 from auditsvc.ledger.service import activate_bundle
-from auditsvc.settings import Settings
+from auditsvc.ledger.write.committer import Committer
+from auditsvc.runtime.services import Services
 from examples.laiwu.traffic import CATALOG_DIR, generate
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,9 @@ from werkzeug.test import TestResponse
 from auditsvc.app import close_services, create_app, open_services
 from auditsvc.auth.roles import ROLES, Role
 from auditsvc.auth.service import INSTALLATION
-from auditsvc.clock import FixedClock
-from auditsvc.engine.services import Services
-from auditsvc.settings import Settings
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.services import Services
 from tests.support.engine import World
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)

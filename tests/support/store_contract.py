@@ -13,19 +13,19 @@ import pytest
 from auditsvc.condition.ast import InList, Node
 from auditsvc.condition.evaluate import Context, Truth, evaluate
 from auditsvc.condition.parse import parse_query
-from auditsvc.errors import AuditError, InputError, StorageError
 from auditsvc.event.fields import get_field
 from auditsvc.event.model import Event
 from auditsvc.event.native import MAX_NUMBER
 from auditsvc.event.time import MAX_TIME_NS, NS, count_ns, parse_time_ns, to_datetime
-from auditsvc.ids import EventUid, FindingKey, build_access_key, build_event_uid
-from auditsvc.store import search as duck_search
-from auditsvc.store.elastic import scan
-from auditsvc.store.elastic.cell import Figures
-from auditsvc.store.elastic.document import round_number
-from auditsvc.store.elastic.tally import find_bucket, tally
-from auditsvc.store.figure import SUM_SCALE, check_measure
-from auditsvc.store.model import (
+from auditsvc.ground.errors import AuditError, InputError, StorageError
+from auditsvc.ground.ids import EventUid, FindingKey, build_access_key, build_event_uid
+from auditsvc.store.duckdb import search as duck_search
+from auditsvc.store.elasticsearch import scan
+from auditsvc.store.elasticsearch.accumulator import Figures
+from auditsvc.store.elasticsearch.document import round_number
+from auditsvc.store.elasticsearch.scan_aggregate import find_bucket, tally
+from auditsvc.store.measure import SUM_SCALE, check_measure
+from auditsvc.store.port import (
     COUNT,
     AggregateQuery,
     BatchStat,

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from auditsvc.store.elastic.role import build_role
+from auditsvc.store.elasticsearch.role import build_role
 
 ADMIN = "admin"
 SERVICE = "auditsvc"

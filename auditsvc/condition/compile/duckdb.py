@@ -39,9 +39,9 @@ from auditsvc.condition.match import (
     fold_case,
     parse_network,
 )
-from auditsvc.errors import PolicyError
 from auditsvc.event.fields import LABEL_PREFIX, Field
 from auditsvc.event.model import Scalar
+from auditsvc.ground.errors import PolicyError
 
 BINARY_SUFFIX = ".bin"
 NULLS_COLUMN = "nulls"

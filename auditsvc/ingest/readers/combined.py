@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from auditsvc.catalog.model import Source
-from auditsvc.errors import InputError
 from auditsvc.event.fields import MAX_KEYWORD, MAX_TEXT
 from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject, parse_address
 from auditsvc.event.time import parse_time_ns
+from auditsvc.ground.errors import InputError
 from auditsvc.ingest.readers.option import refuse_unknown
 from auditsvc.ingest.readers.route import ROUTE_OPTIONS, Router, outcome_of_status
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from auditsvc.errors import InputError
 from auditsvc.event.model import Event
+from auditsvc.ground.errors import InputError
 
 
 def derive_id(event: Event, raw: bytes) -> None:

@@ -14,17 +14,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from auditsvc.catalog.model import Source
-from auditsvc.errors import InputError
 from auditsvc.event.fields import INPUT_ONLY, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, Field, Kind, Level, find_field
 from auditsvc.event.model import Event, Value
 from auditsvc.event.native import MAX_INTEGER, MAX_NUMBER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns, count_ns, parse_time_ns
+from auditsvc.ground.errors import InputError
+from auditsvc.ground.jsontext import decode_json
 from auditsvc.ingest.readers.combined import parse_clf_time, path_of
 from auditsvc.ingest.readers.identity import read_items
 from auditsvc.ingest.readers.native import is_whole_json
 from auditsvc.ingest.readers.option import find_mapping, find_text, refuse, refuse_unknown
 from auditsvc.ingest.readers.route import ROUTE_OPTIONS, Router, outcome_of_status
-from auditsvc.jsontext import decode_json
 
 _OPTIONS = ROUTE_OPTIONS | {"fields", "items"}
 _SPEC_KEYS = frozenset({"path", "paths", "format", "map", "default", "scale", "split"})

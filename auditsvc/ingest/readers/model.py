@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from auditsvc.errors import InputError
 from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject
+from auditsvc.ground.errors import InputError
 
 EXCERPT_BYTES = 256
 """How much of a rejected record its quarantine entry quotes; the archive holds the whole."""

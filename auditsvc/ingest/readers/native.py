@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import msgspec
 
 from auditsvc.catalog.model import Source
-from auditsvc.errors import InputError
 from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject, read_native
+from auditsvc.ground.errors import InputError
 from auditsvc.ingest.readers.option import refuse_unknown
 
 _ARRAY: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
 
 
 def refuse(place: str, message: str) -> InputError:

@@ -7,9 +7,9 @@ own, the source's defaults fill in what the record does not speak of, and a miss
 from collections.abc import Callable, Iterator, Mapping
 
 from auditsvc.catalog.model import Source
-from auditsvc.errors import AuditError, InputError, Problem
 from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject
+from auditsvc.ground.errors import AuditError, InputError, Problem
 from auditsvc.ingest.readers.combined import CombinedReader
 from auditsvc.ingest.readers.identity import derive_id
 from auditsvc.ingest.readers.mapped import MappedReader

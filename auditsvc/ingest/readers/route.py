@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from auditsvc.errors import InputError
 from auditsvc.event.fields import ACTIONS
 from auditsvc.event.model import Event
+from auditsvc.ground.errors import InputError
 from auditsvc.ingest.readers.option import find_mappings, find_text, find_texts, refuse, refuse_unknown
 
 METHOD_ACTIONS = {

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from auditsvc.catalog.model import Source
-from auditsvc.errors import InputError
 from auditsvc.event.fields import MAX_KEYWORD, MAX_TEXT
 from auditsvc.event.model import Event
 from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns
+from auditsvc.ground.errors import InputError
 from auditsvc.ingest.readers.identity import read_items
 from auditsvc.ingest.readers.mapped import decode_repaired
 from auditsvc.ingest.readers.native import is_whole_json

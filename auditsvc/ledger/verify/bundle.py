@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from auditsvc.errors import LogError
+from auditsvc.ground.errors import LogError
+from auditsvc.ledger.format.header import Header, list_objects
+from auditsvc.ledger.format.note import cut_rest, parse_checkpoint, split_notes
+from auditsvc.ledger.format.tar import Member, iter_members
 from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES, MAX_FRAME_BYTES, MAX_TEXT_BYTES
-from auditsvc.ledger.verify.header import Header, list_objects
-from auditsvc.ledger.verify.note import cut_rest, parse_checkpoint, split_notes
-from auditsvc.ledger.verify.tar import Member, iter_members
 
 FORMAT = "auditsvc-bundle/v1"
 DESCRIPTION = "bundle.json"

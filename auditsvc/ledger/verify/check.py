@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from auditsvc.errors import AuditError, LogError
-from auditsvc.ledger.verify.bundle import BundleEvidence
-from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES, ArchiveEvidence, Evidence
-from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES, read_frame
-from auditsvc.ledger.verify.header import NONE, Header, list_objects, parse_header
-from auditsvc.ledger.verify.note import (
+from auditsvc.ground.errors import AuditError, LogError
+from auditsvc.ledger.format.frame import MAX_PAYLOAD_BYTES, read_frame
+from auditsvc.ledger.format.header import NONE, Header, list_objects, parse_header
+from auditsvc.ledger.format.note import (
     Checkpoint,
     cut_rest,
     is_unfinished,
@@ -24,8 +22,10 @@ from auditsvc.ledger.verify.note import (
     split_notes,
     verify_checkpoint,
 )
+from auditsvc.ledger.format.tree import CompactRange, Node, build_root, hash_leaf, hash_records
+from auditsvc.ledger.verify.bundle import BundleEvidence
+from auditsvc.ledger.verify.evidence import FINGERPRINT_BYTES, ArchiveEvidence, Evidence
 from auditsvc.ledger.verify.step import Step, failed, not_done, passed
-from auditsvc.ledger.verify.tree import CompactRange, Node, build_root, hash_leaf, hash_records
 from auditsvc.ledger.verify.trust import LogTrust
 
 INSERTED_BYTES = 1024 * 1024

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from auditsvc.errors import LogError
-from auditsvc.ledger.verify.frame import MAX_PAYLOAD_BYTES
-from auditsvc.ledger.verify.header import Header
+from auditsvc.ground.errors import LogError
+from auditsvc.ledger.format.frame import MAX_PAYLOAD_BYTES
+from auditsvc.ledger.format.header import Header
 
 FINGERPRINT_BYTES = 4
 """Leading bytes of a record's leaf hash, kept to name a changed record; see ``docs/ledger.md``."""

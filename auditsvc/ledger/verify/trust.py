@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auditsvc.errors import LogError
-from auditsvc.ledger.verify.note import Checkpoint, VerifierKey, parse_vkey, verify_checkpoint
+from auditsvc.ground.errors import LogError
+from auditsvc.ledger.format.note import Checkpoint, VerifierKey, parse_vkey, verify_checkpoint
 
 TRUST_KEYS = ("origin", "log_vkey", "pinned_checkpoint", "report_jwks", "pdf_cert_sha256")
 """All keys of a trust file; the last two are read by the report's verifier."""

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from auditsvc.database import UtcDateTime
+from auditsvc.ground.database import UtcDateTime
 
 revision = "0003"
 down_revision = "0002"

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from auditsvc.auth.tokens import verify_jws
-from auditsvc.errors import AuditError, InputError, SigningError
+from auditsvc.ground.errors import AuditError, InputError, SigningError
+from auditsvc.ledger.format.note import Checkpoint, verify_checkpoint
 from auditsvc.ledger.verify import decide_exit_code, verify_archive
-from auditsvc.ledger.verify.note import Checkpoint, verify_checkpoint
 from auditsvc.ledger.verify.step import Step
-from auditsvc.reports.content import FORMAT
+from auditsvc.reports.document import FORMAT
 from auditsvc.reports.render import ATTACHMENT, LANGUAGES, describe_tools, parse_report, render_pdf
 from auditsvc.reports.sign import JWS_TYPE
 from auditsvc.reports.trust import Trust

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auditsvc.errors import InputError
-from auditsvc.reports.content import FORMAT
+from auditsvc.ground.errors import InputError
+from auditsvc.reports.document import FORMAT
 
 MAX_JSON_BYTES = 256 * 1024 * 1024
 """Larger documents are refused before they are parsed."""

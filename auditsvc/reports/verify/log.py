@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from auditsvc.errors import AuditError, LogError
+from auditsvc.ground.errors import AuditError, LogError
+from auditsvc.ledger.format.header import Header, parse_header
+from auditsvc.ledger.format.note import Checkpoint
+from auditsvc.ledger.format.tree import build_root, hash_leaf
 from auditsvc.ledger.verify import verify_bundle
 from auditsvc.ledger.verify.bundle import BundleEvidence
-from auditsvc.ledger.verify.header import Header, parse_header
-from auditsvc.ledger.verify.note import Checkpoint
 from auditsvc.ledger.verify.step import Step
-from auditsvc.ledger.verify.tree import build_root, hash_leaf
 from auditsvc.ledger.verify.trust import LogTrust
 from auditsvc.reports.evidence import count_log, describe_log
 from auditsvc.reports.verify.step import failed, not_done, passed, place_bundle_step

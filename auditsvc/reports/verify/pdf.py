@@ -27,7 +27,7 @@ from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko_certvalidator import ValidationContext
 
 from auditsvc.auth.tokens import P256_ORDER
-from auditsvc.errors import SigningError
+from auditsvc.ground.errors import SigningError
 
 MAX_PDF_BYTES = 512 * 1024 * 1024
 """Larger files are refused before they are parsed."""

@@ -9,7 +9,7 @@ import pytest
 from auditsvc.alerts.service import list_alerts
 from auditsvc.auth.roles import Role
 from auditsvc.console.alert_detail import Detail, build_detail
-from auditsvc.database import read_session
+from auditsvc.ground.database import read_session
 from tests.support.engine import World, build_policy, build_record
 from tests.support.service import PASSWORD, Service, open_service
 

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from auditsvc.auth.roles import Role
-from auditsvc.errors import StorageError
+from auditsvc.ground.errors import StorageError
 from tests.support.service import PASSWORD, Service, open_service
 
 

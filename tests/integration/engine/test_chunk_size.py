@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.engine import loop
+from auditsvc.pipeline import loop
 from tests.support.engine import World, build_policy, build_record
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from auditsvc.alerts.service import list_alerts, list_evidence
-from auditsvc.database import read_session
-from auditsvc.store.model import FindingQuery
+from auditsvc.ground.database import read_session
+from auditsvc.store.port import FindingQuery
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +19,7 @@ RECORDS = 60
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from auditsvc.store.duckdb import DuckStore
+from auditsvc.store.duckdb.store import DuckStore
 from tests.support.engine import World
 
 folder, point, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import func, select
 
 from auditsvc.alerts.tables import AlertRow
-from auditsvc.engine.followed import Followed
-from auditsvc.engine.loop import Engine
-from auditsvc.engine.rebuild import reindex
-from auditsvc.errors import StorageError
-from auditsvc.store.model import Chunk, EventStore, Place
+from auditsvc.ground.errors import StorageError
+from auditsvc.pipeline.log_identity import Followed
+from auditsvc.pipeline.loop import Engine
+from auditsvc.pipeline.rebuild import reindex
+from auditsvc.store.port import Chunk, EventStore, Place
 from tests.support.engine import World, build_policy, build_record
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from auditsvc.alerts.model import Alert
 from auditsvc.alerts.service import Journal, acknowledge, list_alerts
-from auditsvc.database import read_session, write_session
-from auditsvc.engine.rebuild import reindex
-from auditsvc.errors import StorageError
-from auditsvc.store.model import FindingQuery, Order, StoreDigest
+from auditsvc.ground.database import read_session, write_session
+from auditsvc.ground.errors import StorageError
+from auditsvc.pipeline.rebuild import reindex
+from auditsvc.store.port import FindingQuery, Order, StoreDigest
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 
 

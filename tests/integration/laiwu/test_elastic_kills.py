@@ -9,11 +9,11 @@ from random import Random
 
 import pytest
 
-from auditsvc.engine import worker as worker_module
-from auditsvc.errors import StorageError
+from auditsvc.ground.errors import StorageError
 from auditsvc.ledger.service import get_head
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.model import Position
+from auditsvc.runtime import workers as worker_module
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.port import Position
 from tests.integration.store.test_elastic_faults import (
     Following,
     build_settings,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from auditsvc.cli.claim import claim_folder
+from auditsvc.runtime.locks import claim_folder
 from examples.laiwu.city import ROOT, CityError
 from examples.laiwu.run import refuse_second_run
 

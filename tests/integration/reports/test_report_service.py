@@ -13,14 +13,14 @@ from click.testing import CliRunner
 
 from auditsvc.cli import report as report_command
 from auditsvc.cli import verify as verify_command
-from auditsvc.database import read_session
-from auditsvc.engine.rebuild import reindex
-from auditsvc.errors import AuditError, StorageError
-from auditsvc.ledger.bundle import write_bundle
-from auditsvc.ledger.checkpoint import Checkpointer
-from auditsvc.ledger.header import parse_header
+from auditsvc.ground.database import read_session
+from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.ledger.keys import load_or_create_log_key
 from auditsvc.ledger.service import get_leaf, iter_leaves
+from auditsvc.ledger.write.bundle import write_bundle
+from auditsvc.ledger.write.checkpoint import Checkpointer
+from auditsvc.ledger.write.header import parse_header
+from auditsvc.pipeline.rebuild import reindex
 from auditsvc.reports import service
 from auditsvc.reports.keys import load_or_create_report_keys
 from auditsvc.reports.service import (
@@ -32,7 +32,7 @@ from auditsvc.reports.service import (
     load_trust,
 )
 from auditsvc.reports.verify import verify_files
-from auditsvc.store.model import EventStore
+from auditsvc.store.port import EventStore
 from tests.support.engine import World, build_record
 from tests.support.issued import DAYS, Issued, issue_reports
 

@@ -8,11 +8,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from elasticsearch import Elasticsearch
 
-from auditsvc.errors import StorageError
-from auditsvc.settings import Settings
-from auditsvc.store.elastic import client as client_module
-from auditsvc.store.elastic.client import ServerFacts, check_server, open_client
-from auditsvc.store.elastic.failure import storage_errors
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch import client as client_module
+from auditsvc.store.elasticsearch.client import ServerFacts, check_server, open_client
+from auditsvc.store.elasticsearch.failure import storage_errors
 from tests.support.elastic import admin_client, own_prefix, secured_cluster, service_settings
 from tools.elasticsearch import VERSION
 from tools.elasticsearch.security import build_authority

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from auditsvc.settings import Settings
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.model import EventStore
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.port import EventStore
 from tests.support.elastic import open_cluster, open_prefix
 from tests.support.elastic_store import given_store
 from tests.support.rebuild_contract import RebuildContract

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from elasticsearch import Elasticsearch
 
-from auditsvc.engine import worker as worker_module
-from auditsvc.engine.rebuild import reindex
-from auditsvc.store.elastic.setup import install_templates
+from auditsvc.pipeline.rebuild import reindex
+from auditsvc.runtime import workers as worker_module
+from auditsvc.store.elasticsearch.setup import install_templates
 from tests.integration.laiwu.test_elastic_kills import LEVEL_S, growing
 from tests.integration.store.test_elastic_faults import build_settings, build_world, check_same, deliver, follow
 from tests.support.elastic import admin_client

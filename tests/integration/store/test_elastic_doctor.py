@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.cli.doctor_check import Check, Outcome, find_exit_code
-from auditsvc.cli.doctor_elastic import check_elasticsearch
-from auditsvc.clock import FixedClock
+from auditsvc.cli.doctor.check import Check, Outcome, find_exit_code
+from auditsvc.cli.doctor.elasticsearch import check_elasticsearch
 from auditsvc.event.time import to_datetime
-from auditsvc.settings import Settings
-from auditsvc.store.elastic.client import open_client
-from auditsvc.store.elastic.mapping import TABLES
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import Chunk, Place, Position
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.client import open_client
+from auditsvc.store.elasticsearch.mapping import TABLES
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.elasticsearch.store import ElasticStore
+from auditsvc.store.port import Chunk, Place, Position
 from tests.support.elastic import admin_client, open_cluster, own_prefix, secured_cluster, service_settings
 from tests.support.elastic_store import Given, given_store
 from tests.support.engine import World, build_policy

@@ -16,18 +16,18 @@ from elasticsearch import ApiError, Elasticsearch
 
 from auditsvc.api.health import Readiness
 from auditsvc.app import close_services, open_services
-from auditsvc.engine import worker as worker_module
-from auditsvc.engine.loop import Engine
-from auditsvc.engine.rebuild import reindex
-from auditsvc.engine.services import Services
-from auditsvc.engine.worker import EngineWorker
-from auditsvc.errors import StorageError
-from auditsvc.settings import Settings
-from auditsvc.store.elastic import bulk, writer
-from auditsvc.store.elastic.client import open_client
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import EventStore, FindingQuery, Order, StoredEvent
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.pipeline.loop import Engine
+from auditsvc.pipeline.rebuild import reindex
+from auditsvc.runtime import workers as worker_module
+from auditsvc.runtime.services import Services
+from auditsvc.runtime.workers import EngineWorker
+from auditsvc.store.elasticsearch import bulk, writer
+from auditsvc.store.elasticsearch.client import open_client
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.elasticsearch.store import ElasticStore
+from auditsvc.store.port import EventStore, FindingQuery, Order, StoredEvent
 from tests.support.elastic import own_prefix, service_settings
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 from tools.elasticsearch import Cluster, start

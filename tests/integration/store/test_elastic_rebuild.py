@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from elasticsearch import Elasticsearch
 
-from auditsvc.engine.loop import Engine
-from auditsvc.engine.rebuild import reindex
-from auditsvc.errors import StorageError
-from auditsvc.store.elastic import store as elastic_store
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.view import View
-from auditsvc.store.model import EventStore, StoreDigest
+from auditsvc.ground.errors import StorageError
+from auditsvc.pipeline.loop import Engine
+from auditsvc.pipeline.rebuild import reindex
+from auditsvc.store.elasticsearch import store as elastic_store
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.elasticsearch.view import View
 from auditsvc.store.open import open_store
+from auditsvc.store.port import EventStore, StoreDigest
 from tests.support.elastic import open_cluster, open_prefix
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from elasticsearch import AuthorizationException, Elasticsearch
 
-from auditsvc.clock import FixedClock
-from auditsvc.errors import StorageError
 from auditsvc.event.time import to_datetime
-from auditsvc.settings import Settings
-from auditsvc.store.elastic.client import open_client
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import Chunk, Place, Position
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.client import open_client
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.elasticsearch.store import ElasticStore
+from auditsvc.store.port import Chunk, Place, Position
 from tests.support.elastic import admin_client, own_prefix, secured_cluster, service_settings
 from tests.support.store_contract import ALL, NOVEMBER, START, build_finding, build_row
 

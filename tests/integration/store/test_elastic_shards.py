@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from auditsvc.event.time import NS
-from auditsvc.store.elastic.mapping import Names
-from auditsvc.store.model import AggregateQuery, EventStore, Order
+from auditsvc.store.elasticsearch.mapping import Names
+from auditsvc.store.port import AggregateQuery, EventStore, Order
 from tests.support.elastic_store import given_store
 from tests.support.store_contract import (
     ALL,

@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from auditsvc.condition.compile.elastic import ElasticQuery
+from auditsvc.condition.compile.elasticsearch.compiler import ElasticQuery
 from auditsvc.condition.parse import parse_query
-from auditsvc.errors import StorageError
 from auditsvc.event.time import MAX_TIME_NS, NS, parse_time_ns
-from auditsvc.ids import FindingKey
-from auditsvc.store.elastic import confirm, figures, finding, scan, table, view, writer
-from auditsvc.store.elastic.confirm import confirm_stored
-from auditsvc.store.elastic.mapping import VERSION, Names
-from auditsvc.store.elastic.state import read_state, remove_month, replace_state
-from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import (
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.ids import FindingKey
+from auditsvc.store.elasticsearch import aggregate as figures
+from auditsvc.store.elasticsearch import confirm, scan, table, view, writer
+from auditsvc.store.elasticsearch import findings as finding
+from auditsvc.store.elasticsearch.confirm import confirm_stored
+from auditsvc.store.elasticsearch.mapping import VERSION, Names
+from auditsvc.store.elasticsearch.state import read_state, remove_month, replace_state
+from auditsvc.store.elasticsearch.store import ElasticStore
+from auditsvc.store.port import (
     AggregateQuery,
     BatchStat,
     Chunk,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from elasticsearch import ApiError, Elasticsearch
 
-from auditsvc.store.elastic.setup import install_templates
-from auditsvc.store.model import Place
+from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.port import Place
 from tests.integration.store.test_elastic_faults import (
     build_settings,
     build_world,

@@ -12,13 +12,13 @@ from elasticsearch import Elasticsearch
 
 from auditsvc.cli.reindex import command as reindex_command
 from auditsvc.cli.store import command
-from auditsvc.errors import InputError, StorageError
-from auditsvc.settings import Settings
-from auditsvc.store.duckdb import DuckStore
-from auditsvc.store.elastic.client import open_client
-from auditsvc.store.elastic.mapping import TABLES, VERSION
-from auditsvc.store.elastic.store import ElasticStore
-from auditsvc.store.model import EventStore
+from auditsvc.ground.errors import InputError, StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.elasticsearch.client import open_client
+from auditsvc.store.elasticsearch.mapping import TABLES, VERSION
+from auditsvc.store.elasticsearch.store import ElasticStore
+from auditsvc.store.port import EventStore
 from tests.support.elastic import open_cluster, open_prefix
 from tests.support.engine import World
 from tests.support.store_contract import NOVEMBER, OCTOBER, build_row, write

@@ -21,12 +21,12 @@ from auditsvc.alerts.service import (
     list_transitions,
     set_position,
 )
-from auditsvc.database import read_session, write_session
-from auditsvc.errors import AuditError
 from auditsvc.event.time import NS
-from auditsvc.ledger.header import parse_header
+from auditsvc.ground.database import read_session, write_session
+from auditsvc.ground.errors import AuditError
 from auditsvc.ledger.service import get_leaf
-from auditsvc.store.model import Finding, FindingKind, Place
+from auditsvc.ledger.write.header import parse_header
+from auditsvc.store.port import Finding, FindingKind, Place
 from tests.support.engine import World
 from tests.support.store_contract import START, build_finding
 

@@ -11,8 +11,8 @@ from joserfc.jwk import ECKey
 from auditsvc.auth.bearer import KEY_FILE, LIFETIME, BearerTokens, load_or_create_token_key
 from auditsvc.auth.model import Person
 from auditsvc.auth.service import Accounts
-from auditsvc.clock import FixedClock
-from auditsvc.errors import AuthError, SigningError
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.errors import AuthError, SigningError
 
 
 @pytest.fixture

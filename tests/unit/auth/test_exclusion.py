@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from auditsvc.auth.roles import ROLES, Role
 from auditsvc.auth.service import INSTALLATION, Accounts
-from auditsvc.database import begin_write
-from auditsvc.errors import AuthError, InputError
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.errors import AuthError, InputError
 
 INSERT = (
     "INSERT INTO role_assignment (account_id, role, duty, granted) "

@@ -8,8 +8,8 @@ from auditsvc.auth import lockout
 from auditsvc.auth.passwords import check_new_password, new_one_time_password
 from auditsvc.auth.roles import Role
 from auditsvc.auth.service import INSTALLATION, Accounts
-from auditsvc.clock import FixedClock
-from auditsvc.errors import AuthError, InputError
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.errors import AuthError, InputError
 from tests.support.accounts import list_recorded
 
 NEW = "Nine-Red-Lanterns-Hang"

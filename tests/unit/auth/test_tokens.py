@@ -14,8 +14,8 @@ from joserfc import jws as outside
 from joserfc.jwk import ECKey
 
 from auditsvc.auth import tokens
-from auditsvc.clock import FixedClock
-from auditsvc.errors import AuthError, InputError, SigningError
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.errors import AuthError, InputError, SigningError
 
 TYP = "auditsvc-report+json"
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)

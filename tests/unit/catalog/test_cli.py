@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from auditsvc.cli.catalog import command
 from auditsvc.cli.context import make_database
-from auditsvc.errors import AuditError
+from auditsvc.ground.errors import AuditError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
-from auditsvc.settings import Settings
 from tests.support.catalog import SMALL
 
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from auditsvc.catalog.model import Catalog, ExpectedLog
-from auditsvc.errors import DocumentError
 from auditsvc.event.time import parse_time_ns
+from auditsvc.ground.errors import DocumentError
 from tests.support.catalog import CIVIL, POLICE, SMALL, TOWN, load_small, load_texts
 
 

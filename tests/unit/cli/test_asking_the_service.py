@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from auditsvc.cli import alert, event
-from auditsvc.errors import AuditError, AuthError, StorageError
+from auditsvc.ground.errors import AuditError, AuthError, StorageError
 
 EVENT = {"uid": "ab" * 16, "event": {"time": "2026-11-22T02:00:00Z", "action": "query", "quality": ["late", "paired"]}}
 ALERT = {

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.cli.claim import LOCK_FILE, claim_address, claim_folder
-from auditsvc.errors import AuditError, StorageError
+from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.runtime.locks import LOCK_FILE, claim_address, claim_folder
 
 HOST = "127.0.0.1"
 HOLDER = """
 import sys, time
 from pathlib import Path
-from auditsvc.cli.claim import claim_address, claim_folder
+from auditsvc.runtime.locks import claim_address, claim_folder
 with claim_folder(Path(sys.argv[1]), "serve"), claim_address("X_PORT", "127.0.0.1", int(sys.argv[2])):
     print("held", flush=True)
     time.sleep(60)

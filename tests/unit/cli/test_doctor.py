@@ -17,13 +17,14 @@ from click.testing import CliRunner
 from sqlalchemy import text as sql
 
 from auditsvc.auth.roles import Role
-from auditsvc.cli import doctor, doctor_local
-from auditsvc.cli.doctor import examine_installation
-from auditsvc.cli.doctor_check import Check, Outcome, failed, find_exit_code, passed, skipped, warned
-from auditsvc.cli.doctor_elastic import find_least_free
-from auditsvc.clock import FixedClock
-from auditsvc.database import open_engine
-from auditsvc.settings import Settings
+from auditsvc.cli.doctor import local as doctor_local
+from auditsvc.cli.doctor.check import Check, Outcome, failed, find_exit_code, passed, skipped, warned
+from auditsvc.cli.doctor.run import command as doctor
+from auditsvc.cli.doctor.run import examine_installation
+from auditsvc.cli.doctor.elasticsearch import find_least_free
+from auditsvc.ground.clock import FixedClock
+from auditsvc.ground.database import open_engine
+from auditsvc.ground.settings.model import Settings
 from tests.support.service import NOON, open_service
 
 DEAD_PORT = 1
@@ -197,11 +198,11 @@ def test_the_command_prints_a_line_for_each_check_and_one_document(
 ) -> None:
     monkeypatch.setenv("AUDITSVC_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("AUDITSVC_CONSOLE_PORT", str(DEAD_PORT))
-    shown = CliRunner().invoke(doctor.command, [])
+    shown = CliRunner().invoke(doctor, [])
     assert shown.exit_code == 0, shown.output
     assert "pass  database: " in shown.output
     assert "WARN  policies: none was ever put in force\n      -> run `auditsvc policy activate DIR`" in shown.output
-    document = json.loads(CliRunner().invoke(doctor.command, ["--json"]).output)
+    document = json.loads(CliRunner().invoke(doctor, ["--json"]).output)
     assert document["exit_code"] == 0
     assert document["checks"][0] == {
         "name": "settings", "outcome": "pass", "text": "every value can be used", "advice": "",
@@ -210,7 +211,7 @@ def test_the_command_prints_a_line_for_each_check_and_one_document(
 
 def test_a_setting_that_cannot_be_used_is_the_only_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDITSVC_CONSOLE_PORT", "none")
-    done = CliRunner().invoke(doctor.command, ["--json"])
+    done = CliRunner().invoke(doctor, ["--json"])
     assert done.exit_code == 1
     (line,) = json.loads(done.output)["checks"]
     assert (line["name"], line["outcome"]) == ("settings", "fail")

@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 
 from auditsvc.cli.context import make_database
 from auditsvc.cli.main import COMMANDS, cli
-from auditsvc.errors import AuditError
+from auditsvc.ground.errors import AuditError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.keys import load_or_create_log_key
-from auditsvc.settings import Settings
 from tests.support.policy import SHIPPED
 
 CITY = str(Path(__file__).parents[3] / "examples" / "laiwu" / "catalog")

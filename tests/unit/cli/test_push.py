@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from auditsvc.cli.push import command
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8471", "ftp://127.0.0.1", "http://[::1", "http://", "x"])

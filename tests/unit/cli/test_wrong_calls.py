@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from auditsvc.cli import main as main_module
 from auditsvc.cli.context import make_database
 from auditsvc.cli.main import cli, main
-from auditsvc.errors import AuditError
+from auditsvc.ground.errors import AuditError
+from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
-from auditsvc.settings import Settings
 
 
 @pytest.fixture

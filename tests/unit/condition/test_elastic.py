@@ -26,22 +26,31 @@ from auditsvc.condition.ast import (
     build_range,
 )
 from auditsvc.condition.calendar import DAY_NS, Calendar
-from auditsvc.condition.compile.elastic import ElasticQuery, index_path, split_for_elastic
-from auditsvc.condition.compile.elastic_path import MAX_TERM_BYTES, is_overlong, length_path, text_path
-from auditsvc.condition.compile.elastic_pattern import (
+from auditsvc.condition.compile.elasticsearch.compiler import ElasticQuery, index_path, split_for_elastic
+from auditsvc.condition.compile.elasticsearch.path import MAX_TERM_BYTES, is_overlong, length_path, text_path
+from auditsvc.condition.compile.elasticsearch.pattern import (
     MAX_LENGTH,
     UnsupportedPatternError,
     build_literal,
     format_lucene,
     parse_glob,
 )
-from auditsvc.condition.compile.elastic_query import EVERYTHING, NOTHING, both, either, exists, measure, render, without
-from auditsvc.condition.compile.elastic_regex import parse_regex
-from auditsvc.condition.compile.elastic_text import MAX_LITERAL
+from auditsvc.condition.compile.elasticsearch.query import (
+    EVERYTHING,
+    NOTHING,
+    both,
+    either,
+    exists,
+    measure,
+    render,
+    without,
+)
+from auditsvc.condition.compile.elasticsearch.regex import parse_regex
+from auditsvc.condition.compile.elasticsearch.text import MAX_LITERAL
 from auditsvc.condition.evaluate import EMPTY_CONTEXT, Context
 from auditsvc.event.fields import FIELDS, Kind, get_field
 from auditsvc.event.time import NS, parse_time_ns
-from auditsvc.store.elastic.mapping import build_event_mapping
+from auditsvc.store.elasticsearch.mapping import build_event_mapping
 from tests.support.condition import CONTEXT, START, nodes
 
 MATCH_ALL, MATCH_NONE = {"match_all": {}}, {"match_none": {}}

@@ -4,8 +4,8 @@ import pytest
 
 from auditsvc.condition.describe import format_node
 from auditsvc.condition.parse import parse_condition
-from auditsvc.document import parse_document
-from auditsvc.errors import DocumentError
+from auditsvc.ground.document import parse_document
+from auditsvc.ground.errors import DocumentError
 
 
 def parse(text: str) -> str:

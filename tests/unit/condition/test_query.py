@@ -8,7 +8,7 @@ from auditsvc.condition.ast import ALWAYS, AnyOf, Compare, Not
 from auditsvc.condition.describe import format_node
 from auditsvc.condition.evaluate import EMPTY_CONTEXT, Truth, evaluate
 from auditsvc.condition.parse import parse_query
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
 
 
 @pytest.mark.parametrize(

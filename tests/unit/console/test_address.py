@@ -7,8 +7,8 @@ from auditsvc.condition.parse import parse_query
 from auditsvc.console.event import parse_uid
 from auditsvc.console.event_search import format_cursor, parse_cursor, quote_term
 from auditsvc.console.language import local_target
-from auditsvc.errors import InputError
-from auditsvc.store.model import Cursor
+from auditsvc.ground.errors import InputError
+from auditsvc.store.port import Cursor
 
 
 @pytest.mark.parametrize("target", ["/", "/events?q=a%20b", "/alerts/1#policy"])

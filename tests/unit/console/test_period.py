@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from auditsvc.console.period import DAY_NS, Period, list_buckets, read_period
-from auditsvc.errors import InputError
 from auditsvc.event.time import NS, count_ns
-from auditsvc.store.model import EventStore, Page, StoredEvent, TimeUnit
+from auditsvc.ground.errors import InputError
+from auditsvc.store.port import EventStore, Page, StoredEvent, TimeUnit
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = count_ns(datetime(2026, 11, 23, 4, 0, tzinfo=UTC))

@@ -22,8 +22,8 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from auditsvc.cli.main import cli
-from auditsvc.settings import Settings
-from auditsvc.store.elastic.role import build_role
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.role import build_role
 from tools.elasticsearch.distribution import VERSION
 
 ROOT = Path(__file__).parents[3]

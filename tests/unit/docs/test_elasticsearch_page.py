@@ -7,8 +7,8 @@ import click
 import pytest
 
 from auditsvc.cli.main import cli
-from auditsvc.settings import PREFIX, Settings
-from auditsvc.store.elastic.mapping import TABLES, Names
+from auditsvc.ground.settings.model import PREFIX, Settings
+from auditsvc.store.elasticsearch.mapping import TABLES, Names
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "elasticsearch.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from auditsvc.event.fields import FIELDS
-from auditsvc.store.elastic.mapping import Names, build_event_mapping
+from auditsvc.store.elasticsearch.mapping import Names, build_event_mapping
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docker" / "kibana"

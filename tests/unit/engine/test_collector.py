@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from auditsvc.engine.collector import OLD_ROUNDS, YOUNG_OBJECTS, YOUNG_ROUNDS, spare_collector
+from auditsvc.pipeline.collector import OLD_ROUNDS, YOUNG_OBJECTS, YOUNG_ROUNDS, spare_collector
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def test_cycles_are_still_freed_without_being_asked() -> None:
 
 def test_what_was_passed_over_is_freed_at_the_programs_end() -> None:
     program = (
-        "from auditsvc.engine.collector import spare_collector\n"
+        "from auditsvc.pipeline.collector import spare_collector\n"
         "class Knot:\n"
         "    def __del__(self):\n"
         "        print('freed')\n"

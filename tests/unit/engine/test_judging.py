@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.store.duckdb import DuckStore
-from auditsvc.store.model import FindingKind, FindingQuery, Order, StoredEvent
+from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.port import FindingKind, FindingQuery, Order, StoredEvent
 from tests.support.engine import CIVIL, EVERYTHING, TOWN, World, build_policy, build_record
 
 

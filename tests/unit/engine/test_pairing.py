@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditsvc.engine.pairing import REACH_NS, Pairs
 from auditsvc.event.time import NS
-from auditsvc.ids import EventUid
-from auditsvc.store.model import Half
+from auditsvc.ground.ids import EventUid
+from auditsvc.pipeline.pairing import REACH_NS, Pairs
+from auditsvc.store.port import Half
 
 KEY = b"k" * 16
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.engine import process
-from auditsvc.engine.process import Child, Start, supervise
-from auditsvc.errors import AuditError, StorageError
+from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.runtime import processes as process
+from auditsvc.runtime.processes import Child, Start, supervise
 
 FAILS = (
     "import json, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps({'code': sys.argv[2], 'message': 'm'}))"

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from auditsvc.engine import worker as worker_module
-from auditsvc.engine.worker import EngineWorker
-from auditsvc.errors import StorageError
+from auditsvc.ground.errors import StorageError
+from auditsvc.runtime import workers as worker_module
+from auditsvc.runtime.workers import EngineWorker
 
 
 class Failing:
@@ -32,7 +32,7 @@ def test_only_what_has_no_name_is_logged_with_its_trace(
     monkeypatch.setattr(worker_module, "RETRY_S", 60.0)
     failing = Failing(error)
     worker = EngineWorker(failing)
-    with caplog.at_level(logging.ERROR, "auditsvc.engine.worker"):
+    with caplog.at_level(logging.ERROR, "auditsvc.runtime.workers"):
         worker.start()
         assert failing.turned.wait(10)
         worker.stop()

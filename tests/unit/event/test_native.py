@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from auditsvc.errors import InputError
 from auditsvc.event.fields import FIELDS, Kind
 from auditsvc.event.native import MAX_INTEGER, read_native
+from auditsvc.ground.errors import InputError
 
 BASE = '{"time":"2026-01-01T00:00:00Z","action":"query","outcome":"success","consumer":{"org":"x"},"interface":{"id":"i"}%s}'
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from auditsvc.database import UtcDateTime, begin_write, has_tables, migrate, open_engine
-from auditsvc.errors import AuditError, StorageError
+from auditsvc.ground.database import UtcDateTime, begin_write, has_tables, migrate, open_engine
+from auditsvc.ground.errors import AuditError, StorageError
 
 
 def test_a_new_database_is_durable_and_migrates_twice_without_change(tmp_path: Path) -> None:

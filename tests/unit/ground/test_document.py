@@ -2,8 +2,8 @@
 
 import pytest
 
-from auditsvc.document import build_bundle, parse_bundle, parse_document
-from auditsvc.errors import DocumentError, InputError
+from auditsvc.ground.document import build_bundle, parse_bundle, parse_document
+from auditsvc.ground.errors import DocumentError, InputError
 
 
 def test_every_value_knows_its_line_and_column() -> None:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from auditsvc.clock import FixedClock, format_instant, parse_instant
-from auditsvc.errors import CODES, AuditError
-from auditsvc.ids import build_event_uid, build_finding_key, new_uuid7
+from auditsvc.ground.clock import FixedClock, format_instant, parse_instant
+from auditsvc.ground.errors import CODES, AuditError
+from auditsvc.ground.ids import build_event_uid, build_finding_key, new_uuid7
 
 
 def test_an_event_uid_depends_on_each_part_and_on_the_border_between_parts() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.errors import AuditError
-from auditsvc.setting import BOUNDS
-from auditsvc.settings import Settings
+from auditsvc.ground.errors import AuditError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.ground.settings.variable import BOUNDS
 
 
 def test_defaults_put_everything_below_the_data_folder() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from auditsvc.errors import InputError
 from auditsvc.event.model import Event
+from auditsvc.ground.errors import InputError
 from auditsvc.ingest.readers.registry import read_batch
 from tests.support.ingest import build_source, hash_plainly
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from auditsvc.errors import InputError
+from auditsvc.ground.errors import InputError
 from auditsvc.ingest.readers.registry import read_batch
 from tests.support.ingest import build_source, hash_plainly
 

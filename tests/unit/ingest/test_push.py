@@ -11,8 +11,8 @@ import httpx
 import pytest
 import zstandard
 
-from auditsvc.errors import InputError, StorageError
-from auditsvc.ingest.push import Progress, PushPlan, is_array, push_file, read_batches
+from auditsvc.ground.errors import InputError, StorageError
+from auditsvc.push.client import Progress, PushPlan, is_array, push_file, read_batches
 
 LINES = b"".join(b"line %d %s\n" % (number, b"x" * (number % 37)) for number in range(500))
 

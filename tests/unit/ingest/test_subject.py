@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.errors import SigningError
-from auditsvc.ingest.subject import SubjectHasher, load_or_create_subject_hasher
+from auditsvc.ground.errors import SigningError
+from auditsvc.ingest.readers.subject import SubjectHasher, load_or_create_subject_hasher
 
 
 def test_the_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from auditsvc.errors import LogError, SigningError
-from auditsvc.ledger.checkpoint import Checkpointer
+from auditsvc.ground.errors import LogError, SigningError
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.note import (
+from auditsvc.ledger.service import checkpoint_at_least, get_head, latest_checkpoint
+from auditsvc.ledger.write.checkpoint import Checkpointer
+from auditsvc.ledger.write.note import (
     Signer,
     format_checkpoint,
     parse_vkey,
@@ -21,7 +22,6 @@ from auditsvc.ledger.note import (
     split_notes,
     verify_checkpoint,
 )
-from auditsvc.ledger.service import checkpoint_at_least, get_head, latest_checkpoint
 from tests.support.ledger import Ledger, build_delivery, edit_database, fill_ledger, open_ledger
 
 

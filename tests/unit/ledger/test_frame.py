@@ -3,9 +3,9 @@
 import pytest
 import zstandard
 
-from auditsvc.errors import LogError
+from auditsvc.ground.errors import LogError
 from auditsvc.ledger.archive import compress_frame
-from auditsvc.ledger.verify.frame import read_frame
+from auditsvc.ledger.format.frame import read_frame
 
 PAYLOAD = b"".join(b'{"id":"%d","who":"u17"}\n' % number for number in range(40))
 FRAME = compress_frame(PAYLOAD)

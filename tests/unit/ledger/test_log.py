@@ -12,15 +12,15 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DatabaseError
 
-from auditsvc.database import begin_write
-from auditsvc.document import build_bundle
-from auditsvc.errors import InputError, LogError, StorageError
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.document import build_bundle
+from auditsvc.ground.errors import InputError, LogError, StorageError
 from auditsvc.ledger import service
-from auditsvc.ledger.committer import Committer, Delivery, Receipt
-from auditsvc.ledger.header import parse_header
 from auditsvc.ledger.receipt import find_by_body, find_by_key
-from auditsvc.ledger.segment import SegmentWriter
-from auditsvc.ledger.tree import build_root, hash_leaf, hash_lines, verify_consistency, verify_inclusion
+from auditsvc.ledger.write.committer import Committer, Delivery, Receipt
+from auditsvc.ledger.write.header import parse_header
+from auditsvc.ledger.write.segment import SegmentWriter
+from auditsvc.ledger.write.tree import build_root, hash_leaf, hash_lines, verify_consistency, verify_inclusion
 from tests.support.ledger import START, Ledger, build_delivery, fill_ledger, open_ledger
 
 
@@ -186,7 +186,7 @@ def test_a_disk_that_fails_refuses_the_group_and_the_next_one_goes_on(
 
 
 def test_a_segment_is_closed_when_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auditsvc.ledger.segment.SEGMENT_BYTES", 100)
+    monkeypatch.setattr("auditsvc.ledger.write.segment.SEGMENT_BYTES", 100)
     ledger = open_ledger(tmp_path)
     ledger.submit(*(build_delivery(number) for number in range(4)))
     with ledger.engine.connect() as connection:
@@ -197,7 +197,7 @@ def test_a_segment_is_closed_when_it_is_full(tmp_path: Path, monkeypatch: pytest
 
 
 def test_two_workers_never_write_one_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auditsvc.ledger.segment.CLAIM_TRIES", 2)
+    monkeypatch.setattr("auditsvc.ledger.write.segment.CLAIM_TRIES", 2)
     ledger = open_ledger(tmp_path)
     with SegmentWriter(ledger.archive) as first, SegmentWriter(ledger.archive) as second:
         assert (first.slot, second.slot) == (0, 1)

@@ -5,8 +5,9 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from auditsvc.errors import AuditError, LogError, SigningError
-from auditsvc.ledger.note import (
+from auditsvc.ground.errors import AuditError, LogError, SigningError
+from auditsvc.ledger.format.note import cut_rest, is_unfinished
+from auditsvc.ledger.write.note import (
     Signer,
     format_checkpoint,
     format_vkey,
@@ -16,7 +17,6 @@ from auditsvc.ledger.note import (
     split_notes,
     verify_checkpoint,
 )
-from auditsvc.ledger.verify.note import cut_rest, is_unfinished
 
 SIGNER = Signer("audit.example/log", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 OTHER = Signer("audit.example/log", Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.errors import StorageError
-from auditsvc.ledger import committer as committer_module
+from auditsvc.ground.errors import StorageError
 from auditsvc.ledger import service
-from auditsvc.ledger.committer import Delivery
-from auditsvc.ledger.recovery import Outcome, find_orphans
 from auditsvc.ledger.verify import verify_archive
+from auditsvc.ledger.write import committer as committer_module
+from auditsvc.ledger.write.committer import Delivery
+from auditsvc.ledger.write.recovery import Outcome, find_orphans
 from tests.support.ledger import Ledger, build_delivery, open_ledger
 
 
@@ -155,7 +155,8 @@ def test_the_frames_of_a_live_worker_are_left_to_it(tmp_path: Path, monkeypatch:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from auditsvc.ledger import batch, committer
+from auditsvc.ledger.write import batch
+from auditsvc.ledger.write import committer
 from tests.support.ledger import build_delivery, open_ledger
 
 def die(*_, **__):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 def test_the_verifier_loads_no_database_and_no_web_library() -> None:
     script = (
         "import sys, auditsvc.ledger.verify\n"
-        "heavy = {'sqlalchemy', 'flask', 'alembic', 'duckdb', 'auditsvc.database', 'auditsvc.ledger.log'}\n"
+        "heavy = {'sqlalchemy', 'flask', 'alembic', 'duckdb', 'auditsvc.ground.database', 'auditsvc.ledger.write.appender'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)

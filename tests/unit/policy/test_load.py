@@ -2,7 +2,7 @@
 
 import pytest
 
-from auditsvc.errors import DocumentError
+from auditsvc.ground.errors import DocumentError
 from auditsvc.policy.model import OnMissing, Status
 from tests.support.policy import build_policy_yaml, load_shipped, load_texts
 

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from auditsvc.document import load_bundle
+from auditsvc.ground.document import load_bundle
 from auditsvc.policy import schema
 from tests.support.policy import SHIPPED
 

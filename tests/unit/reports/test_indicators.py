@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from auditsvc.bilingual import Text
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Milestone, Project, Target
-from auditsvc.document import build_bundle
+from auditsvc.ground.bilingual import Text
+from auditsvc.ground.document import build_bundle
 from auditsvc.reports.indicators.compute import compute_indicators, judge_target
 from auditsvc.reports.indicators.economy import count_cost
 from auditsvc.reports.indicators.gaming import list_signals

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from auditsvc.cli import verify as verify_command
-from auditsvc.errors import InputError
-from auditsvc.reports.content import FORMAT
+from auditsvc.ground.errors import InputError
+from auditsvc.reports.document import FORMAT
 from auditsvc.reports.verify import verify_files
 from auditsvc.reports.verify.files import sort_files
 from tests.support.issued import Issued, issue_reports

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.settings import Settings
+from auditsvc.ground.settings.model import Settings
 from tests.support.rebuild_contract import RebuildContract
 
 

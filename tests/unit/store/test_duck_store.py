@@ -8,13 +8,13 @@ import pytest
 
 from auditsvc.condition.compile.duckdb import split_for_duckdb
 from auditsvc.condition.parse import parse_query
-from auditsvc.errors import StorageError
 from auditsvc.event.fields import FIELDS
-from auditsvc.settings import Settings
-from auditsvc.store import clause
-from auditsvc.store.columns import EVENT_COLUMNS
-from auditsvc.store.duckdb import DuckStore
-from auditsvc.store.model import AggregateQuery, EventStore
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.duckdb import clause
+from auditsvc.store.duckdb.columns import EVENT_COLUMNS
+from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.port import AggregateQuery, EventStore
 from tests.support.store_contract import ALL, StoreContract, build_mixture, build_row, write
 
 SETTINGS = Settings(duckdb_memory_limit="1GB")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from auditsvc.event.fields import FIELDS
-from auditsvc.store.elastic.mapping import LABELS, build_event_mapping
+from auditsvc.store.elasticsearch.mapping import LABELS, build_event_mapping
 
 PUBLISHED_FILE = Path(__file__).with_name("ecs_fields.tsv")
 OURS = "govshare."

@@ -9,9 +9,9 @@ import pytest
 from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, NodeConfig
 from elasticsearch import ApiError
 
-from auditsvc.errors import StorageError
-from auditsvc.store.elastic.bulk import ATTEMPTS, LONGEST_PAUSE_S, MADE_READY, MAX_ITEMS, Action, Sender
-from auditsvc.store.model import Place
+from auditsvc.ground.errors import StorageError
+from auditsvc.store.elasticsearch.bulk import ATTEMPTS, LONGEST_PAUSE_S, MADE_READY, MAX_ITEMS, Action, Sender
+from auditsvc.store.port import Place
 
 STORED = {"status": 201}
 

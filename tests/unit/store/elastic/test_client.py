@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from auditsvc.errors import AuditError, StorageError
-from auditsvc.logs import configure_logs
-from auditsvc.settings import Settings
-from auditsvc.store.elastic.client import ServerFacts, check_server, open_client
-from auditsvc.store.elastic.failure import storage_errors
+from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.ground.logs import configure_logs
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.client import ServerFacts, check_server, open_client
+from auditsvc.store.elasticsearch.failure import storage_errors
 
 NODES = {"a": {"name": "n2", "version": "8.19.16"}, "b": {"name": "n1", "version": "8.9.0"}}
 LICENCE = {"license": {"type": "basic"}}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from auditsvc.store.elastic.confirm import find_uncopied
+from auditsvc.store.elasticsearch.confirm import find_uncopied
 
 
 def build_copy(last: int, everywhere: int, *, is_first: bool = True) -> dict[str, Any]:

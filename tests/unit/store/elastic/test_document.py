@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from auditsvc.event.fields import FIELDS, Field, Kind
 from auditsvc.event.time import MAX_TIME_NS, parse_time_ns
-from auditsvc.ids import EventUid
-from auditsvc.store.elastic.document import build_document, read_document, round_number
-from auditsvc.store.elastic.mapping import build_event_mapping, build_template
-from auditsvc.store.model import EventDigest, NewEvent
+from auditsvc.ground.ids import EventUid
+from auditsvc.store.elasticsearch.document import build_document, read_document, round_number
+from auditsvc.store.elasticsearch.mapping import build_event_mapping, build_template
 from auditsvc.store.month import name_month
+from auditsvc.store.port import EventDigest, NewEvent
 from tests.support.store_contract import build_row
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from auditsvc.errors import StorageError
-from auditsvc.settings import Settings
-from auditsvc.store.elastic.mapping import Names
-from auditsvc.store.elastic.setup import Indices
-from auditsvc.store.elastic.writer import Writer
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.mapping import Names
+from auditsvc.store.elasticsearch.setup import Indices
+from auditsvc.store.elasticsearch.writer import Writer
 
 REASON = {"type": "io_exception", "reason": "disk"}
 

@@ -1,0 +1,50 @@
+"""Keyed hashes of data subjects' numbers: the plain number is never indexed, yet the same number gives the same hash.
+
+The key lies in ``subject.key`` of the key folder: one line, key id and 64 hex digits. Losing it makes old hashes
+impossible to look up; it is as secret as the signing keys.
+"""
+
+import hmac
+import secrets
+from pathlib import Path
+
+from auditsvc.ground.errors import SigningError
+from auditsvc.ground.files import write_once
+
+KEY_FILE = "subject.key"
+KEY_ID = "k1"
+_KEY_BYTES = 32
+
+
+class SubjectHasher:
+    """Hashes numbers under one key; call it with a number to get ``<key id>:<hex>``."""
+
+    def __init__(self, key_id: str, key: bytes) -> None:
+        """Take the key and its name."""
+        self._prefix = f"{key_id}:"
+        self._key = key
+
+    def __call__(self, number: str) -> str:
+        """Return the keyed hash; white space around and letter case (``x`` as last digit) make no difference."""
+        plain = number.strip().upper().encode("utf-8", "surrogatepass")
+        return self._prefix + hmac.digest(self._key, plain, "sha256").hex()
+
+
+def load_or_create_subject_hasher(key_dir: Path) -> SubjectHasher:
+    """Return the hasher of the key in ``key_dir``, making the key when there is none.
+
+    Raises:
+        SigningError: ``key_unusable`` when the file is not of its form or cannot be read or made.
+    """
+    path = key_dir / KEY_FILE
+    try:
+        if not path.exists():
+            write_once(path, f"{KEY_ID} {secrets.token_hex(_KEY_BYTES)}\n".encode("ascii"))
+        text = path.read_text(encoding="ascii")
+        key_id, digits = text.split()
+        key = bytes.fromhex(digits)
+    except (OSError, ValueError) as err:
+        raise SigningError("key_unusable", f"`{path}`: expected key id and 64 hex digits") from err
+    if len(key) != _KEY_BYTES:
+        raise SigningError("key_unusable", f"`{path}`: expected a key of {_KEY_BYTES} bytes, got {len(key)}")
+    return SubjectHasher(key_id, key)

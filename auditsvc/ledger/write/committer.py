@@ -1,0 +1,223 @@
+"""Group commit: one thread per ingest worker makes everything that is pending durable, then answers it.
+
+Order of steps for a group, which no reply overtakes: look for deliveries already received; compress; write the frames and
+fdatasync; one transaction that appends all leaves; then the receipts. A crash between the sync and the commit leaves
+orphan frames, which :mod:`auditsvc.ledger.write.recovery` offers again when a worker starts.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.database import begin_write
+from auditsvc.ground.errors import AuditError, InputError, StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.ledger.archive import Archive, compress_frame
+from auditsvc.ledger.delivery import Delivery, Identity, find_received
+from auditsvc.ledger.receipt import Receipt, Received
+from auditsvc.ledger.write.appender import Appender, read_head
+from auditsvc.ledger.write.batch import HashedDelivery, append_batches, group_parts, hash_delivery, prepare_batch
+from auditsvc.ledger.write.recovery import recover
+from auditsvc.ledger.write.segment import SegmentWriter
+
+__all__ = ["Committer", "Delivery", "Receipt"]
+
+MAX_GROUP_BYTES = 32 * 1024 * 1024
+"""A group takes no further delivery past this, so that small ones do not wait for a long compression."""
+MAX_GROUP_DELIVERIES = 1024
+"""Bounds the size of the statements that look for known deliveries."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Pending:
+    """A delivery waiting for its receipt; ``done`` is held until the answer is there."""
+
+    hashed: HashedDelivery
+    done: threading.Lock = field(default_factory=threading.Lock)
+    receipt: Receipt | None = None
+    error: AuditError | None = None
+
+    def answer(self, receipt: Receipt) -> None:
+        """Give the receipt."""
+        self.receipt = receipt
+        self.done.release()
+
+    def refuse(self, error: AuditError) -> None:
+        """Give an error."""
+        self.error = error
+        self.done.release()
+
+
+class Committer:
+    """Makes deliveries durable in groups. One per process; thread-safe."""
+
+    def __init__(self, engine: Engine, archive: Archive, clock: Clock, settings: Settings) -> None:
+        """Claim a slot of the archive, offer orphan frames to the log again, and start the thread.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when no slot can be had.
+            LogError: ``log_damaged`` when the log is shorter than its last checkpoint.
+        """
+        self._engine = engine
+        self._archive = archive
+        self._clock = clock
+        self._origin = settings.origin
+        self._horizon = timedelta(days=settings.duplicate_horizon_days)
+        self._max_pending_bytes = settings.max_pending_bytes
+        self._writer = SegmentWriter(archive, settings.worker_slot)
+        try:
+            self.recovery = recover(engine, archive, clock, settings, self._writer)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._pending: deque[_Pending] = deque()
+        self._pending_bytes = 0
+        self._wake = threading.Condition(threading.Lock())
+        self._closed = False
+        self.failure: AuditError | None = None
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    @property
+    def slot(self) -> int:
+        """The slot of the archive this committer writes to."""
+        return self._writer.slot
+
+    def check_ready(self) -> None:
+        """Raise the last storage error, or a fresh one when the archive cannot be written now."""
+        if self.failure is not None:
+            self._archive.check_writable()
+        if self._closed or not self._thread.is_alive():
+            raise StorageError("storage_unavailable", "committer: stopped")
+
+    def submit(self, item: Delivery) -> Receipt:
+        """Return the delivery's receipt once it is durable and in the log.
+
+        Raises:
+            InputError: ``overloaded`` when too much is pending (try again later), ``idempotency_conflict`` when the key
+                was used for other bytes, ``input_invalid`` when the body is not what the delivery says.
+            StorageError: ``storage_unavailable``; the delivery may be sent again.
+        """
+        pending = _Pending(hash_delivery(item))
+        pending.done.acquire()
+        size = len(item.body)
+        with self._wake:
+            if self._closed:
+                raise StorageError("storage_unavailable", "committer: stopping, send again")
+            if self._pending and self._pending_bytes + size > self._max_pending_bytes:
+                raise InputError("overloaded", "too many bytes are waiting to be written; send again after a second")
+            self._pending.append(pending)
+            self._pending_bytes += size
+            self._wake.notify()
+        pending.done.acquire()
+        if pending.receipt is None:
+            raise pending.error or StorageError("storage_unavailable", "committer: stopped")
+        return pending.receipt
+
+    def close(self) -> None:
+        """Commit what is pending, stop the thread and give the slot back."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+        self._writer.close()
+
+    def _run(self) -> None:
+        """Commit groups until closed and empty."""
+        while group := self._take():
+            try:
+                self._commit(group)
+                self.failure = None
+            except AuditError as err:
+                self._fail(group, err)
+            except SQLAlchemyError as err:
+                _log.exception("group_failed")
+                self._fail(group, StorageError("storage_unavailable", f"database: {type(err).__name__}, send again"))
+            except Exception:
+                # The outermost loop of the thread: whatever happened, the waiting requests must get an answer.
+                _log.exception("group_failed")
+                self._fail(group, StorageError("storage_unavailable", "committer: failed, send again"))
+
+    def _take(self) -> list[_Pending]:
+        """Wait for pending deliveries and return the next group; empty when closed and nothing is left."""
+        with self._wake:
+            while not self._pending and not self._closed:
+                self._wake.wait()
+            group: list[_Pending] = []
+            size = 0
+            while self._pending and size < MAX_GROUP_BYTES and len(group) < MAX_GROUP_DELIVERIES:
+                item = self._pending.popleft()
+                size += len(item.hashed.delivery.body)
+                group.append(item)
+            self._pending_bytes -= size
+            return group
+
+    def _fail(self, group: Sequence[_Pending], error: AuditError) -> None:
+        """Refuse everything in the group that has no answer yet."""
+        self.failure = error
+        _log.error("group_refused", extra={"code": error.code, "reason": error.message, "deliveries": len(group)})
+        for item in group:
+            if item.receipt is None and item.error is None:
+                item.refuse(error)
+
+    def _commit(self, group: list[_Pending]) -> None:
+        """Make a group durable and answer it."""
+        first: dict[Identity, _Pending] = {}
+        for item in group:
+            first.setdefault(item.hashed.delivery.identity, item)
+        answers: dict[Identity, Received] = {}
+        fresh = {identity: item.hashed for identity, item in first.items()}
+        while fresh:
+            with self._engine.connect() as connection:
+                size = read_head(connection)[0].size
+                answers.update(self._find_received(connection, fresh.values()))
+            fresh = {identity: part for identity, part in fresh.items() if identity not in answers}
+            if fresh:
+                answers.update(self._write(fresh, size))
+                fresh = {identity: part for identity, part in fresh.items() if identity not in answers}
+        for item in group:
+            identity = item.hashed.delivery.identity
+            self._answer(item, answers[identity], repeated=first[identity] is not item)
+
+    def _write(self, fresh: Mapping[Identity, HashedDelivery], size: int) -> dict[Identity, Received]:
+        """Write and append deliveries; nothing is appended when another worker got one of them first.
+
+        ``size`` is the log's size at which none of them was in it: while it stands, none can be.
+        """
+        batches = [prepare_batch(self._clock, parts) for parts in group_parts(list(fresh.values()))]
+        places = self._writer.append([(compress_frame(item.payload), item.build_index_line()) for item in batches])
+        with begin_write(self._engine) as connection:
+            appender = Appender(connection, self._clock, self._origin)
+            if appender.size != size:
+                overtaken = self._find_received(connection, fresh.values())
+                if overtaken:
+                    return overtaken
+            receipts = append_batches(connection, appender, list(zip(batches, places, strict=True)))
+        return {
+            part.delivery.identity: Received(receipt, part.delivery.body_sha256)
+            for item, given in zip(batches, receipts, strict=True)
+            for part, receipt in zip(item.deliveries, given, strict=True)
+        }
+
+    def _find_received(self, connection: Connection, parts: Iterable[HashedDelivery]) -> dict[Identity, Received]:
+        """Return those of ``parts`` that the log already holds."""
+        since = self._clock.now() - self._horizon
+        return find_received(connection, [part.delivery for part in parts], since)
+
+    def _answer(self, item: _Pending, received: Received, *, repeated: bool) -> None:
+        """Answer one delivery with its own receipt, the first one's, or a conflict."""
+        stated = item.hashed.delivery
+        if received.body_sha256 != stated.body_sha256:
+            message = f"idempotency key `{stated.idempotency_key}` was used for other bytes; use a new key"
+            item.refuse(InputError("idempotency_conflict", message))
+        else:
+            item.answer(replace(received.receipt, replayed=True) if repeated else received.receipt)

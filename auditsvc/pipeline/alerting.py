@@ -1,0 +1,80 @@
+"""The stage that makes findings into alerts. It has a position of its own in the relational database, because alerts are
+not rebuilt with the store: people act on them.
+"""
+
+from itertools import islice
+
+from sqlalchemy import Engine as DatabaseEngine
+
+from auditsvc.alerts.group import fill_title
+from auditsvc.alerts.model import AlertTemplate
+from auditsvc.alerts.service import Journal, apply_findings, get_position, set_position
+from auditsvc.ground.database import read_session, write_session
+from auditsvc.ground.errors import LogError
+from auditsvc.inforce.versions import Versions
+from auditsvc.ledger.service import find_latest
+from auditsvc.store.port import EventStore, Finding, Place
+
+FINDINGS_AT_ONCE = 2_000
+"""Findings of one transaction: it holds the database's write lock, which group commits need too."""
+
+
+class AlertStage:
+    """Follows the store's findings in ledger order."""
+
+    def __init__(self, engine_db: DatabaseEngine, store: EventStore, versions: Versions, journal: Journal) -> None:
+        """Read from ``store``, write alerts to ``engine_db``."""
+        self._engine_db = engine_db
+        self._store = store
+        self._versions = versions
+        self._journal = journal
+        self._looked_up = (-1, -1)
+        with read_session(engine_db) as session:
+            self._position = get_position(session)
+
+    def step(self, end: Place) -> int:
+        """Make the findings before ``end`` not yet seen into alerts; return how many findings there were.
+
+        A crash in between changes nothing: alerts and position are one transaction, and a finding is in one alert only.
+        """
+        seen = 0
+        while self._position < end:
+            findings = list(islice(self._store.iter_findings(self._position, end), FINDINGS_AT_ONCE))
+            place = end
+            if len(findings) == FINDINGS_AT_ONCE:
+                findings, place = self._cut_at_record(findings)
+            if findings:
+                with write_session(self._engine_db) as session:
+                    apply_findings(session, self._journal, findings, self._find_template)
+                    set_position(session, place)
+            self._position = place
+            seen += len(findings)
+        return seen
+
+    def _cut_at_record(self, findings: list[Finding]) -> tuple[list[Finding], Place]:
+        """Return the findings before the last record, which may go on, and its place; or all of the one record."""
+        last = findings[-1]
+        place = Place(last.seq, last.record)
+        whole = [finding for finding in findings if (finding.seq, finding.record) < (last.seq, last.record)]
+        if whole:
+            return whole, place
+        behind = Place(last.seq, last.record + 1)
+        return list(self._store.iter_findings(place, behind)), behind
+
+    def save(self) -> None:
+        """Keep the position, where nothing had to be stored since; a restart then looks at less again."""
+        with write_session(self._engine_db) as session:
+            set_position(session, self._position)
+
+    def _find_template(self, finding: Finding) -> AlertTemplate:
+        """Return what the policy that made a finding says of alerts: the set in force at the finding's batch."""
+        if finding.seq != self._looked_up[0]:
+            with self._engine_db.connect() as connection:
+                leaf = find_latest(connection, "policy", before=finding.seq)
+            if leaf is None:
+                raise LogError("log_damaged", f"log: no policy set before leaf {finding.seq}, yet a finding on it")
+            self._looked_up = (finding.seq, leaf.seq)
+        policies = self._versions.get_policies(self._looked_up[1])
+        rule = policies.get_alert_rule(finding.policy_id, int(finding.policy_version))
+        titles = [fill_title(text, finding.group) for text in (rule.title.zh, rule.title.en)]
+        return AlertTemplate(rule.suppress_s, *titles)

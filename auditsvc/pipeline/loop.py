@@ -1,0 +1,297 @@
+"""The engine: follows the ledger in order and keeps the event store and the alerts behind it.
+
+Order of one turn, and what a crash after each step leaves:
+1. build the chunk of the next records (nothing durable; built again);
+2. wait until the chunk before is stored (rows and position in one transaction: whole or not at all);
+3. hand the chunk to the writing thread, so that reading and judging go on while it is stored;
+4. make stored findings into alerts (alerts, their ledger leaf and the stage's position in one transaction).
+
+INVARIANT: the store's position is the only memory of how far judging has come. A failed turn forgets everything in
+memory and starts again from it, so every record is stored exactly once.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+
+from sqlalchemy import Engine as DatabaseEngine
+from sqlalchemy import func, select
+
+from auditsvc.alerts.service import Journal
+from auditsvc.ground.clock import Clock
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.inforce.versions import Versions
+from auditsvc.ingest.readers.subject import load_or_create_subject_hasher
+from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.service import Leaf, get_head, iter_leaves
+from auditsvc.ledger.tables import batch as batch_table
+from auditsvc.pipeline.alerting import AlertStage
+from auditsvc.pipeline.build import ChunkBuilder, Part, Recent
+from auditsvc.pipeline.log_identity import Followed
+from auditsvc.pipeline.source import Batch, Scanned, read_batch_facts, scan_batch
+from auditsvc.store.port import Chunk, EventStore, Place, Position
+
+CHUNK_EVENTS = 10_000
+"""Events a chunk aims at: large enough for the store (5,000 to 20,000), small enough to search soon."""
+CHUNK_BYTES = 64 * 1024 * 1024
+"""Most bytes of records in a chunk, but for its last record: what is made of them is some times as large in memory."""
+IDLE_S = 0.2
+"""Wait when there is nothing to do."""
+GATHER_S = 0.05
+"""Wait after a small chunk, so that single events are stored together."""
+SMALL_CHUNK = 1_000
+LEAVES_AT_ONCE = 200
+
+OnPoint = Callable[[str], None]
+"""Called at named points of a turn; tests kill the process there."""
+
+log = logging.getLogger(__name__)
+
+
+def ignore_point(name: str) -> None:
+    """Do nothing at a point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one turn did: records taken, findings made into alerts; idle when everything is done and durable."""
+
+    records: int
+    findings: int
+    is_idle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """How far the engine is: leaves and records of the log that are not judged yet, and the store's position."""
+
+    position: Position
+    head_size: int
+    leaves_behind: int
+    records_behind: int
+
+
+@dataclass(slots=True)
+class _OpenBatch:
+    """A batch that is being read, and where in it."""
+
+    batch: Batch
+    scan: Iterator[Scanned]
+    next_record: int
+
+
+class Engine:
+    """Ties ledger, readers, catalogue, policies, store and alerts together; one thread calls it."""
+
+    def __init__(
+        self,
+        engine_db: DatabaseEngine,
+        archive: Archive,
+        store: EventStore,
+        settings: Settings,
+        clock: Clock,
+        *,
+        chunk_events: int = CHUNK_EVENTS,
+        raises_alerts: bool = True,
+        on_point: OnPoint = ignore_point,
+    ) -> None:
+        """Continue where ``store`` stands; a rebuild does so without raising alerts.
+
+        Raises:
+            SigningError: the key of data subjects' hashes cannot be read or made.
+        """
+        self._engine_db = engine_db
+        self._archive = archive
+        self._store = store
+        self._chunk_events = chunk_events
+        self._on_point = on_point
+        self._hash_subject = load_or_create_subject_hasher(settings.key_path)
+        self._versions = Versions(engine_db, archive)
+        journal = Journal(archive, clock, settings.origin)
+        self._alerts = AlertStage(engine_db, store, self._versions, journal) if raises_alerts else None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._writing: Future[None] | None = None
+        self._next: Position | None = None
+        self._followed = Followed(engine_db, store)
+        self._forget()
+
+    # --- turning
+
+    def run(self, stop_event: threading.Event) -> None:
+        """Work until ``stop_event`` is set; finish the present chunk before returning.
+
+        Raises:
+            AuditError: what stopped the work; calling again continues from what is durable.
+        """
+        self._forget()
+        while not stop_event.is_set():
+            progress = self.step()
+            if progress.is_idle:
+                stop_event.wait(IDLE_S)
+            elif progress.records < SMALL_CHUNK:
+                stop_event.wait(GATHER_S)
+        self._settle()
+        self.close()
+
+    def close(self) -> None:
+        """Keep what only saves work on the next start."""
+        if self._alerts is not None:
+            self._alerts.save()
+
+    def catch_up(self) -> None:
+        """Work until everything in the log is judged, stored and made into alerts."""
+        while not self.step().is_idle:
+            pass
+
+    def step(self) -> Progress:
+        """Do one turn; on a failure forget what is not durable, and raise."""
+        try:
+            return self._step()
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _step(self) -> Progress:
+        """Do one turn."""
+        chunk, recent, records = self._build_next()
+        self._on_point("chunk_built")
+        self._settle()
+        if chunk is None:
+            findings = self._make_alerts()
+            return Progress(records, findings, findings == 0)
+        self._recent = recent
+        self._next = chunk.position
+        self._writing = self._writer.submit(self._store.write, chunk)
+        self._on_point("write_begun")
+        return Progress(records, self._make_alerts(), False)
+
+    def _make_alerts(self) -> int:
+        """Make stored findings into alerts; return how many there were."""
+        if self._alerts is None:
+            return 0
+        stored = self._followed.read_position()
+        if self._writing is None and stored != self._next:
+            message = f"event store: somebody changed its position: expected {self._next}, got {stored}"
+            raise StorageError("storage_unavailable", f"{message}; judged again from there")
+        findings = self._alerts.step(stored.next)
+        self._on_point("alerts_made")
+        return findings
+
+    def _settle(self) -> None:
+        """Wait until the chunk that is being written is durable; raise what stopped it."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+            self._on_point("chunk_stored")
+
+    def _abandon(self) -> None:
+        """Wait for a write that is under way, whatever becomes of it, and forget what is not durable."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.exception()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start again from the store's position, which is asked for when it is needed: the store may be away just now."""
+        self._next = None
+        self._recent = Recent()
+        self._leaves: deque[Leaf] = deque()
+        self._open: _OpenBatch | None = None
+
+    # --- building
+
+    def _build_next(self) -> tuple[Chunk | None, Recent, int]:
+        """Return the next chunk with what the one after must know of it, and its size; None at the end of the log."""
+        if self._next is None:
+            self._store.prepare()
+            self._next = self._followed.read_position()
+        position = self._next
+        first = position.next
+        builder = ChunkBuilder(self._store, self._recent)
+        while builder.size < self._chunk_events and builder.raw_bytes < CHUNK_BYTES:
+            if self._open is None:
+                leaf = self._take_leaf(position.next.seq)
+                if leaf is None:
+                    break
+                position = self._enter(leaf, position)
+            if self._open is not None:
+                position = self._read_part(self._open, position, builder)
+        if position.next == first:
+            return None, self._recent, 0
+        return builder.build(first, position), builder.result, builder.size
+
+    def _take_leaf(self, seq: int) -> Leaf | None:
+        """Return leaf ``seq``, None when the log is not that long yet."""
+        if not self._leaves:
+            with self._engine_db.connect() as connection:
+                self._leaves.extend(islice(iter_leaves(connection, seq), LEAVES_AT_ONCE))
+        return self._leaves.popleft() if self._leaves else None
+
+    def _enter(self, leaf: Leaf, position: Position) -> Position:
+        """Open a batch, or take note of another leaf; return the position after that."""
+        behind = Place(leaf.seq + 1)
+        if leaf.kind == "policy":
+            return Position(behind, position.catalog_seq, leaf.seq, leaf.leaf_hash.hex())
+        if leaf.kind == "catalog":
+            return Position(behind, leaf.seq, position.policy_seq, leaf.leaf_hash.hex())
+        if leaf.kind != "batch":
+            return Position(behind, position.catalog_seq, position.policy_seq, leaf.leaf_hash.hex())
+        batch = read_batch_facts(leaf)
+        catalog = None if position.catalog_seq is None else self._versions.get_catalog(position.catalog_seq)
+        reader = None if catalog is None else catalog.find_reader(batch.source)
+        scan = scan_batch(leaf, batch, self._archive, reader, self._hash_subject)
+        start = position.next.record
+        if start:
+            scan = (item for item in scan if item[0] >= start)
+        self._open = _OpenBatch(batch, scan, start)
+        return replace(position, leaf=leaf.leaf_hash.hex())
+
+    def _read_part(self, opened: _OpenBatch, position: Position, builder: ChunkBuilder) -> Position:
+        """Read whole records of the open batch until the chunk is full or the batch ends; return the new position."""
+        catalog_seq, policy_seq = position.catalog_seq, position.policy_seq
+        part = Part(
+            batch=opened.batch,
+            catalog=None if catalog_seq is None else self._versions.get_catalog(catalog_seq),
+            policies=None if policy_seq is None else self._versions.get_policies(policy_seq),
+            first_record=opened.next_record,
+        )
+        taken = _take_records(opened, self._chunk_events - builder.size, CHUNK_BYTES - builder.raw_bytes)
+        builder.add_part(part, taken)
+        if opened.next_record < 0:
+            self._open = None
+            part.last_record = max(part.last_record, opened.batch.records if opened.batch.kind == "lines" else 1)
+            return replace(position, next=Place(opened.batch.seq + 1))
+        return replace(position, next=Place(opened.batch.seq, opened.next_record))
+
+    # --- telling
+
+    def status(self) -> EngineStatus:
+        """Return how far the engine is, from what is durable; may be asked by any thread."""
+        position = self._followed.read_position()
+        with self._engine_db.connect() as connection:
+            size = get_head(connection).size
+            records = connection.execute(
+                select(func.coalesce(func.sum(batch_table.c.records), 0)).where(batch_table.c.seq >= position.next.seq)
+            ).scalar_one()
+        behind = max(0, int(records) - position.next.record)
+        return EngineStatus(position, size, max(0, size - position.next.seq), behind)
+
+
+def _take_records(opened: _OpenBatch, limit: int, limit_bytes: int) -> Iterator[Scanned]:
+    """Give at least ``limit`` items or bytes, ending between two records; ``next_record`` says where, -1 at the end."""
+    current, size = -1, 0
+    for taken, scanned in enumerate(opened.scan):
+        if (taken >= limit or size >= limit_bytes) and scanned[0] != current:
+            opened.scan = chain((scanned,), opened.scan)
+            opened.next_record = scanned[0]
+            return
+        if scanned[0] != current:
+            size += len(scanned[3])
+        current = scanned[0]
+        yield scanned
+    opened.next_record = -1

@@ -1,0 +1,300 @@
+"""Sending a log file to a running service: in batches of whole lines, resumable, safe to repeat.
+
+Order of steps: take up the state of an earlier run; read the file once for its size, and to see that what was sent then
+still stands at its beginning (a log may have grown since); then batch by batch: send, wait for the receipt, keep the
+place. A batch is the same bytes under the same ``Idempotency-Key`` in every run with the same batch size, so an answer
+that got lost costs nothing.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import zstandard
+
+from auditsvc.ground.errors import CODES, AuditError, InputError, StorageError
+from auditsvc.ingest.body import CHUNK_BYTES, DECODERS, Decoder
+
+DEFAULT_BATCH_BYTES = 2 * 1024 * 1024
+"""Large enough that syncing costs nothing, small enough that progress is seen."""
+MAX_BATCH_BYTES = 64 * 1024 * 1024
+"""What the service takes at most in its default settings."""
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 15.0
+_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
+_UNBOUNDED = 1 << 62
+_RETRY_STATUS = frozenset({429, 502, 503, 504})
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PushPlan:
+    """What to send where.
+
+    Attributes:
+        file: the log, plain, gzip or zstd.
+        source: source the API key belongs to.
+        key: the API key.
+        state_path: where the place is kept.
+        batch_bytes: most bytes of a batch; a longer line goes alone.
+        whole: send the file as one body.
+        patience_s: how long one batch is tried again.
+    """
+
+    file: Path
+    source: str
+    key: str
+    state_path: Path
+    batch_bytes: int = DEFAULT_BATCH_BYTES
+    whole: bool = False
+    patience_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is, and what came of it; also what the state file holds.
+
+    Attributes:
+        service: address it is sent to; another service has none of it.
+        source: whose records they are.
+        size: bytes of the unpacked file.
+        offset: bytes of it that have a receipt.
+        sent_sha256: hex digest of those bytes.
+        batches, records, accepted, quarantined, duplicates: sums over the receipts of all runs.
+    """
+
+    service: str
+    source: str
+    size: int
+    offset: int = 0
+    sent_sha256: str = hashlib.sha256().hexdigest()
+    batches: int = 0
+    records: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+
+
+def push_file(
+    plan: PushPlan,
+    client: httpx.Client,
+    *,
+    report: Callable[[Progress], None],
+    sleep: Callable[[float], None],
+) -> Progress:
+    """Send what was not sent before, and return the sums.
+
+    Args:
+        plan: what to send.
+        client: with the service's address as base.
+        report: called with the place to begin with and after every batch.
+        sleep: waits some seconds.
+
+    Raises:
+        InputError: ``body_empty``, ``body_undecodable`` for the file; the service's own code when it refuses.
+        StorageError: ``storage_unavailable`` when the service cannot be reached for ``patience_s``, or the place cannot
+            be kept.
+    """
+    progress, sent = _begin(plan, str(client.base_url))
+    _save_state(plan.state_path, progress)
+    report(progress)
+    for offset, batch in read_batches(plan.file, progress.offset, plan.batch_bytes, whole=plan.whole):
+        for place, part, receipt in _send_split(plan, client, offset, batch, sleep):
+            sent.update(part)
+            progress = replace(
+                progress,
+                offset=place + len(part),
+                sent_sha256=sent.hexdigest(),
+                batches=progress.batches + 1,
+                records=progress.records + receipt["records"],
+                accepted=progress.accepted + receipt["accepted"],
+                quarantined=progress.quarantined + receipt["quarantined"],
+                duplicates=progress.duplicates + receipt["duplicates"],
+            )
+            _save_state(plan.state_path, progress)
+            report(progress)
+    return progress
+
+
+def _begin(plan: PushPlan, service: str) -> tuple[Progress, "hashlib._Hash"]:
+    """Return where to go on, and the digest so far: where an earlier run stopped if the file still begins the same."""
+    known = _load_state(plan.state_path)
+    if known is not None and (known.service, known.source) == (service, plan.source):
+        size, sent = measure_file(plan.file, known.offset)
+        if known.offset <= size and known.sent_sha256 == sent.hexdigest():
+            return replace(known, size=size), sent
+    size, sent = measure_file(plan.file, 0)
+    return Progress(service, plan.source, size), sent
+
+
+def measure_file(path: Path, offset: int) -> tuple[int, "hashlib._Hash"]:
+    """Return the size of the unpacked file and the SHA-256 of its first ``offset`` bytes.
+
+    Raises:
+        InputError: ``body_empty``, ``body_undecodable``, ``not_found``.
+    """
+    digest, size = hashlib.sha256(), 0
+    for piece in _read_pieces(path):
+        digest.update(piece[: max(0, offset - size)])
+        size += len(piece)
+    if size == 0:
+        raise InputError("body_empty", f"`{path}` is empty")
+    return size, digest
+
+
+def read_batches(path: Path, start: int, batch_bytes: int, *, whole: bool) -> Iterator[tuple[int, bytes]]:
+    """Give (offset, bytes) from ``start`` on: whole lines up to ``batch_bytes``, or everything at once."""
+    held, offset, skip = b"", start, start
+    for piece in _read_pieces(path):
+        if skip >= len(piece):
+            skip -= len(piece)
+            continue
+        held += piece[skip:]
+        skip = 0
+        if whole:
+            continue
+        while len(held) > batch_bytes:
+            end = held.rfind(b"\n", 0, batch_bytes) + 1 or held.find(b"\n") + 1
+            if not end:
+                break
+            yield offset, held[:end]
+            offset += end
+            held = held[end:]
+    if held:
+        yield offset, held
+
+
+def is_array(path: Path) -> bool:
+    """Whether the unpacked file begins as a JSON array."""
+    for piece in _read_pieces(path):
+        text = piece.lstrip()
+        if text:
+            return text.startswith(b"[")
+    return False
+
+
+def _read_pieces(path: Path) -> Iterator[bytes]:
+    """Give the unpacked file piece by piece."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+            file.seek(0)
+            encoding = next((name for magic, name in _MAGIC if head.startswith(magic)), "identity")
+            decoder: Decoder = DECODERS[encoding]()
+            while chunk := file.read(CHUNK_BYTES):
+                piece = decoder.feed(chunk, _UNBOUNDED)
+                if piece:
+                    yield piece
+            if head:
+                decoder.finish()
+    except OSError as err:
+        raise InputError("not_found", f"cannot read `{path}`: {err.strerror}") from err
+
+
+def _send_split(
+    plan: PushPlan,
+    client: httpx.Client,
+    offset: int,
+    batch: bytes,
+    sleep: Callable[[float], None],
+) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+    """Send a batch, in halves when the service finds it too large; give (offset, bytes, receipt) of each part."""
+    try:
+        yield offset, batch, _send(plan, client, offset, batch, sleep)
+    except InputError as err:
+        middle = batch.find(b"\n", len(batch) // 2) + 1 or batch.rfind(b"\n", 0, len(batch) - 1) + 1
+        if plan.whole or err.http_status != 413 or not 0 < middle < len(batch):
+            raise
+        yield from _send_split(plan, client, offset, batch[:middle], sleep)
+        yield from _send_split(plan, client, offset + middle, batch[middle:], sleep)
+
+
+def _send(
+    plan: PushPlan,
+    client: httpx.Client,
+    offset: int,
+    batch: bytes,
+    sleep: Callable[[float], None],
+) -> dict[str, Any]:
+    """Send one batch until it has a receipt."""
+    headers = {
+        "Authorization": f"Bearer {plan.key}",
+        "Content-Type": "application/json" if plan.whole else "text/plain",
+        "Content-Encoding": "zstd",
+        "Idempotency-Key": _build_key(offset, batch),
+    }
+    body = zstandard.ZstdCompressor(level=1).compress(batch)
+    path = f"/ingest/v1/sources/{quote(plan.source, safe='')}/records"
+    waited, wait = 0.0, FIRST_WAIT_S
+    while True:
+        reason, pause = "", wait
+        try:
+            response = client.post(path, content=body, headers=headers, timeout=_SECONDS)
+        except httpx.TransportError as err:
+            reason = f"{type(err).__name__}: {err}".rstrip(": ")
+        else:
+            if response.status_code in (200, 201):
+                receipt: dict[str, Any] = response.json()
+                return receipt
+            if response.status_code not in _RETRY_STATUS:
+                raise _refusal(response)
+            reason = f"status {response.status_code}"
+            pause = max(wait, _retry_after(response))
+        if waited + pause > plan.patience_s:
+            raise StorageError(
+                "storage_unavailable",
+                f"`{client.base_url}` does not take the batch at byte {offset}: {reason}; start `push` again to go on there",
+            )
+        sleep(pause + random.uniform(0, pause / 4))  # noqa: S311  (spreads retries, no secret)
+        waited += pause
+        wait = min(wait * 2, LONGEST_WAIT_S)
+
+
+def _build_key(offset: int, batch: bytes) -> str:
+    """Return the idempotency key of the bytes that stand at ``offset`` of a file, for its source."""
+    return f"push-{hashlib.sha256(batch).hexdigest()[:40]}-{offset}-{len(batch)}"
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Return the seconds the service asks to wait, 0 when it does not say."""
+    text = response.headers.get("Retry-After", "")
+    return min(float(text), LONGEST_WAIT_S) if text.isascii() and text.isdigit() else 0.0
+
+
+def _refusal(response: httpx.Response) -> AuditError:
+    """Return the service's refusal as an error, its code when it is one of ours."""
+    try:
+        problem = response.json()
+        code, detail = str(problem["code"]), str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        kind = response.headers.get("Content-Type", "nothing")
+        code, detail = "delivery_refused", f"it answers with `{kind[:80]}`; is this the address deliveries go to?"
+    if code not in CODES:
+        code = "delivery_refused"
+    return InputError(code, f"the service refused with status {response.status_code}: {detail}")
+
+
+def _load_state(path: Path) -> Progress | None:
+    """Return what an earlier run kept, None when there is nothing that can be used."""
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=Progress)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return known if known.offset >= 0 else None
+
+
+def _save_state(path: Path, progress: Progress) -> None:
+    """Replace the state file; raise ``StorageError`` (``storage_unavailable``) when it cannot be written."""
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        draft.write_bytes(msgspec.json.encode(progress))
+        draft.replace(path)
+    except OSError as err:
+        message = f"the place cannot be kept in `{path}`: {err.strerror}; name another file with --state"
+        raise StorageError("storage_unavailable", message) from err

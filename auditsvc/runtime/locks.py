@@ -1,0 +1,122 @@
+"""What a process claims before it starts: the data folder and the addresses it listens on, each for itself alone.
+
+The web server shares its ports between worker processes (``SO_REUSEPORT``), so the operating system would also share
+them between two services, and requests would go to either. A claim prevents it. Every claim ends with the process,
+however it ends.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.runtime.processes import GRACE_S
+
+LOCK_FILE = "serve.lock"
+"""In the data folder: locked, and holding process id and name, as long as one process works there."""
+MAX_HOLDER = 100
+_WAIT_S = GRACE_S + 5.0
+_POLL_S = 0.2
+
+
+@contextmanager
+def claim_folder(folder: Path, name: str) -> Iterator[bool]:
+    """Be the only process that works in ``folder``; give whether the process before was killed.
+
+    Args:
+        folder: the data folder; exists.
+        name: what this process is, for whoever is refused, such as ``serve``.
+
+    Raises:
+        AuditError: ``folder_in_use`` when another process holds it.
+        StorageError: ``storage_unavailable`` when the folder cannot be written.
+    """
+    path = folder / LOCK_FILE
+    try:
+        file = path.open("a+", encoding="utf-8")
+    except OSError as err:
+        raise StorageError("storage_unavailable", f"`{path.resolve()}` cannot be written: {err.strerror}") from err
+    with file:
+        file.seek(0)
+        before = file.read(MAX_HOLDER)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            raise AuditError(
+                "folder_in_use",
+                f"`{folder.resolve()}` is in use by {before.strip() or 'another process'}; stop that first, or set "
+                "`AUDITSVC_DATA_DIR` to another ledger",
+            ) from err
+        file.truncate(0)
+        file.write(f"`auditsvc {name}`, process {os.getpid()}\n")
+        file.flush()
+        try:
+            yield bool(before)
+        finally:
+            file.truncate(0)
+
+
+@contextmanager
+def claim_address(setting: str, host: str, port: int, *, after_kill: bool = False) -> Iterator[None]:
+    """Make sure that no other program listens at an address, and none will; this process's children may.
+
+    Args:
+        setting: the setting the port comes from, for the message.
+        host: an IP address of this machine.
+        port: 1 to 65535.
+        after_kill: the service before was killed: wait for its processes, which notice and end within seconds.
+
+    Raises:
+        AuditError: ``address_unavailable``.
+    """
+    end = time.monotonic() + (_WAIT_S if after_kill else 0.0)
+    while True:
+        try:
+            held = _hold(host, port)
+            break
+        except OSError as err:
+            if err.errno != errno.EADDRINUSE or time.monotonic() >= end:
+                raise AuditError("address_unavailable", _explain(setting, host, port, err)) from err
+        time.sleep(_POLL_S)
+    with held:
+        yield
+
+
+def _hold(host: str, port: int) -> socket.socket:
+    """Return a socket that keeps other programs from an address and takes no connection itself.
+
+    Listening without ``SO_REUSEPORT`` succeeds for one program at a time; that is the check. The socket kept has it, so
+    that the web server's sockets, of the same user and with it too, are let in beside, and a later check is not.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe, ExitStack() as opened:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that ended lately do not count
+        probe.bind((host, port))
+        probe.listen(1)
+        held = opened.enter_context(socket.socket(family))
+        if sys.platform == "linux":  # elsewhere the web server does not share its ports
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind((host, port))
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # or another program could listen beside it
+        opened.pop_all()
+        return held
+
+
+def _explain(setting: str, host: str, port: int, err: OSError) -> str:
+    """Return what is wrong with an address, and what to do."""
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    advice = {
+        errno.EADDRINUSE: f"another program listens there (`ss -ltnp sport = :{port}` names it); stop it, or set another",
+        errno.EADDRNOTAVAIL: f"this machine has no such address; set `{setting.replace('_PORT', '_HOST')}` to one it has",
+        errno.EACCES: "this user may not use it; set a port above 1023",
+    }
+    known = advice.get(err.errno or 0, f"{err.strerror}; set another")
+    return f"{setting}: cannot listen on `{shown}`: {known}"

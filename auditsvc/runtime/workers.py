@@ -1,0 +1,86 @@
+"""The thread that runs the engine inside the core process, and what it says of itself to the health endpoint."""
+
+import logging
+import threading
+import time
+from typing import Protocol
+
+from auditsvc.ground.errors import AuditError
+
+RETRY_S = 5.0
+"""Wait after a failure before the engine goes on where its durable position says."""
+SETTLED_S = 15.0
+"""After this long without another failure the last one is over, provided that the engine has turned since."""
+LONGEST_TURNS = 8
+"""The last failure is over after so many times :data:`SETTLED_S` in any case: a store that is ill refuses a turn sooner."""
+
+TURNED = 4
+"""Looks that show two whole turns, the second of which waited until what the first wrote was stored: the worker's own
+look, and one before each of three turns."""
+
+log = logging.getLogger(__name__)
+
+
+class Runnable(Protocol):
+    """What the thread runs: the engine."""
+
+    def run(self, stop_event: threading.Event) -> None:
+        """Work until ``stop_event`` is set."""
+
+
+class _Turns(threading.Event):
+    """The event that stops the engine; counts how often the engine looked at it, which it does before each turn."""
+
+    looked = 0
+
+    def is_set(self) -> bool:
+        """Return whether the engine has to stop."""
+        self.looked += 1
+        return super().is_set()
+
+
+class EngineWorker:
+    """Keeps the engine running and remembers why it last failed."""
+
+    def __init__(self, engine: Runnable) -> None:
+        """Prepare the thread for ``engine``; :meth:`start` starts it."""
+        self._engine = engine
+        self._stop = _Turns()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._failure: str | None = None
+        self._failed_at = 0.0
+
+    def start(self) -> None:
+        """Start following the ledger."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """Ask the engine to stop after its present chunk and wait for it."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def find_failure(self) -> str | None:
+        """Return why the engine does not work now, or None."""
+        if self._failure is not None and time.monotonic() - self._failed_at < self._find_quiet_s():
+            return self._failure
+        if not self._thread.is_alive():
+            return "the engine's thread is not running"
+        return None
+
+    def _find_quiet_s(self) -> float:
+        """Return how long after a failure it still stands."""
+        return SETTLED_S if self._stop.looked >= TURNED else SETTLED_S * LONGEST_TURNS
+
+    def _work(self) -> None:
+        """Run the engine; after a failure, wait and run it again."""
+        while not self._stop.is_set():
+            try:
+                self._engine.run(self._stop)
+            except Exception as err:  # the outermost loop of the thread: nothing else would tell anybody
+                self._stop.looked = 0
+                self._failure = f"the engine failed: {err}"
+                self._failed_at = time.monotonic()
+                is_told = isinstance(err, AuditError)  # an illness with a name; anything else is ours to look into
+                log.error("engine_failed", extra={"reason": str(err)}, exc_info=not is_told)
+                self._stop.wait(RETRY_S)

@@ -1,0 +1,84 @@
+"""Conditions as SQL: what DuckDB can decide is pushed down, the rest is decided row by row by the Python reference."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from arro3.core import DataType
+from duckdb import DuckDBPyConnection
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.compile.duckdb import split_for_duckdb
+from auditsvc.condition.evaluate import Context, Truth, evaluate
+from auditsvc.event.model import Event
+from auditsvc.store.duckdb.columns import READ_NAMES, build_column, build_table, quote, read_row
+
+EMPTY_CONTEXT = Context({}, {})
+_FETCH_ROWS = 2_000
+_MATCHES = "residual_matches"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """Boolean SQL with its bound values."""
+
+    text: str
+    params: Sequence[Any] = field(default=())
+
+    def and_(self, text: str, *params: Any) -> "Clause":
+        """Return this clause and another one together."""
+        return Clause(" ".join([self.text, "AND", text]), [*self.params, *params])
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A clause, and what the reference has to say true of each row under it; None: the clause is exact."""
+
+    clause: Clause
+    residual: Node | None
+    context: Context
+
+    def holds(self, event: Event) -> bool:
+        """Say whether what the clause leaves open is true of a row under it."""
+        return self.residual is None or evaluate(self.residual, event, self.context) is Truth.TRUE
+
+
+def build_interval(first_ns: int, last_ns: int) -> Clause:
+    """Return the clause of an interval of event time, ``[first_ns, last_ns)``."""
+    return Clause('"time" >= ? AND "time" < ?', [first_ns, last_ns])
+
+
+def build_clause(
+    cursor: DuckDBPyConnection, node: Node | None, context: Context | None, first_ns: int, last_ns: int
+) -> Clause:
+    """Return a clause that is true exactly on the events of the interval on which ``node`` is true.
+
+    A part that has no SQL is decided in Python over the rows the rest leaves; the matching row ids are registered with
+    ``cursor``, so the clause holds on that cursor only.
+    """
+    split = split_clause(node, context, first_ns, last_ns)
+    if split.residual is None:
+        return split.clause
+    ids = find_rows(cursor, split.clause, split.holds)
+    cursor.register(_MATCHES, build_table([build_column("id", DataType.int64(), ids)]))
+    return split.clause.and_(" ".join(["event.rowid IN (SELECT id FROM", _MATCHES, ")"]))
+
+
+def split_clause(node: Node | None, context: Context | None, first_ns: int, last_ns: int) -> Split:
+    """Return what DuckDB can decide of a condition over an interval, and what it cannot."""
+    known = context or EMPTY_CONTEXT
+    clause = build_interval(first_ns, last_ns)
+    if node is None:
+        return Split(clause, None, known)
+    sql, residual = split_for_duckdb(node, known)
+    return Split(clause.and_("(" + sql.text + ")", *sql.params), residual, known)
+
+
+def find_rows(cursor: DuckDBPyConnection, clause: Clause, holds: Callable[[Any], bool]) -> list[int]:
+    """Return the row ids of the events under ``clause`` on which ``holds`` is true."""
+    columns = ", ".join(quote(name) for name in READ_NAMES)
+    result = cursor.execute(" ".join(["SELECT rowid,", columns, "FROM event WHERE", clause.text]), clause.params)
+    found: list[int] = []
+    while rows := result.fetchmany(_FETCH_ROWS):
+        found += [row[0] for row in rows if holds(read_row(READ_NAMES, row[1:]).event)]
+    return found

@@ -1,0 +1,486 @@
+"""The embedded event store: one DuckDB file, owned by exactly one process.
+
+Rules:
+- One writer: :meth:`DuckStore.write` holds a lock and is one transaction per chunk, position included. DuckDB syncs its
+  log on commit, so a chunk is there after a crash or it is not; there is nothing in between.
+- Readers use a cursor of their own for each call and never wait for the writer.
+- Nothing is loaded from outside: extensions are not installed or loaded, files other than the store's are not opened.
+"""
+
+import fcntl
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.evaluate import Context
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.ids import EventUid, FindingKey
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.duckdb import findings, search
+from auditsvc.store.duckdb.aggregate import build_group, build_measure, run_groups
+from auditsvc.store.duckdb.clause import build_clause, split_clause
+from auditsvc.store.duckdb.columns import build_event_table, quote
+from auditsvc.store.duckdb.schema import LEAF_COLUMN, REMOVED_TABLE, VERSION, create_tables, find_version
+from auditsvc.store.measure import list_buckets, rank_groups
+from auditsvc.store.month import bound_month, check_over, drop_removed, name_month, rank_month
+from auditsvc.store.port import (
+    COUNT,
+    AggregateQuery,
+    AggregateRow,
+    BatchStat,
+    By,
+    Chunk,
+    Cursor,
+    DeadLetter,
+    EventDigest,
+    Finding,
+    FindingQuery,
+    Half,
+    Inventory,
+    Key,
+    MonthFigure,
+    Order,
+    Page,
+    Place,
+    Position,
+    QuarantineRecord,
+    StoredEvent,
+    StoreDigest,
+    TimeBucket,
+)
+
+CHECKPOINT_THRESHOLD = "256MB"
+"""DuckDB's own 16 MB makes every twentieth chunk wait a second."""
+WRITE_ROWS = 20_000
+"""Most rows of one insert; larger ones gain nothing and hold more memory."""
+
+DAY_NS = 86_400 * 10**9
+_NEW_ROWS = "new_rows"
+_ROW_HASH = "md5_number(CAST(r AS VARCHAR)) AS h"
+
+
+_COUNT_BY_DAY = 'SELECT "time" // ?, count(*) FROM event GROUP BY 1'
+_COUNT_ROWS = ("SELECT count(*) FROM finding", "SELECT count(*) FROM quarantine")
+_DELETE_EVENTS = 'DELETE FROM event WHERE "time" >= ? AND "time" < ?'
+
+
+class DuckStore:
+    """An :class:`~auditsvc.store.port.EventStore` in one DuckDB file."""
+
+    def __init__(self, path: Path, settings: Settings, *, owns_file: bool = True) -> None:
+        """Open or make the store at ``path``; without ``owns_file`` the caller holds :func:`own_file` already.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when another process owns the file, it cannot be opened, or it was
+                made by another version of the program.
+        """
+        self.path = path
+        self._write_lock = threading.Lock()
+        self._cursor_lock = threading.Lock()
+        self._resources = ExitStack()
+        with ExitStack() as opening:
+            if owns_file:
+                opening.enter_context(own_file(path))
+            self._connection = opening.enter_context(closing(_connect(path, settings)))
+            self._null_fields = self._prepare()
+            self._resources = opening.pop_all()
+
+    def _prepare(self) -> frozenset[str]:
+        """Make the tables of a new store, refuse one of another version; return the fields seen as null."""
+        version = find_version(self._connection)
+        if version is None:
+            create_tables(self._connection)
+        elif version != VERSION:
+            raise StorageError(
+                "storage_unavailable",
+                f"event store `{self.path}`: expected version {VERSION}, got {version}; run `auditsvc reindex`",
+            )
+        self._connection.execute(REMOVED_TABLE)
+        self._connection.execute(LEAF_COLUMN)
+        self._removed = _read_names(self._connection, "SELECT month FROM removed_month")
+        return _read_names(self._connection, "SELECT name FROM null_field")
+
+    def close(self) -> None:
+        """Release the file; further calls are refused."""
+        with self._write_lock, self._cursor_lock:
+            self._resources.close()
+
+    def checkpoint(self) -> None:
+        """Bring all changes into the file itself, so that it can be moved once it is closed."""
+        with self._write_lock, self._open_cursor() as cursor:
+            cursor.execute("CHECKPOINT")
+
+    @contextmanager
+    def _open_cursor(self) -> Iterator[DuckDBPyConnection]:
+        """Give a cursor of the caller's own; DuckDB's errors become ours."""
+        try:
+            with self._cursor_lock:
+                cursor = self._connection.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+        except duckdb.Error as err:
+            raise StorageError("storage_unavailable", f"event store: {_first_line(err)}") from err
+
+    # --- writing
+
+    def prepare(self) -> None:
+        """Do nothing: a file that could be opened is ready."""
+
+    def position(self) -> Position:
+        """Return how far the store has followed the ledger."""
+        with self._open_cursor() as cursor:
+            return _read_position(cursor)
+
+    def write(self, chunk: Chunk) -> None:
+        """Store a chunk and its position in one transaction.
+
+        Raises:
+            StorageError: ``conflict`` when the chunk does not start at the position; ``storage_unavailable`` when
+                DuckDB could not store it, in which case nothing of it is stored.
+        """
+        with self._write_lock, self._open_cursor() as cursor:
+            chunk = drop_removed(chunk, self._removed)
+            cursor.execute("BEGIN")
+            try:
+                _expect_position(cursor, chunk)
+                nulls = self._insert_chunk(cursor, chunk)
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            self._null_fields |= nulls
+
+    def _insert_chunk(self, cursor: DuckDBPyConnection, chunk: Chunk) -> frozenset[str]:
+        """Insert all rows of a chunk and move the position; return names of fields newly seen as null."""
+        new_nulls: set[str] = set()
+        for start in range(0, len(chunk.events), WRITE_ROWS):
+            rows = chunk.events[start : start + WRITE_ROWS]
+            built = build_event_table(rows)
+            _insert(cursor, "event", built.names, built.table, built.reads)
+            new_nulls.update(built.nulls)
+        nulls = frozenset(new_nulls - self._null_fields)
+        for name in sorted(nulls):
+            cursor.execute("INSERT INTO null_field VALUES (?)", [name])
+        if chunk.findings:
+            _insert(cursor, "finding", *findings.build_finding_table(chunk.findings))
+        if chunk.quarantine:
+            _insert(cursor, "quarantine", *findings.build_quarantine_table(chunk.quarantine))
+        if chunk.batches:
+            _insert(cursor, "batch", *findings.build_batch_table(chunk.batches))
+        if chunk.indeterminate:
+            _insert(cursor, "indeterminate", *findings.build_indeterminate_table(chunk.indeterminate))
+        place = chunk.position.next
+        cursor.execute(
+            'UPDATE position SET "seq" = ?, "record" = ?, "catalog_seq" = ?, "policy_seq" = ?, "leaf" = ?',
+            [place.seq, place.record, chunk.position.catalog_seq, chunk.position.policy_seq, chunk.position.leaf],
+        )
+        return nulls
+
+    # --- what the engine asks while it builds a chunk
+
+    def find_uids(self, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
+        """Return, for those of ``uids`` that are stored, the digests stored under each."""
+        with self._open_cursor() as cursor:
+            return search.find_uids(cursor, uids)
+
+    def find_halves(self, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
+        """Return the stored sides of calls with these access keys in the interval, in ledger order."""
+        with self._open_cursor() as cursor:
+            return search.find_halves(cursor, keys, first_ns, last_ns)
+
+    def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
+        """Return, for those of ``keys`` that are stored, the event each finding is on."""
+        with self._open_cursor() as cursor:
+            return findings.find_finding_uids(cursor, keys)
+
+    # --- search
+
+    def search(
+        self,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        limit: int = 50,
+        after: Cursor | None = None,
+        order: Order = Order.NEWEST,
+        context: Context | None = None,
+    ) -> Page:
+        """Return a page of the events on which the condition is true."""
+        with self._open_cursor() as cursor:
+            clause = build_clause(cursor, condition, context, first_ns, last_ns)
+            return search.read_page(cursor, clause, limit, after, order)
+
+    def iter_events(
+        self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
+    ) -> Iterator[StoredEvent]:
+        """Give every event on which the condition is true, oldest first, ties by place, as of the first one asked for."""
+        with self._open_cursor() as cursor:
+            cursor.execute("BEGIN")  # what is written meanwhile is not seen; closing the cursor ends it
+            yield from search.iter_events(cursor, split_clause(condition, context, first_ns, last_ns))
+
+    def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
+        """Return how many rows the search finds on all its pages together, duplicates included."""
+        query = AggregateQuery(condition, first_ns, last_ns, include_uncounted=True, context=context)
+        value = self.aggregate(query)[0].values[0]
+        return value if isinstance(value, int) else 0
+
+    def facets(
+        self,
+        name: str,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        limit: int = 20,
+        context: Context | None = None,
+    ) -> list[tuple[Key, int]]:
+        """Return the most frequent values of a field with their numbers, most frequent first."""
+        query = AggregateQuery(condition, first_ns, last_ns, (name,), include_uncounted=True, context=context)
+        return rank_groups(self.aggregate(query), limit)
+
+    def histogram(
+        self,
+        bucket: TimeBucket,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        context: Context | None = None,
+    ) -> list[tuple[int, int]]:
+        """Return (first instant, number) of the buckets that have events, in order of time."""
+        query = AggregateQuery(condition, first_ns, last_ns, (bucket,), include_uncounted=True, context=context)
+        return list_buckets(self.aggregate(query))
+
+    def get_event(self, uid: EventUid) -> StoredEvent:
+        """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
+        with self._open_cursor() as cursor:
+            return search.get_event(cursor, uid)
+
+    def list_rows(self, uid: EventUid) -> list[StoredEvent]:
+        """Return every row stored under ``uid``, in ledger order."""
+        with self._open_cursor() as cursor:
+            return search.list_rows(cursor, "uid", uid)
+
+    def list_partners(self, access_key: bytes) -> list[StoredEvent]:
+        """Return every stored side of one call, in ledger order."""
+        with self._open_cursor() as cursor:
+            return search.list_rows(cursor, "access_key", access_key)
+
+    # --- figures
+
+    def aggregate(self, query: AggregateQuery) -> list[AggregateRow]:
+        """Return exact figures, ordered by key."""
+        measures = [build_measure(measure) for measure in query.measures or (COUNT,)]
+        groups = [
+            build_group(by, self._null_fields, query.first_ns, query.last_ns, number)
+            for number, by in enumerate(query.by)
+        ]
+        with self._open_cursor() as cursor:
+            clause = build_clause(cursor, query.where, query.context, query.first_ns, query.last_ns)
+            if not query.include_uncounted:
+                clause = clause.and_("counted")
+            return run_groups(cursor, "event", clause, groups, measures)
+
+    def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:
+        """Return the number of findings in each group, ordered by key."""
+        with self._open_cursor() as cursor:
+            return findings.count_findings(cursor, query, by)
+
+    def list_findings(self, query: FindingQuery, *, limit: int = 100, offset: int = 0) -> list[Finding]:
+        """Return findings in order of time and place."""
+        with self._open_cursor() as cursor:
+            return findings.list_findings(cursor, query, limit, offset)
+
+    def get_findings(self, keys: Sequence[FindingKey]) -> list[Finding]:
+        """Return the findings with these keys that are stored, in order of time and place."""
+        with self._open_cursor() as cursor:
+            return findings.get_findings(cursor, keys)
+
+    def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
+        """Give the findings of the places ``[first, last)`` in ledger order."""
+        with self._open_cursor() as cursor:
+            yield from findings.iter_findings(cursor, first, last)
+
+    def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
+        """Return numbers of undecided events in the interval by policy id."""
+        with self._open_cursor() as cursor:
+            return findings.count_indeterminate(cursor, first_ns, last_ns)
+
+    def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
+        """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""
+        with self._open_cursor() as cursor:
+            return findings.count_quarantine(cursor, first_ns, last_ns)
+
+    def list_quarantine(
+        self, first_ns: int, last_ns: int, *, source: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[QuarantineRecord]:
+        """Return quarantined records, newest accepted first."""
+        with self._open_cursor() as cursor:
+            return findings.list_quarantine(cursor, (first_ns, last_ns), source, limit, offset)
+
+    def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
+        """Return sums over the batches accepted in the interval, one row a source."""
+        with self._open_cursor() as cursor:
+            return findings.sum_batches(cursor, first_ns, last_ns)
+
+    def count_dead_letters(self) -> int:
+        """Return 0: what this store cannot take fails its chunk as a whole."""
+        return 0
+
+    def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+        """Return nothing: what this store cannot take fails its chunk as a whole."""
+        return []
+
+    # --- months
+
+    def inventory(self) -> Inventory:
+        """Return how much the store holds, events by month, and which months were removed; bytes are the file's."""
+        with self._open_cursor() as cursor:
+            days = cursor.execute(_COUNT_BY_DAY, [DAY_NS]).fetchall()
+            counts = [cursor.execute(text).fetchall()[0][0] for text in _COUNT_ROWS]
+        months: dict[str, int] = {}
+        for day, number in days:
+            month = name_month(day * DAY_NS)
+            months[month] = months.get(month, 0) + number
+        return Inventory(
+            months=tuple(MonthFigure(month, months[month], None) for month in sorted(months, key=rank_month)),
+            removed=tuple(sorted(self._removed, key=rank_month)),
+            findings=counts[0],
+            quarantine=counts[1],
+            dead_letters=0,
+            size_bytes=self.path.stat().st_size,
+        )
+
+    def delete_month(self, month: str, now_ns: int) -> int:
+        """Remove the events of a month for good, in one transaction, and return how many there were.
+
+        Raises:
+            InputError: ``input_invalid`` when it is no month or not over.
+            StorageError: ``storage_unavailable``; then nothing is removed.
+        """
+        check_over(month, now_ns)
+        with self._write_lock, self._open_cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                ((number,),) = cursor.execute(_DELETE_EVENTS, bound_month(month)).fetchall()
+                if month not in self._removed:
+                    cursor.execute("INSERT INTO removed_month VALUES (?)", [month])
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            self._removed |= {month}
+        return int(number)
+
+    def digest(self) -> StoreDigest:
+        """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
+        with self._open_cursor() as cursor:
+            parts = [_digest_table(cursor, table) for table in ("event", "finding", "quarantine")]
+        return StoreDigest(parts[0][0], parts[1][0], parts[2][0], "-".join(text for _, text in parts))
+
+
+@contextmanager
+def own_file(path: Path) -> Iterator[None]:
+    """Be the one owner of the store at ``path``, through a lock on ``<path>.lock`` that ends with the process.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when another process is.
+    """
+    lock = path.with_name(path.name + ".lock")
+    with _open_lock(lock) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            message = (
+                f"event store `{path}`: another process owns it; stop the service (`auditsvc serve`), or wait until "
+                "`auditsvc reindex` or `auditsvc report create` has ended"
+            )
+            raise StorageError("storage_unavailable", message) from err
+        yield
+
+
+def _open_lock(lock: Path) -> TextIO:
+    """Open the file that is locked, made when missing."""
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock.open("a")
+    except OSError as err:
+        raise StorageError("storage_unavailable", f"event store: `{lock}` cannot be written: {err.strerror}") from err
+
+
+def _connect(path: Path, settings: Settings) -> DuckDBPyConnection:
+    """Open the file; a lock held by another process is told as what it is."""
+    config: dict[str, Any] = {
+        "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+        "memory_limit": settings.duckdb_memory_limit,
+        "threads": settings.duckdb_threads,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "enable_external_access": False,
+    }
+    try:
+        return duckdb.connect(str(path), config=config)
+    except duckdb.Error as err:
+        raise StorageError("storage_unavailable", f"event store `{path}`: {_first_line(err)}") from err
+
+
+def _read_names(connection: DuckDBPyConnection, text: str) -> frozenset[str]:
+    """Return the names a statement gives."""
+    return frozenset(name for (name,) in connection.execute(text).fetchall())
+
+
+def _first_line(err: duckdb.Error) -> str:
+    """Return the first line of DuckDB's text."""
+    return str(err).splitlines()[0] if str(err) else type(err).__name__
+
+
+def _read_position(cursor: DuckDBPyConnection) -> Position:
+    """Return the one row of ``position``."""
+    rows = cursor.execute('SELECT "seq", "record", "catalog_seq", "policy_seq", "leaf" FROM position').fetchall()
+    if len(rows) != 1:
+        raise StorageError("storage_unavailable", "event store: no position; run `auditsvc reindex`")
+    seq, record, catalog_seq, policy_seq, leaf = rows[0]
+    return Position(Place(seq, record), catalog_seq, policy_seq, leaf)
+
+
+def _expect_position(cursor: DuckDBPyConnection, chunk: Chunk) -> None:
+    """Refuse a chunk that would leave a gap or store something twice."""
+    at = _read_position(cursor).next
+    if chunk.first != at:
+        raise StorageError("conflict", f"event store: expected a chunk from {at}, got one from {chunk.first}")
+
+
+def _insert(
+    cursor: DuckDBPyConnection, target: str, names: Sequence[str], table: Any, reads: Sequence[str] | None = None
+) -> None:
+    """Insert an Arrow table into the named columns of ``target``."""
+    columns = ", ".join(quote(name) for name in names)
+    selects = ", ".join(reads) if reads is not None else columns
+    cursor.register(_NEW_ROWS, table)
+    cursor.execute(" ".join(["INSERT INTO", target, "(", columns, ") SELECT", selects, "FROM", _NEW_ROWS]))
+    cursor.unregister(_NEW_ROWS)
+
+
+def _digest_table(cursor: DuckDBPyConnection, table: str) -> tuple[int, str]:
+    """Return a table's number of rows and 128 bits over the set of them; a row twice does not cancel itself out."""
+    text = " ".join(
+        [
+            "SELECT count(*), bit_xor(h), sum(CAST(h % 1000000007 AS BIGINT)) FROM",
+            "(SELECT",
+            _ROW_HASH,
+            "FROM",
+            table,
+            "r)",
+        ]
+    )
+    ((number, mixed, added),) = cursor.execute(text).fetchall()
+    return int(number), f"{int(mixed or 0):032x}{int(added or 0):016x}"

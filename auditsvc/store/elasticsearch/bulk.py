@@ -1,0 +1,225 @@
+"""Sending documents: in bulks by bytes and number, each document's answer looked at, what can be tried again tried again.
+
+- 2xx: stored. 409 to ``create``: stored before; ids follow from places and content, so it is the same row.
+- 429, 502, 503, 504 and lost connections: sent again after a pause, a bounded number of times and for a bounded time,
+  so that the engine can say what is wrong; it then begins again. Sending again is safe.
+- 400 that speaks of the document: it can never be stored; the caller keeps it as a dead letter.
+- Anything else stops the writer, nothing is skipped.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from elastic_transport import TransportError
+from elasticsearch import ApiError, Elasticsearch
+
+from auditsvc.ground.errors import StorageError
+from auditsvc.store.elasticsearch.failure import CODE, describe, storage_errors
+from auditsvc.store.port import Place
+
+MAX_ITEMS = 1_000
+"""Most documents of one bulk; larger ones make the server stall for seconds."""
+AT_ONCE = 2
+"""Bulks on their way together: one is made ready and read while the server works on the other."""
+MADE_READY = 2 * AT_ONCE
+"""Bulks held at a time: a chunk of large documents is not in memory as a whole."""
+ATTEMPTS = 8
+GIVE_UP_S = 30.0
+"""After this long nothing is sent again: a server may take most of the client's time-out for each of its refusals."""
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+_AGAIN = frozenset({429, 502, 503, 504})
+_TOO_LARGE = 413
+_EXISTS = 409
+_FAULTS = frozenset({"document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception"})
+"""Kinds of a 400 that are the document's own fault, on every cluster and at every time."""
+_IMMENSE = "immense term"
+_FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+
+Sleep = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One document on its way.
+
+    Attributes:
+        index, id: where it goes.
+        body: its JSON.
+        place: where in the ledger it comes from.
+        item: number of the event in its record.
+        overwrites: it may replace an earlier one of its id, else it is created.
+    """
+
+    index: str
+    id: str
+    body: bytes
+    place: Place
+    item: int = 0
+    overwrites: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A document that cannot be stored, and what the server said."""
+
+    action: Action
+    reason: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of documents: those that were there already, those that cannot be stored, whether any was sent twice."""
+
+    existing: list[Action] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    was_repeated: bool = False
+
+
+class Sender:
+    """Sends documents until each is stored or refused."""
+
+    def __init__(self, client: Elasticsearch, bulk_bytes: int, timeout_s: int, sleep: Sleep, chance: Random) -> None:
+        """Send bulks of at most ``bulk_bytes``; ``timeout_s`` is how long the client waits for one."""
+        self._client = client
+        self._bulk_bytes = bulk_bytes
+        self._wait = f"{max(1, timeout_s * 4 // 5)}s"  # the server gives up first, and says on which documents
+        self._sleep = sleep
+        self._chance = chance
+
+    def send(self, actions: Iterable[Action]) -> Outcome:
+        """Store documents; a bulk is on its way as soon as its documents were taken.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when some are not known to be stored.
+        """
+        outcome = Outcome()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                sent: deque[Future[None]] = deque()
+                for batch in _cut(actions, self._bulk_bytes):
+                    if len(sent) == MADE_READY:
+                        sent.popleft().result()
+                    sent.append(pool.submit(self._send_batch, batch, outcome))
+                while sent:
+                    sent.popleft().result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return outcome
+
+    def _send_batch(self, batch: Sequence[Action], outcome: Outcome) -> None:
+        """Store the documents of one bulk."""
+        pending, trouble = list(batch), ""
+        end = time.monotonic() + GIVE_UP_S
+        for attempt in range(1, ATTEMPTS + 1):
+            pending, trouble = self._try(pending, outcome)
+            if not pending:
+                return
+            if attempt == ATTEMPTS or time.monotonic() > end:
+                break
+            outcome.was_repeated = True
+            self.pause(attempt)
+        times = f"{attempt} attempts" if attempt > 1 else "one attempt"
+        message = f"elasticsearch did not store {len(pending)} of {len(batch)} documents in {times}: {trouble}"
+        raise StorageError(CODE, message)
+
+    def pause(self, attempt: int) -> None:
+        """Wait before the ``attempt``-th repetition, longer each time, by chance so that writers do not march in step."""
+        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt)
+        self._sleep(longest * (0.5 + self._chance.random() / 2))
+
+    def _try(self, pending: list[Action], outcome: Outcome) -> tuple[list[Action], str]:
+        """Send a bulk once; return what has to be sent again and why."""
+        try:
+            answer = self._client.bulk(
+                operations=b"".join(_encode(action) for action in pending),  # type: ignore[arg-type]
+                filter_path=_FILTER,
+                timeout=self._wait,
+            ).body
+        except ApiError as err:
+            if err.status_code == _TOO_LARGE:
+                return self._send_halves(pending, outcome, err)
+            if err.status_code not in _AGAIN:
+                with storage_errors():
+                    raise
+            return pending, describe(err)
+        except TransportError as err:
+            return pending, describe(err)
+        if not answer["errors"]:
+            return [], ""
+        return _sort_out(pending, answer["items"], outcome)
+
+    def _send_halves(self, pending: list[Action], outcome: Outcome, err: ApiError) -> tuple[list[Action], str]:
+        """Send a bulk that is too large for the server in two; a document that is too large alone is refused."""
+        if len(pending) == 1:
+            outcome.refused.append(Refusal(pending[0], f"{err.status_code}: too large for the server"))
+            return [], ""
+        middle = len(pending) // 2
+        for half in (pending[:middle], pending[middle:]):
+            self._send_batch(half, outcome)
+        return [], ""
+
+
+def _cut(actions: Iterable[Action], most_bytes: int) -> Iterator[list[Action]]:
+    """Give the documents in bulks; one that is larger than a bulk goes alone."""
+    batch: list[Action] = []
+    size = 0
+    for action in actions:
+        if batch and (size + len(action.body) > most_bytes or len(batch) == MAX_ITEMS):
+            yield batch
+            batch, size = [], 0
+        batch.append(action)
+        size += len(action.body)
+    if batch:
+        yield batch
+
+
+def _encode(action: Action) -> bytes:
+    """Return the two lines of a document; index and id hold no character JSON escapes."""
+    verb = "index" if action.overwrites else "create"
+    return b'{"%s":{"_index":"%s","_id":"%s"}}\n%s\n' % (
+        verb.encode(),
+        action.index.encode(),
+        action.id.encode(),
+        action.body,
+    )
+
+
+def _sort_out(pending: Sequence[Action], items: Sequence[dict[str, Any]], outcome: Outcome) -> tuple[list[Action], str]:
+    """Look at each document's answer; return what has to be sent again and why."""
+    again: list[Action] = []
+    trouble = ""
+    for action, item in zip(pending, items, strict=True):
+        (answer,) = item.values()
+        status, error = answer["status"], answer.get("error") or {}
+        if status < 300:
+            continue
+        if status == _EXISTS and not action.overwrites:
+            outcome.existing.append(action)
+        elif status in _AGAIN or status == _EXISTS:
+            again.append(action)
+            trouble = _describe(status, error)
+        elif status == 400 and _is_own_fault(error):
+            outcome.refused.append(Refusal(action, _describe(status, error)))
+        else:
+            message = f"elasticsearch refused a document for `{action.index}`: {_describe(status, error)}"
+            raise StorageError(CODE, message, status=status)
+    return again, trouble
+
+
+def _is_own_fault(error: dict[str, Any]) -> bool:
+    """Say whether an error is the document's fault and not that of the cluster's state."""
+    return error.get("type") in _FAULTS or _IMMENSE in str(error.get("reason", ""))
+
+
+def _describe(status: int, error: dict[str, Any]) -> str:
+    """Return what the server said, without the document's contents beyond what it quotes."""
+    cause = (error.get("caused_by") or {}).get("reason", "")
+    words = [str(status), str(error.get("type", "")), str(error.get("reason", "")), str(cause)]
+    return ": ".join(word for word in words if word)[:1000]

@@ -1,0 +1,220 @@
+"""The connection to Elasticsearch: opened from the settings, and checked before anything relies on it.
+
+What is sent again, and what is not: a request that never left this machine goes to the next host, whatever it is. A
+read may be sent again after any lost connection. A write whose answer was lost is an unknown outcome, which only the
+caller can judge; it is never sent again here.
+"""
+
+import ssl
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from elastic_transport import SerializationError, Transport, TransportApiResponse, TransportError, Urllib3HttpNode
+from elasticsearch import ApiError, AuthenticationException, Elasticsearch, __version__
+from elasticsearch.serializer import JsonSerializer
+from urllib3.exceptions import ConnectTimeoutError
+
+from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.failure import CODE, get_reason, note_host, storage_errors
+
+CLIENT_MAJOR: int = __version__[0]
+"""The major version of the server this program talks to."""
+UNKNOWN = "unknown"
+_READS = frozenset({"_count", "_field_caps", "_mget", "_msearch", "_refresh", "_search"})
+"""Last part of the addresses that are asked by POST and change nothing."""
+_OTHER_HOST_STATUS = (502, 503, 504)
+"""Answers to a read that another host may give better."""
+_LARGEST_SECRET = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the server said about itself.
+
+    Attributes:
+        version: lowest version among the nodes, such as ``8.19.16``.
+        licence: kind of licence, such as ``basic``; ``unknown`` when the server or our role does not say.
+        nodes: names of the nodes, sorted.
+    """
+
+    version: str
+    licence: str
+    nodes: tuple[str, ...]
+
+
+def open_client(settings: Settings) -> Elasticsearch:
+    """Return a client of the settings' Elasticsearch; nothing is sent yet, the caller closes it.
+
+    Raises:
+        AuditError: ``settings_invalid`` when there is no address, or a file with a secret or certificate cannot be used.
+    """
+    if not settings.elasticsearch_hosts:
+        raise AuditError("settings_invalid", "elasticsearch_urls: expected an address of elasticsearch, got none")
+    return Elasticsearch(
+        list(settings.elasticsearch_hosts),
+        transport_class=_FailoverTransport,
+        node_class=_NamedNode,
+        serializer=_FastReader(),
+        request_timeout=settings.elasticsearch_timeout_s,
+        max_retries=0,
+        retry_on_timeout=False,
+        retry_on_status=(),
+        **_build_trust(settings),
+        **_build_credential(settings),
+    )
+
+
+def check_server(client: Elasticsearch) -> ServerFacts:
+    """Ask the server what it is, and check that this program can work with it.
+
+    The nodes are asked rather than ``GET /``, which some builds do not answer.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when it is away, does not let us in, or is of another major version.
+    """
+    with storage_errors():
+        try:
+            answer = client.nodes.info(filter_path="nodes.*.name,nodes.*.version")
+        except ApiError as err:
+            if "media_type_header_exception" in get_reason(err.body):
+                raise StorageError(CODE, _describe_version("elasticsearch", "another major version")) from err
+            raise
+        found = sorted((node["name"], node["version"]) for node in answer.get("nodes", {}).values())
+    if not found:
+        raise StorageError(
+            CODE, "elasticsearch named none of its nodes; our role needs the cluster privilege `monitor`"
+        )
+    for name, version in found:
+        if _parse_version(version)[0] != CLIENT_MAJOR:
+            raise StorageError(CODE, _describe_version(f"elasticsearch node `{name}`", f"version {version}"))
+    lowest = min((version for _, version in found), key=_parse_version)
+    return ServerFacts(lowest, _get_licence(client), tuple(name for name, _ in found))
+
+
+class _FastReader(JsonSerializer):
+    """Reads answers of some megabytes in a fraction of the time; what it does not take, the client's own reader does."""
+
+    def json_loads(self, data: bytes) -> Any:
+        """Return the value of an answer; raise ``ValueError`` for what is no JSON."""
+        try:
+            return msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return super().json_loads(data)
+
+
+_answered = threading.local()
+"""The host of this thread's last answer: the library reads an answer where it does not say any more whose it is."""
+
+
+class _NamedNode(Urllib3HttpNode):
+    """A host whose failures say that they are its own."""
+
+    def perform_request(self, *args: Any, **options: Any) -> Any:
+        """Return the host's answer."""
+        host = f"{self.host}:{self.port}"
+        try:
+            answer = super().perform_request(*args, **options)
+        except TransportError as err:
+            note_host(err, host)
+            raise
+        _answered.host = host
+        return answer
+
+
+class _FailoverTransport(Transport):
+    """Tries the other hosts when that cannot do anything twice; see the module's text."""
+
+    def perform_request(self, method: str, target: str, **options: Any) -> TransportApiResponse:
+        """Return the answer of the first host that gives one; one that cannot be read is told as that host's."""
+        _answered.host = ""
+        try:
+            return self._ask_hosts(method, target, **options)
+        except SerializationError as err:
+            note_host(err, _answered.host)
+            raise
+
+    def _ask_hosts(self, method: str, target: str, **options: Any) -> TransportApiResponse:
+        """Return the answer of the first host that gives one."""
+        if _is_read(method, target):
+            options |= {"max_retries": 1, "retry_on_status": _OTHER_HOST_STATUS}
+        for _ in range(len(self.node_pool) - 1):
+            try:
+                return super().perform_request(method, target, **options)
+            except TransportError as err:
+                if not _was_never_sent(err):
+                    raise
+        return super().perform_request(method, target, **options)
+
+
+def _is_read(method: str, target: str) -> bool:
+    """Return whether a request changes nothing."""
+    path = target.partition("?")[0]
+    return method in ("GET", "HEAD") or (method == "POST" and path.rpartition("/")[2] in _READS)
+
+
+def _was_never_sent(err: TransportError) -> bool:
+    """Return whether no connection came to be; refused connections are of this class too."""
+    return isinstance(err.__cause__, ConnectTimeoutError)
+
+
+def _build_trust(settings: Settings) -> dict[str, Any]:
+    """Return the client's options on TLS."""
+    path = settings.elasticsearch_ca_file
+    if path is None or not any(url.startswith("https:") for url in settings.elasticsearch_hosts):
+        return {}
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as err:  # which SSL errors are too
+        reason = "it holds no certificate in PEM" if isinstance(err, ssl.SSLError) else err.strerror
+        raise AuditError("settings_invalid", f"elasticsearch_ca_file: `{path}` cannot be used: {reason}") from err
+    return {"ca_certs": str(path)}
+
+
+def _build_credential(settings: Settings) -> dict[str, Any]:
+    """Return the client's options on who we are."""
+    if settings.elasticsearch_api_key_file is not None:
+        return {"api_key": _read_secret("elasticsearch_api_key_file", settings.elasticsearch_api_key_file)}
+    if settings.elasticsearch_password_file is not None:
+        password = _read_secret("elasticsearch_password_file", settings.elasticsearch_password_file)
+        return {"basic_auth": (settings.elasticsearch_user, password)}
+    return {}
+
+
+def _read_secret(setting: str, path: Path) -> str:
+    """Return the secret in a file, without the line's end."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_SECRET + 1)
+        text = data.decode().removesuffix("\n").removesuffix("\r")
+    except OSError as err:
+        raise AuditError("settings_invalid", f"{setting}: cannot read `{path}`: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise AuditError("settings_invalid", f"{setting}: `{path}` is not text in UTF-8") from err
+    if not text or len(data) > _LARGEST_SECRET or not text.isprintable():
+        raise AuditError("settings_invalid", f"{setting}: expected one line with the secret in `{path}`")
+    return text
+
+
+def _get_licence(client: Elasticsearch) -> str:
+    """Return the kind of licence; not every build answers, and not every role may ask."""
+    with storage_errors():
+        try:
+            return str(client.license.get()["license"]["type"])
+        except AuthenticationException:
+            raise
+        except (ApiError, KeyError):
+            return UNKNOWN
+
+
+def _parse_version(text: str) -> tuple[int, ...]:
+    """Return a version's numbers, without what may follow a dash."""
+    return tuple(int(part) if part.isdecimal() else 0 for part in text.partition("-")[0].split("."))
+
+
+def _describe_version(who: str, what: str) -> str:
+    """Return what to do about a server of another major version."""
+    return f"{who} is of {what}, but this program's client is of {CLIENT_MAJOR}.x; run a server of version {CLIENT_MAJOR}.x"

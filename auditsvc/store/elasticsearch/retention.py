@@ -1,0 +1,78 @@
+"""What a store holds month by month, and the removal of whole months, as an administrator.
+
+Order of a removal, and what a crash after each step leaves:
+1. the state says that the month is removed (no answer holds it any more, and writers drop what comes in for it);
+2. its index goes (run again, the removal finds it removed and goes on here).
+"""
+
+from typing import Any
+
+from elasticsearch import ApiError, Elasticsearch
+
+from auditsvc.ground.errors import StorageError
+from auditsvc.store.elasticsearch import findings as finding
+from auditsvc.store.elasticsearch import scan
+from auditsvc.store.elasticsearch.failure import CODE, get_reason, storage_errors
+from auditsvc.store.elasticsearch.mapping import TABLES, Names
+from auditsvc.store.elasticsearch.state import read_state, remove_month
+from auditsvc.store.elasticsearch.view import View
+from auditsvc.store.month import rank_month
+from auditsvc.store.port import Inventory, MonthFigure
+
+RIGHT = "delete_index"
+"""What the service does not have and a removal needs."""
+
+
+def take_inventory(view: View) -> Inventory:
+    """Return what a store holds, as of its position; sizes are those of the first copies."""
+    names, visible = view.names, view.state.build_visible()
+    months = sorted(view.state.months, key=rank_month)
+    wanted = [names.events("*"), *(names.table(kind) for kind in TABLES)]
+    with storage_errors():
+        stats: dict[str, Any] = view.client.indices.stats(index=wanted, metric=["store"]).body["indices"]
+    sizes = {name: int(one["primaries"]["store"]["size_in_bytes"]) for name, one in stats.items()}
+    figures = [
+        MonthFigure(month, scan.count(view.client, [names.events(month)], visible), sizes.get(names.events(month), 0))
+        for month in months
+    ]
+    tables = view.state.build_visible("seq", "record")
+    return Inventory(
+        months=tuple(figure for figure in figures if figure.events),
+        removed=tuple(sorted(view.state.removed, key=rank_month)),
+        findings=scan.count(view.client, [names.table("findings")], tables),
+        quarantine=scan.count(view.client, [names.table("quarantine")], tables),
+        dead_letters=finding.count_dead_letters(view),
+        size_bytes=sum(sizes.values()),
+    )
+
+
+def delete_month(client: Elasticsearch, names: Names, month: str) -> int:
+    """Remove a month for good and return how many events it held.
+
+    Raises:
+        StorageError: ``storage_unavailable`` when the user may not, before anything is changed, or the cluster does not
+            answer; ``conflict`` when a chunk was written in the same moment, then nothing is changed.
+    """
+    index = names.events(month)
+    _check_right(client, index)
+    state = read_state(client, names)
+    number = scan.count(client, [index], state.build_visible()) if month in state.months else 0
+    if month not in state.removed:
+        remove_month(client, names, state, month)
+    with storage_errors():
+        client.options(ignore_status=404).indices.delete(index=index)
+    return number
+
+
+def _check_right(client: Elasticsearch, index: str) -> None:
+    """Refuse a user who may not delete the index; a server without security refuses nobody."""
+    try:
+        answer = client.security.has_privileges(index=[{"names": [index], "privileges": [RIGHT]}]).body
+    except ApiError as err:
+        if err.status_code in (401, 403) or "security" not in get_reason(err.body).lower():
+            with storage_errors():
+                raise
+        return
+    if not answer["has_all_requested"]:
+        message = f"event store: our user may not remove index `{index}`: it lacks the right `{RIGHT}`"
+        raise StorageError(CODE, f"{message}; an administrator removes months")

@@ -1,0 +1,433 @@
+"""The event store in Elasticsearch. An index, never the truth: it can be deleted and built again from the archive.
+
+Rules:
+- One writer. Two are found out by the position's document, which is replaced only if nobody else did.
+- A chunk is visible whole or not at all: every answer is limited to places before the position
+  (:mod:`auditsvc.store.elasticsearch.state`), and the position moves after everything before it is stored and searchable.
+- Answers are exact, or they are errors: no answer from a part of the shards, no approximate aggregation.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from random import Random, SystemRandom
+from typing import Any, TypeVar
+
+from elasticsearch import Elasticsearch
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.evaluate import Context
+from auditsvc.event.time import MAX_TIME_NS
+from auditsvc.ground.clock import Clock, SystemClock
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.ids import EventUid, FindingKey
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch import findings as finding
+from auditsvc.store.elasticsearch import retention, search
+from auditsvc.store.elasticsearch.accumulator import Figures
+from auditsvc.store.elasticsearch.aggregate import Source, list_by, run
+from auditsvc.store.elasticsearch.bulk import Sleep
+from auditsvc.store.elasticsearch.client import ServerFacts, check_server
+from auditsvc.store.elasticsearch.digest import digest_store
+from auditsvc.store.elasticsearch.failure import CODE, storage_errors
+from auditsvc.store.elasticsearch.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names
+from auditsvc.store.elasticsearch.scan import both
+from auditsvc.store.elasticsearch.scan_aggregate import tally
+from auditsvc.store.elasticsearch.setup import Indices, check_held, check_templates
+from auditsvc.store.elasticsearch.state import (
+    EMPTY_STATE,
+    create_active,
+    create_state,
+    find_active,
+    find_state,
+    read_state,
+)
+from auditsvc.store.elasticsearch.view import Selection, View
+from auditsvc.store.elasticsearch.writer import Writer
+from auditsvc.store.measure import check_measure, list_buckets, rank_groups
+from auditsvc.store.month import check_over, name_month
+from auditsvc.store.port import (
+    COUNT,
+    AggregateQuery,
+    AggregateRow,
+    BatchStat,
+    By,
+    Chunk,
+    Cursor,
+    DeadLetter,
+    EventDigest,
+    Finding,
+    FindingQuery,
+    Half,
+    Inventory,
+    Key,
+    Order,
+    Page,
+    Place,
+    Position,
+    QuarantineRecord,
+    StoredEvent,
+    StoreDigest,
+    TimeBucket,
+)
+
+_MONTH_NS = 31 * 86_400 * 10**9
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFigure:
+    """One index: documents (those behind the position included), bytes of its first copies, ``green`` to ``red``."""
+
+    name: str
+    documents: int
+    size_bytes: int
+    health: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the store takes up in the cluster."""
+
+    generation: str
+    indices: tuple[IndexFigure, ...]
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What belongs to one generation."""
+
+    names: Names
+    indices: Indices
+    writer: Writer
+
+
+class ElasticStore:
+    """An :class:`~auditsvc.store.port.EventStore` in an Elasticsearch cluster.
+
+    Nothing is asked of the cluster before the first call, so that a service starts while it is away. A rebuild may put
+    another generation in the place of the present one at any time; the next answer after that is from the new one.
+    """
+
+    def __init__(
+        self,
+        client: Elasticsearch,
+        settings: Settings,
+        *,
+        generation: str | None = None,
+        clock: Clock | None = None,
+        sleep: Sleep = time.sleep,
+        chance: Random | None = None,
+    ) -> None:
+        """Use the generation in use, or the given one while it is filled; the store closes the client."""
+        self._client = client
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._sleep = sleep
+        self._chance = chance or SystemRandom()
+        self._generation = generation
+        self._bound: _Bound | None = None
+        self._bind_lock = threading.Lock()
+        self._write_lock = threading.Lock()
+        self._is_closed = False
+
+    def _bind(self, *, anew: bool = False) -> _Bound:
+        """Return what belongs to the generation in use; with ``anew``, ask the cluster which it is now."""
+        with self._bind_lock:
+            if self._bound is None or anew:
+                prefix = self._settings.elasticsearch_prefix
+                generation = self._generation or find_active(self._client, prefix) or FIRST_GENERATION
+                if self._bound is None or self._bound.names.generation != generation:
+                    self._bound = self._open(Names(prefix, generation))
+            return self._bound
+
+    def _open(self, names: Names) -> _Bound:
+        """Return what belongs to a generation; nothing of it is known to be there yet."""
+        indices = Indices(self._client, names)
+        return _Bound(names, indices, Writer(self._client, names, self._settings, indices, self._sleep, self._chance))
+
+    def prepare(self) -> None:
+        """Make the indices that are missing, those of this month and the next one among them, and check all.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when the server is of another major version, templates are missing, of
+                another version or not as durable as we need, an index cannot be made, or one that held events is gone.
+        """
+        self.check_server()
+        bound = self._bind(anew=True)
+        names, indices = bound.names, bound.indices
+        check_templates(self._client, names.prefix)
+        state = find_state(self._client, names)
+        indices.check_held(state or EMPTY_STATE)
+        indices.make_tables()
+        if state is None:
+            create_state(self._client, names)
+            state = read_state(self._client, names)
+        if self._generation is None and find_active(self._client, names.prefix) is None:
+            create_active(self._client, names)
+        now = min(self._clock.now_ns(), MAX_TIME_NS - _MONTH_NS)
+        indices.make_months(sorted({*state.months, name_month(now), name_month(now + _MONTH_NS)}))
+
+    def close(self) -> None:
+        """Close the client; further calls are refused."""
+        with self._write_lock:
+            self._is_closed = True
+            self._client.close()
+
+    def _view(self) -> View:
+        """Return the store as it is now."""
+        if self._is_closed:
+            raise StorageError(CODE, "event store: it is closed")
+        bound = self._bind()
+        try:
+            state = read_state(self._client, bound.names)
+        except StorageError:
+            moved = self._bind(anew=True)
+            if moved is bound:
+                raise
+            bound, state = moved, read_state(self._client, moved.names)
+        return View(self._client, bound.names, state)
+
+    def _ask(self, answer: Callable[[View], T]) -> T:
+        """Return an answer; ask again when a rebuild took the generation away from under it."""
+        view = self._view()
+        try:
+            return answer(view)
+        except StorageError as err:
+            if "status" not in err.context or self._bind(anew=True).names == view.names:
+                raise
+        return answer(self._view())
+
+    # --- writing
+
+    def position(self) -> Position:
+        """Return how far the store has followed the ledger."""
+        return self._view().state.position
+
+    def write(self, chunk: Chunk) -> None:
+        """Store a chunk and its position; until the position is stored, nothing of the chunk is visible.
+
+        Raises:
+            StorageError: ``conflict`` when the chunk does not start at the position, or another process writes;
+                ``storage_unavailable`` when not everything is known to be stored; then the chunk can be written again.
+        """
+        with self._write_lock:
+            if self._is_closed:
+                raise StorageError(CODE, "event store: it is closed")
+            self._bind().writer.write(chunk)
+
+    # --- what the engine asks while it builds a chunk
+
+    def find_uids(self, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
+        """Return, for those of ``uids`` that are stored, the digests stored under each."""
+        return self._ask(lambda view: search.find_uids(view, uids))
+
+    def find_halves(self, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
+        """Return the stored sides of calls with these access keys in the interval, in ledger order."""
+        return self._ask(lambda view: search.find_halves(view, keys, first_ns, last_ns))
+
+    def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
+        """Return, for those of ``keys`` that are stored, the event each finding is on."""
+        return self._ask(lambda view: finding.find_finding_uids(view, keys))
+
+    # --- search
+
+    def search(
+        self,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        limit: int = 50,
+        after: Cursor | None = None,
+        order: Order = Order.NEWEST,
+        context: Context | None = None,
+    ) -> Page:
+        """Return a page of the events on which the condition is true."""
+        return self._ask(
+            lambda view: search.read_page(view, view.select(condition, context, first_ns, last_ns), limit, after, order)
+        )
+
+    def iter_events(
+        self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
+    ) -> Iterator[StoredEvent]:
+        """Give every event on which the condition is true, oldest first, ties by place, as of the first one asked for."""
+        view = self._view()
+        return search.iter_in_order(view, view.select(condition, context, first_ns, last_ns))
+
+    def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
+        """Return how many rows the search finds on all its pages together, duplicates included."""
+        return self._ask(lambda view: search.count_events(view, view.select(condition, context, first_ns, last_ns)))
+
+    def facets(
+        self,
+        name: str,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        limit: int = 20,
+        context: Context | None = None,
+    ) -> list[tuple[Key, int]]:
+        """Return the most frequent values of a field with their numbers, most frequent first."""
+        query = AggregateQuery(condition, first_ns, last_ns, (name,), include_uncounted=True, context=context)
+        return rank_groups(self.aggregate(query), limit)
+
+    def histogram(
+        self,
+        bucket: TimeBucket,
+        condition: Node | None,
+        first_ns: int,
+        last_ns: int,
+        *,
+        context: Context | None = None,
+    ) -> list[tuple[int, int]]:
+        """Return (first instant, number) of the buckets that have events, in order of time."""
+        query = AggregateQuery(condition, first_ns, last_ns, (bucket,), include_uncounted=True, context=context)
+        return list_buckets(self.aggregate(query))
+
+    def get_event(self, uid: EventUid) -> StoredEvent:
+        """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
+        return self._ask(lambda view: search.get_event(view, uid))
+
+    def list_rows(self, uid: EventUid) -> list[StoredEvent]:
+        """Return every row stored under ``uid``, in ledger order."""
+        return self._ask(lambda view: search.list_rows(view, UID, uid))
+
+    def list_partners(self, access_key: bytes) -> list[StoredEvent]:
+        """Return every stored side of one call, in ledger order."""
+        return self._ask(lambda view: search.list_rows(view, ACCESS_KEY, access_key))
+
+    # --- figures
+
+    def aggregate(self, query: AggregateQuery) -> list[AggregateRow]:
+        """Return exact figures, ordered by key."""
+        return self._ask(lambda view: self._aggregate(view, query))
+
+    def _aggregate(self, view: View, query: AggregateQuery) -> list[AggregateRow]:
+        """Return exact figures of one view."""
+        measures = query.measures or (COUNT,)
+        figures = Figures(measures, [check_measure(measure) for measure in measures])
+        by = list_by(query.by, view.state.nulls)
+        selection = view.select(query.where, query.context, query.first_ns, query.last_ns)
+        if not query.include_uncounted:
+            counted = {"term": {COUNTED: True}}
+            selection = Selection(
+                selection.indices, both(selection.query, counted), selection.residual, selection.context
+            )
+        names = {part for part in query.by if isinstance(part, str)}
+        names |= {known.name for known in figures.fields if known is not None}
+        if selection.residual is None and names.isdisjoint(view.state.overlong):
+            interval = (query.first_ns, query.last_ns)
+            source = Source(self._client, selection.indices, selection.query, TIME, interval)
+            run(source, by, figures)
+        else:
+            if not by:
+                figures.find_cells(())
+            tally(search.iter_events(view, selection, names | {"time"}), query.by, figures)
+        return figures.build_rows()
+
+    def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:
+        """Return the number of findings in each group, ordered by key."""
+        return self._ask(lambda view: finding.count_findings(view, query, by))
+
+    def list_findings(self, query: FindingQuery, *, limit: int = 100, offset: int = 0) -> list[Finding]:
+        """Return findings in order of time and place."""
+        return self._ask(lambda view: finding.list_findings(view, query, limit, offset))
+
+    def get_findings(self, keys: Sequence[FindingKey]) -> list[Finding]:
+        """Return the findings with these keys that are stored, in order of time and place."""
+        return self._ask(lambda view: finding.get_findings(view, keys))
+
+    def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
+        """Give the findings of the places ``[first, last)`` in ledger order."""
+        return finding.iter_findings(self._view(), first, last)
+
+    def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
+        """Return numbers of undecided events in the interval by policy id."""
+        return self._ask(lambda view: finding.count_indeterminate(view, first_ns, last_ns))
+
+    def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
+        """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""
+        return self._ask(lambda view: finding.count_quarantine(view, first_ns, last_ns))
+
+    def list_quarantine(
+        self, first_ns: int, last_ns: int, *, source: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[QuarantineRecord]:
+        """Return quarantined records, newest accepted first."""
+        return self._ask(lambda view: finding.list_quarantine(view, (first_ns, last_ns), source, limit, offset))
+
+    def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
+        """Return sums over the batches accepted in the interval, one row a source."""
+        return self._ask(lambda view: finding.sum_batches(view, first_ns, last_ns))
+
+    def count_dead_letters(self) -> int:
+        """Return how many documents the server refused to store."""
+        return self._ask(finding.count_dead_letters)
+
+    def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+        """Return what the server refused to store, in ledger order."""
+        return self._ask(lambda view: finding.list_dead_letters(view, limit, offset))
+
+    # --- months
+
+    def inventory(self) -> Inventory:
+        """Return how much the store holds, events by month, and which months were removed."""
+        return self._ask(retention.take_inventory)
+
+    def delete_month(self, month: str, now_ns: int) -> int:
+        """Remove the events of a month for good, and return how many there were; needs an administrator's client.
+
+        Raises:
+            InputError: ``input_invalid`` when it is no month or not over.
+            StorageError: ``conflict`` when a chunk is written in the same moment; ``storage_unavailable``, also when the
+                user may not. Then nothing is removed.
+        """
+        check_over(month, now_ns)
+        with self._write_lock:
+            return retention.delete_month(self._client, self._view().names, month)
+
+    def digest(self) -> StoreDigest:
+        """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
+        return self._ask(digest_store)
+
+    # --- beyond the port
+
+    def check_server(self) -> ServerFacts:
+        """Return what the server says of itself.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when it is away or of another major version than this program.
+        """
+        return check_server(self._client)
+
+    def check_held(self) -> None:
+        """Check that the indices of what the store holds are there.
+
+        Raises:
+            StorageError: ``storage_unavailable``, naming those that somebody removed.
+        """
+        view = self._view()
+        check_held(self._client, view.names, view.state)
+
+    def statistics(self) -> Statistics:
+        """Return what the store takes up in the cluster.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when the cluster does not say.
+        """
+        view = self._view()
+        names = view.names
+        wanted = [names.events("*"), *(names.table(kind) for kind in TABLES)]
+        with storage_errors():
+            stats: dict[str, Any] = self._client.indices.stats(index=wanted, metric=["docs", "store"]).body["indices"]
+            health = self._client.cluster.health(index=wanted, level="indices").body["indices"]
+        figures = [
+            IndexFigure(name, one["primaries"]["docs"]["count"], one["primaries"]["store"]["size_in_bytes"], state)
+            for name, one in sorted(stats.items())
+            for state in [health.get(name, {}).get("status", "unknown")]
+        ]
+        return Statistics(names.generation, tuple(figures), finding.count_dead_letters(view))

@@ -1,0 +1,62 @@
+"""One answer's view of the store: its state as of the beginning, and which indices and rows that makes visible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.compile.elasticsearch.compiler import split_for_elastic
+from auditsvc.condition.evaluate import Context
+from auditsvc.event.time import MAX_TIME_NS
+from auditsvc.store.elasticsearch.mapping import TIME, Names
+from auditsvc.store.elasticsearch.scan import both, within
+from auditsvc.store.elasticsearch.state import State
+from auditsvc.store.month import name_month, rank_month
+
+EMPTY_CONTEXT = Context({}, {})
+MAX_NAMED_BYTES = 3_000
+"""Most bytes of months named one by one in a request, some 150 of them; a server takes 4,096 for its first line. Where there
+are more, a month that is gone is noticed by the next write only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some rows of the store, and what the reference has to say true of each; None: the query is exact."""
+
+    indices: Sequence[str]
+    query: dict[str, Any]
+    residual: Node | None
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The store as one answer sees it."""
+
+    client: Elasticsearch
+    names: Names
+    state: State
+
+    def list_events(self, first_ns: int = 0, last_ns: int = MAX_TIME_NS) -> list[str]:
+        """Return the indices of events with times in ``[first_ns, last_ns)``."""
+        if last_ns <= first_ns:
+            return []
+        low, high = (rank_month(name_month(min(max(at, 0), MAX_TIME_NS))) for at in (first_ns, last_ns - 1))
+        months = [month for month in self.state.months if low <= rank_month(month) <= high]
+        named = [self.names.events(month) for month in months]
+        if len(",".join(named)) <= MAX_NAMED_BYTES:
+            return named
+        return [self.names.events("*"), *(f"-{self.names.events(month)}" for month in self.state.removed)]
+
+    def select(self, node: Node | None, context: Context | None, first_ns: int, last_ns: int) -> Selection:
+        """Return the visible events of an interval on which a condition is true."""
+        known = context or EMPTY_CONTEXT
+        parts = [within(TIME, first_ns, last_ns), self.state.build_visible()]
+        residual = None
+        if node is not None:
+            split = split_for_elastic(node, known, overlong=self.state.overlong, interval=(first_ns, last_ns))
+            parts.append(split.query)
+            residual = split.residual
+        return Selection(self.list_events(first_ns, last_ns), both(*parts), residual, known)

@@ -1,0 +1,224 @@
+"""Writing a chunk: turned into documents, sent, made visible to searches, and only then counted in.
+
+Documents of events are made while earlier ones are on their way, since making them takes a good part of the time the
+server takes to store them. A value no document can hold is therefore found when others of its chunk are there already;
+they lie behind the position like those of any chunk that failed.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from random import Random
+
+import msgspec
+from elasticsearch import Elasticsearch
+
+from auditsvc.ground.errors import StorageError
+from auditsvc.ground.settings.model import Settings
+from auditsvc.store.elasticsearch.bulk import ATTEMPTS, GIVE_UP_S, Action, Sender, Sleep
+from auditsvc.store.elasticsearch.confirm import Key, confirm_stored
+from auditsvc.store.elasticsearch.document import build_document
+from auditsvc.store.elasticsearch.failure import CODE, get_reason, storage_errors
+from auditsvc.store.elasticsearch.mapping import LONG, NULLS, PLACE, Names
+from auditsvc.store.elasticsearch.setup import Indices
+from auditsvc.store.elasticsearch.state import read_state, replace_state
+from auditsvc.store.elasticsearch.table import (
+    build_batch,
+    build_dead_letter,
+    build_finding,
+    build_place_id,
+    build_quarantine,
+    build_undecided,
+    encode,
+)
+from auditsvc.store.month import drop_removed, name_month
+from auditsvc.store.port import Chunk, NewEvent, Place
+
+_AGAIN = frozenset({"duplicate", "id_conflict"})
+"""Flags of rows that are not the first under their uid."""
+_FINAL = frozenset({401, 403, 404})
+"""Answers that stay the same however often one asks: no right, or no such index."""
+
+
+class Writer:
+    """Writes chunks; one process, one thread at a time."""
+
+    def __init__(
+        self, client: Elasticsearch, names: Names, settings: Settings, indices: Indices, sleep: Sleep, chance: Random
+    ) -> None:
+        """Write under ``names``."""
+        self._client = client
+        self._names = names
+        self._indices = indices
+        timeout_s = settings.elasticsearch_timeout_s
+        self._sender = Sender(client, settings.elasticsearch_bulk_bytes, timeout_s, sleep, chance)
+
+    def write(self, chunk: Chunk) -> None:
+        """Store a chunk, then its position.
+
+        What a failure leaves behind lies behind the position, where no answer sees it, and is met again when the chunk
+        is written again.
+
+        Raises:
+            StorageError: ``conflict`` when the chunk does not start at the position, or another process writes;
+                ``storage_unavailable`` when not everything is known to be stored.
+        """
+        state = read_state(self._client, self._names)
+        at = state.position.next
+        if chunk.first != at:
+            raise StorageError("conflict", f"event store: expected a chunk from {at}, got one from {chunk.first}")
+        chunk = drop_removed(chunk, state.removed)
+        self._indices.check_held(state)
+        rows = _Rows(self._names, chunk)
+        months = sorted(rows.months)
+        self._indices.make_months(months)
+        stored = self._store(rows)
+        self._insist(lambda: self._refresh({index for index, _ in stored.keys}))
+        if stored.is_unsure:
+            confirm_stored(self._client, stored.keys, self._sender.pause)
+        new = replace(
+            state,
+            position=chunk.position,
+            nulls=state.nulls | rows.nulls,
+            overlong=state.overlong | rows.overlong,
+            months=tuple(sorted({*state.months, *months})),
+        )
+        self._insist(lambda: replace_state(self._client, self._names, state, new))
+
+    def _store(self, rows: "_Rows") -> "_Stored":
+        """Send documents until each is stored or a dead letter; return where they are now."""
+        outcome = self._sender.send(rows.iter_actions())
+        moved = self._find_strangers(outcome.existing)
+        again = self._sender.send(moved)
+        refused = [*outcome.refused, *again.refused]
+        dead = [build_dead_letter(self._names, refusal) for refusal in refused]
+        last = self._sender.send(dead)
+        if last.refused:
+            raise StorageError("storage_unavailable", f"event store: a document was refused twice: {refused[0].reason}")
+        absent = {(one.action.index, one.action.id) for one in refused}
+        keys = {*rows.keys, *((action.index, action.id) for action in (*moved, *dead))} - absent
+        sent = (outcome, again, last)
+        return _Stored(keys, any(one.existing or one.was_repeated for one in sent))
+
+    def _find_strangers(self, existing: Sequence[Action]) -> list[Action]:
+        """Return events whose uid is taken by a row of another place, under an id of their own.
+
+        Every other document that is there already is the one that was sent: a chunk written again has the same rows.
+
+        Raises:
+            StorageError: ``storage_unavailable`` when one holds something else, which somebody else put there.
+        """
+        moved = []
+        for first in range(0, len(existing), 1000):
+            some = existing[first : first + 1000]
+            with storage_errors():
+                answer = self._client.mget(docs=[{"_index": action.index, "_id": action.id} for action in some]).body
+            for action, found in zip(some, answer["docs"], strict=True):
+                if "_source" not in found:
+                    message = f"event store: index `{action.index}` does not give a document it says it has"
+                    raise StorageError("storage_unavailable", f"{message}: {found.get('error', 'not found')}")
+                if found["_source"] == msgspec.json.decode(action.body):
+                    continue
+                place = tuple(found["_source"].get(path) for path in PLACE)
+                if place == (action.place.seq, action.place.record, action.item) or not _is_first(self._names, action):
+                    raise StorageError(CODE, _describe_stranger(action))
+                moved.append(_rename(action))
+        return moved
+
+    def _refresh(self, indices: Iterable[str]) -> None:
+        """Make what was stored visible to searches, on every copy there is: nothing else would until the next chunk."""
+        with storage_errors():
+            shards = self._client.indices.refresh(index=sorted(indices)).body["_shards"]
+        if shards["failed"]:
+            reasons = [get_reason({"error": one.get("reason")}) for one in shards.get("failures", ())[:1]]
+            message = f"elasticsearch did not refresh {shards['failed']} of {shards['total']} copies"
+            raise StorageError(CODE, ": ".join([message, *reasons]))
+
+    def _insist(self, step: Callable[[], None]) -> None:
+        """Do a step that may be done twice until it is done; sent again like documents."""
+        end = time.monotonic() + GIVE_UP_S
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return step()
+            except StorageError as err:
+                is_final = err.code != CODE or err.context.get("status") in _FINAL
+                if is_final or attempt == ATTEMPTS or time.monotonic() > end:
+                    raise
+            self._sender.pause(attempt)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Index and id of each stored document of a chunk; unsure when one was there already or was sent twice."""
+
+    keys: Collection[Key]
+    is_unsure: bool
+
+
+class _Rows:
+    """A chunk as documents; ``keys``, ``nulls`` and ``overlong`` are known when all of them have been taken."""
+
+    def __init__(self, names: Names, chunk: Chunk) -> None:
+        """Find the months, and make the documents of everything but events.
+
+        Raises:
+            StorageError: ``storage_unavailable`` for a value no document can hold.
+        """
+        self._names = names
+        self._events = chunk.events
+        self.months = {name_month(_get_number(row.event.get("time"))) for row in chunk.events}
+        self.keys: set[Key] = set()
+        self.nulls: set[str] = set()
+        self.overlong: set[str] = set()
+        self._tables = [build_finding(names, finding) for finding in chunk.findings]
+        self._tables += [build_quarantine(names, record) for record in chunk.quarantine]
+        self._tables += [build_batch(names, stat) for stat in chunk.batches]
+        self._tables.append(build_undecided(names, chunk.first, chunk.indeterminate))
+
+    def iter_actions(self) -> Iterator[Action]:
+        """Give all documents, those of events made as they are taken; raises as the constructor does."""
+        for action in chain(map(self._build_event, self._events), self._tables):
+            self.keys.add((action.index, action.id))
+            yield action
+
+    def _build_event(self, row: NewEvent) -> Action:
+        """Return the document of an event."""
+        event = row.event
+        document = build_document(row)
+        self.nulls.update(document.get(NULLS, ()))
+        self.overlong.update(document.get(LONG, ()))
+        time, seq, record, item = (_get_number(event.get(name)) for name in ("time", "seq", "record", "item"))
+        quality = event.get("quality")
+        is_again = isinstance(quality, list) and not _AGAIN.isdisjoint(quality)
+        place = Place(seq, record)
+        action = Action(self._names.events(name_month(time)), row.uid.hex(), encode(document), place, item)
+        return _rename(action) if is_again else action
+
+
+def _get_number(value: object) -> int:
+    """Return a whole number that every event has."""
+    if type(value) is not int:
+        raise StorageError("storage_unavailable", f"event store: event: expected a whole number, got `{value}`")
+    return value
+
+
+def _describe_stranger(action: Action) -> str:
+    """Return what to do about a document under our id that is not ours."""
+    row = f"record {action.place.record} of leaf {action.place.seq}"
+    return (
+        f"event store: index `{action.index}` holds another document under `{action.id}` than the one of {row}; somebody else "
+        "wrote it, or another version of this program did; run `auditsvc reindex`"
+    )
+
+
+def _rename(action: Action) -> Action:
+    """Return a row under uid and place."""
+    name = f"{action.id}-{build_place_id(action.place, action.item)}"
+    return Action(action.index, name, action.body, action.place, action.item)
+
+
+def _is_first(names: Names, action: Action) -> bool:
+    """Say whether a row is an event stored under its uid alone."""
+    return action.index.startswith(names.events("")) and "-" not in action.id

@@ -1,0 +1,106 @@
+"""What exact figures mean in every store: buckets of a zone, which measures a field has, the order of keys. Pure."""
+
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from auditsvc.event.fields import Field, Kind, get_field
+from auditsvc.event.time import NS, count_ns, to_datetime
+from auditsvc.ground.errors import InputError
+from auditsvc.store.port import AggregateRow, Group, Key, Measure, MeasureKind, TimeUnit
+
+UNIT_NS = {TimeUnit.MINUTE: 60 * NS, TimeUnit.HOUR: 3600 * NS, TimeUnit.DAY: 86_400 * NS}
+SUM_SCALE = 6
+"""Decimal digits behind the point in sums of numbers, so that they do not depend on the order of adding."""
+_STEP_NS = 3600 * NS
+"""Offsets of zones are looked for hour by hour: none changes twice within one."""
+
+
+def find_offsets(zone: ZoneInfo, first_ns: int, last_ns: int) -> list[tuple[int, int]]:
+    """Return (from this instant on, offset from UTC), both in nanoseconds, that hold in ``[first_ns, last_ns)``.
+
+    The first entry holds from ``first_ns`` on. Steps of a day, then of an hour, keep a year at some hundred look-ups.
+    """
+    found = [(first_ns, find_offset(zone, first_ns))]
+    at = first_ns
+    while at < last_ns:
+        ahead = min(at + 24 * _STEP_NS, last_ns)
+        if find_offset(zone, ahead) != found[-1][1]:
+            ahead = _bisect_change(zone, at, ahead)
+            found.append((ahead, find_offset(zone, ahead)))
+        at = ahead
+    return found
+
+
+def _bisect_change(zone: ZoneInfo, low: int, high: int) -> int:
+    """Return the first instant in ``(low, high]`` whose offset is not that of ``low``, to the second."""
+    before = find_offset(zone, low)
+    low, high = low // NS, -(-high // NS)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if find_offset(zone, middle * NS) == before:
+            low = middle
+        else:
+            high = middle
+    return high * NS
+
+
+def find_offset(zone: ZoneInfo, instant: int) -> int:
+    """Return the zone's offset from UTC at an instant, in nanoseconds."""
+    offset = to_datetime(instant).astimezone(zone).utcoffset() or timedelta(0)
+    return (offset.days * 86_400 + offset.seconds) * NS
+
+
+@lru_cache(maxsize=4096)
+def find_local_midnight(local_ns: int, zone: ZoneInfo) -> int:
+    """Return the instant of a local date-time given as if it were UTC."""
+    return count_ns(to_datetime(local_ns).replace(tzinfo=zone).astimezone(UTC))
+
+
+def check_measure(measure: Measure) -> Field | None:
+    """Return the field a measure is of, None for the number of events.
+
+    Raises:
+        InputError: ``input_invalid`` for a measure the field's type does not have, ``field_unknown`` for no field.
+    """
+    if measure.kind is MeasureKind.COUNT and not measure.field:
+        return None
+    field = get_field(measure.field)
+    match measure.kind:
+        case MeasureKind.SUM:
+            if field.kind is not Kind.NUMBER and (field.kind is not Kind.INTEGER or field.multi):
+                raise InputError("input_invalid", f"sum: `{field.name}` is not a number", field=field.name)
+        case MeasureKind.MIN | MeasureKind.MAX:
+            _require(not field.multi, measure)
+        case MeasureKind.QUANTILE:
+            _require(field.kind in (Kind.INTEGER, Kind.NUMBER, Kind.TIME), measure)
+            _require(0 <= measure.quantile <= 1, measure)
+    return field
+
+
+def _require(holds: bool, measure: Measure) -> None:
+    """Refuse a measure that its field cannot have."""
+    if not holds:
+        raise InputError("input_invalid", f"{measure.kind.value}: not for `{measure.field}`", field=measure.field)
+
+
+def sort_key(part: Key) -> tuple[int, Any]:
+    """Return what orders keys of unlike types: marks first, then numbers, then text."""
+    if isinstance(part, Group):
+        return (0, part.value)
+    return (1, part) if isinstance(part, (int, float)) else (2, part)
+
+
+def rank_groups(rows: Sequence[AggregateRow], limit: int) -> list[tuple[Key, int]]:
+    """Return the largest groups of one key with their counts, largest first, ties in order of the key."""
+    counted = [(row.key[0], row.values[0]) for row in rows]
+    pairs = [(key, number) for key, number in counted if isinstance(number, int)]
+    return sorted(pairs, key=lambda pair: (-pair[1], sort_key(pair[0])))[:limit]
+
+
+def list_buckets(rows: Sequence[AggregateRow]) -> list[tuple[int, int]]:
+    """Return the groups of one time bucket as (first instant, count), in order of time."""
+    pairs = [(row.key[0], row.values[0]) for row in rows]
+    return [(key, number) for key, number in pairs if isinstance(key, int) and isinstance(number, int)]
