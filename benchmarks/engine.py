@@ -30,7 +30,7 @@ from auditsvc.pipeline.loop import Engine
 from auditsvc.policy.judge import compile_policy_set
 from auditsvc.policy.load import load_policy_set
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.port import Chunk, EventDigest, NewEvent, Place, Position
+from auditsvc.store.rows import Chunk, EventDigest, NewEvent, Place, Position
 
 ROOT = Path(__file__).parents[1]
 CATALOG, POLICIES = ROOT / "examples" / "laiwu" / "catalog", ROOT / "policies"

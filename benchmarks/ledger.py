@@ -21,8 +21,8 @@ from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.database import migrate, open_engine
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive, compress_frame
+from auditsvc.ledger.format.tree import build_root, hash_lines
 from auditsvc.ledger.write.committer import Committer, Delivery
-from auditsvc.ledger.write.tree import build_root, hash_lines
 
 BATCH_RECORDS = 5_000
 

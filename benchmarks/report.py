@@ -20,7 +20,7 @@ from auditsvc.condition.parse import parse_query
 from auditsvc.event.time import NS, parse_time_ns
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.port import COUNT, AggregateQuery, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import COUNT, AggregateQuery, Measure, MeasureKind, TimeBucket, TimeUnit
 
 FIRST, LAST = parse_time_ns("2026-10-01T00:00:00+08:00"), parse_time_ns("2026-11-01T00:00:00+08:00")
 ZONE = ZoneInfo("Asia/Shanghai")

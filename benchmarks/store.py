@@ -32,7 +32,8 @@ from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.document import build_document
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import Chunk, EventDigest, EventStore, NewEvent, Place, Position
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import Chunk, EventDigest, NewEvent, Place, Position
 from benchmarks.report import FIRST, LAST, build_cases
 from tools.elasticsearch import start
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from auditsvc.event.time import NS
-from auditsvc.store.port import Finding
+from auditsvc.store.rows import Finding
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from auditsvc.ground.errors import InputError, StorageError
 from auditsvc.ground.ids import EventUid, FindingKey, new_uuid7
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import record_act
-from auditsvc.store.port import Finding, FindingKind, Place
+from auditsvc.store.rows import Finding, FindingKind, Place
 
 STAGE = "alerts"
 """The stage's name in ``engine_position``."""

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 from sqlalchemy import Connection
 
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.service import find_latest
 from auditsvc.ledger.write.appender import Leaf
-from auditsvc.ledger.write.header import parse_header
 
 MAX_LOOKED_AT = 5_000
 """Acts looked at for one page; a page may be short when most of them are not the reader's."""

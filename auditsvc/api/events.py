@@ -26,7 +26,8 @@ from auditsvc.ground.errors import AuditError, AuthError, InputError
 from auditsvc.ground.ids import EventUid
 from auditsvc.inforce.current import find_policy_set
 from auditsvc.runtime.services import get_services, record_reading
-from auditsvc.store.port import Cursor, Order, StoredEvent, TimeBucket, TimeUnit
+from auditsvc.store.query import Cursor, Order, TimeBucket, TimeUnit
+from auditsvc.store.rows import StoredEvent
 
 resource = Resource("events", description="Accesses, normalised and judged")
 

@@ -26,12 +26,12 @@ from auditsvc.figures.store_status import StoreStanding, read_store_standing
 from auditsvc.ground.clock import parse_instant
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.service import get_head, get_leaf, latest_checkpoint
 from auditsvc.ledger.tables import batch, checkpoint
-from auditsvc.ledger.write.header import parse_header
 from auditsvc.reports.printed_tables import SEVERITIES
 from auditsvc.runtime.services import EXTENSION, Services
-from auditsvc.store.port import FindingQuery
+from auditsvc.store.query import FindingQuery
 
 KEEP_S = 1.0
 """How long an answer is used again."""

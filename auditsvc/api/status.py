@@ -14,7 +14,7 @@ from auditsvc.ground.clock import format_instant
 from auditsvc.ground.errors import StorageError
 from auditsvc.ledger.service import get_head, latest_checkpoint
 from auditsvc.runtime.services import Services, get_services
-from auditsvc.store.port import BatchStat
+from auditsvc.store.rows import BatchStat
 
 resource = Resource("status", description="How the service stands")
 

@@ -19,7 +19,7 @@ from auditsvc.ground.errors import SigningError, StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.keys import LOG_KEY_FILE
 from auditsvc.pipeline.log_identity import check_followed
-from auditsvc.store.port import Position
+from auditsvc.store.rows import Position
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one document, on standard output.")
 

@@ -22,13 +22,13 @@ from auditsvc.ground.clock import SystemClock, format_instant
 from auditsvc.ground.errors import AuditError, InputError, LogError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.note import parse_vkey
 from auditsvc.ledger.keys import load_log_vkey
 from auditsvc.ledger.proof import checkpoint_at_least, consistency_proof, get_head, get_root, inclusion_proof
 from auditsvc.ledger.proof import latest_checkpoint as find_checkpoint
 from auditsvc.ledger.service import get_leaf
 from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, parse_log_trust, verify_archive
 from auditsvc.ledger.write.checkpoint import Checkpointer
-from auditsvc.ledger.write.note import parse_vkey
 from auditsvc.ledger.write.recovery import OrphanFrame, find_orphans
 
 EXIT_NOT_BEGUN = 3

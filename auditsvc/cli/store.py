@@ -23,7 +23,7 @@ from auditsvc.store.elasticsearch.migrate import Migrated, Outcome, migrate_indi
 from auditsvc.store.elasticsearch.role import build_role
 from auditsvc.store.elasticsearch.setup import install_templates, list_indices
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import Inventory, Position
+from auditsvc.store.rows import Inventory, Position
 
 
 @click.group()

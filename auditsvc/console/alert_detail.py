@@ -13,7 +13,8 @@ from auditsvc.ground.ids import EventUid
 from auditsvc.inforce.current import find_catalog, find_policy_set
 from auditsvc.policy.model import Policy
 from auditsvc.runtime.services import Services
-from auditsvc.store.port import EventStore, Finding
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import Finding
 
 EVENTS_PER_PAGE = 25
 

@@ -23,7 +23,7 @@ from auditsvc.ground.errors import AuditError, InputError
 from auditsvc.ground.ids import EventUid
 from auditsvc.inforce.current import find_catalog
 from auditsvc.runtime.services import get_services, record_reading
-from auditsvc.store.port import Order, TimeUnit
+from auditsvc.store.query import Order, TimeUnit
 
 _UID_HEX = 32
 _EXAMPLES = (

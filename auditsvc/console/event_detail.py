@@ -13,7 +13,7 @@ from auditsvc.inforce.current import find_policy_set
 from auditsvc.policy.decide import State
 from auditsvc.policy.explain import PolicyStep, explain
 from auditsvc.runtime.services import Services
-from auditsvc.store.port import StoredEvent
+from auditsvc.store.rows import StoredEvent
 
 _SHOWN_STATES = (State.VIOLATED, State.EXCEPTED, State.INDETERMINATE, State.SATISFIED, State.UNTARGETABLE)
 """States of policies that say something about the event, the gravest first."""

@@ -12,7 +12,7 @@ from auditsvc.console.text import current_language
 from auditsvc.event.model import Event
 from auditsvc.ground.errors import InputError
 from auditsvc.runtime.services import Services
-from auditsvc.store.port import Cursor, Group, Order
+from auditsvc.store.query import Cursor, Group, Order
 
 PAGE_SIZE = 50
 FACETS = ("verdict", "violations", "action", "outcome", "consumer.org", "interface.id")

@@ -12,13 +12,13 @@ from typing import Any
 
 from auditsvc.event.model import Event
 from auditsvc.ground.errors import LogError
+from auditsvc.ledger.format.header import parse_header
+from auditsvc.ledger.format.note import Checkpoint
 from auditsvc.ledger.format.tree import build_root, hash_leaf, hash_records, verify_inclusion
 from auditsvc.ledger.proof import checkpoint_at_least, inclusion_proof
 from auditsvc.ledger.service import get_leaf
 from auditsvc.ledger.write.appender import Leaf
-from auditsvc.ledger.write.header import parse_header
-from auditsvc.ledger.write.note import Checkpoint
-from auditsvc.ledger.write.tree import build_inclusion_path
+from auditsvc.ledger.write.proof_path import build_inclusion_path
 from auditsvc.runtime.services import Services
 
 PASS, FAIL, NOT_DONE = "pass", "fail", "not done"

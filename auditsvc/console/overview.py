@@ -15,7 +15,8 @@ from auditsvc.inforce.current import find_catalog, find_policy_set
 from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.policy.model import PolicySet
 from auditsvc.runtime.services import Services
-from auditsvc.store.port import AggregateQuery, EventStore, FindingQuery, TimeBucket, TimeUnit
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import AggregateQuery, FindingQuery, TimeBucket, TimeUnit
 
 SEVERITIES = ("critical", "high", "medium", "low")
 """Severest first."""

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS, NS, count_ns, to_datetime
 from auditsvc.ground.errors import InputError
-from auditsvc.store.port import EventStore, Order, TimeBucket, TimeUnit
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import Order, TimeBucket, TimeUnit
 
 DAY_NS = 86_400 * NS
 RANGES: Mapping[str, int] = {"1d": DAY_NS, "7d": 7 * DAY_NS, "30d": 30 * DAY_NS, "90d": 90 * DAY_NS}

@@ -13,7 +13,7 @@ from auditsvc.console.period import RANGES, Period, read_period
 from auditsvc.console.text import local_time, show_number
 from auditsvc.figures.store_status import read_store_standing
 from auditsvc.runtime.services import get_services
-from auditsvc.store.port import TimeUnit
+from auditsvc.store.query import TimeUnit
 
 _LABELS = {TimeUnit.MINUTE: "%H:%M", TimeUnit.HOUR: "%m-%d %H:00", TimeUnit.DAY: "%m-%d", TimeUnit.MONTH: "%Y-%m"}
 

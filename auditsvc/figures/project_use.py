@@ -13,13 +13,12 @@ from auditsvc.event.fields import get_field
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS, to_datetime
 from auditsvc.reports.indicators.model import InterfaceUse, Minutes, Period, ProjectUse
 from auditsvc.reports.period import bounds_ns
-from auditsvc.store.port import (
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import (
     COUNT,
     AggregateQuery,
     AggregateRow,
     By,
-    EventStore,
-    FindingKind,
     FindingQuery,
     Group,
     Measure,
@@ -27,6 +26,7 @@ from auditsvc.store.port import (
     TimeBucket,
     TimeUnit,
 )
+from auditsvc.store.rows import FindingKind
 
 NIGHT_HOURS = range(5)
 MINUTES_A_HOUR = 60

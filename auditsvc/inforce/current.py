@@ -6,9 +6,9 @@ from functools import lru_cache
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.service import find_latest, load_bundle_of
 from auditsvc.ledger.write.appender import Leaf
-from auditsvc.ledger.write.header import parse_header
 from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import PolicySet
 from auditsvc.runtime.services import Services

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from auditsvc.ground.errors import SigningError
 from auditsvc.ground.files import write_once
-from auditsvc.ledger.write.note import Signer, format_vkey
+from auditsvc.ledger.format.note import Signer, format_vkey
 
 LOG_KEY_FILE = "log.key"
 

@@ -5,19 +5,16 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, and_, or_, select
 
 from auditsvc.ground.errors import LogError
+from auditsvc.ledger.format.note import Checkpoint, parse_checkpoint
+from auditsvc.ledger.format.tree import HASH_SIZE, CompactRange, verify_consistency, verify_inclusion
 from auditsvc.ledger.tables import checkpoint, leaf, node
 from auditsvc.ledger.write.appender import Head, read_head
-from auditsvc.ledger.write.note import Checkpoint, parse_checkpoint
-from auditsvc.ledger.write.tree import (
-    HASH_SIZE,
-    CompactRange,
+from auditsvc.ledger.write.proof_path import (
     GetNode,
     NodeName,
     build_consistency_path,
     build_inclusion_path,
     list_frontier,
-    verify_consistency,
-    verify_inclusion,
 )
 
 _NO_HASH = bytes(HASH_SIZE)

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, RowMapping, Select, bindparam, select
 
 from auditsvc.ground.clock import parse_instant
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.tables import batch, delivery, leaf
-from auditsvc.ledger.write.header import parse_header
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from auditsvc.ground.clock import Clock
 from auditsvc.ground.document import Bundle, parse_bundle
 from auditsvc.ground.errors import LogError
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.proof import (
     checkpoint_at_least,
     consistency_proof,
@@ -27,7 +28,6 @@ from auditsvc.ledger.proof import (
 from auditsvc.ledger.receipt import Receipt, find_receipt
 from auditsvc.ledger.tables import batch, leaf
 from auditsvc.ledger.write.appender import Appender, Head, Leaf
-from auditsvc.ledger.write.header import parse_header
 
 __all__ = [
     "Entry",

@@ -13,7 +13,8 @@ from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import LogError
 from auditsvc.inforce.versions import Versions
 from auditsvc.ledger.service import find_latest
-from auditsvc.store.port import EventStore, Finding, Place
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import Finding, Place
 
 FINDINGS_AT_ONCE = 2_000
 """Findings of one transaction: it holds the database's write lock, which group commits need too."""

@@ -20,11 +20,11 @@ from auditsvc.ingest.readers.model import build_excerpt
 from auditsvc.pipeline.pairing import OPPOSITE, WINDOW_NS, Pairs
 from auditsvc.pipeline.source import Batch, Scanned
 from auditsvc.policy.model import Verdict, Violation
-from auditsvc.store.port import (
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import (
     BatchStat,
     Chunk,
     EventDigest,
-    EventStore,
     Finding,
     FindingKind,
     Half,

@@ -11,7 +11,8 @@ from sqlalchemy import Engine as DatabaseEngine
 
 from auditsvc.ground.errors import LogError, StorageError
 from auditsvc.ledger.service import get_leaf
-from auditsvc.store.port import EventStore, Position
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import Position
 
 CODE = "storage_unavailable"
 ADVICE = (

@@ -34,7 +34,8 @@ from auditsvc.pipeline.alerting import AlertStage
 from auditsvc.pipeline.build import ChunkBuilder, Part, Recent
 from auditsvc.pipeline.log_identity import Followed
 from auditsvc.pipeline.source import Batch, Scanned, read_batch_facts, scan_batch
-from auditsvc.store.port import Chunk, EventStore, Place, Position
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import Chunk, Place, Position
 
 CHUNK_EVENTS = 10_000
 """Events a chunk aims at: large enough for the store (5,000 to 20,000), small enough to search soon."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from auditsvc.event.time import NS
 from auditsvc.ground.ids import EventUid
-from auditsvc.store.port import Half
+from auditsvc.store.rows import Half
 
 REACH_NS = 60 * NS
 """Most time between the two halves, inclusive: clocks of two organisations differ by seconds."""

@@ -17,7 +17,7 @@ from auditsvc.ledger.archive import Archive
 from auditsvc.pipeline.log_identity import check_followed
 from auditsvc.pipeline.loop import Engine
 from auditsvc.store.open import open_rebuild
-from auditsvc.store.port import Place, StoreDigest
+from auditsvc.store.rows import Place, StoreDigest
 
 OnProgress = Callable[[int, int], None]
 """Told leaves followed and leaves in all."""

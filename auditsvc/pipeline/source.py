@@ -17,8 +17,8 @@ from auditsvc.ground.clock import parse_instant
 from auditsvc.ground.errors import InputError, LogError
 from auditsvc.ingest.readers.registry import LINES, BatchReader, split_lines
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.service import Leaf
-from auditsvc.ledger.write.header import parse_header
 
 Scanned = tuple[int, int, Event | InputError, bytes]
 """Record, item, event or why there is none, raw record."""

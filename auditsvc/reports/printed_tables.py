@@ -14,7 +14,8 @@ from auditsvc.ground.clock import format_instant
 from auditsvc.policy.model import Policy, PolicySet
 from auditsvc.reports.indicators.model import percent
 from auditsvc.reports.period import bounds
-from auditsvc.store.port import Finding, FindingQuery, Group, TimeUnit
+from auditsvc.store.query import FindingQuery, Group, TimeUnit
+from auditsvc.store.rows import Finding
 
 TOP = 15
 """Rows of a ranking; the rest is one row, so that totals still add up."""

@@ -30,6 +30,7 @@ from auditsvc.ground.errors import InputError, LogError, StorageError
 from auditsvc.ground.ids import new_uuid7
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.note import Checkpoint
 from auditsvc.ledger.keys import load_log_vkey
 from auditsvc.ledger.service import (
     Entry,
@@ -41,7 +42,6 @@ from auditsvc.ledger.service import (
     quote_value,
 )
 from auditsvc.ledger.write.bundle import write_bundle
-from auditsvc.ledger.write.note import Checkpoint
 from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import PolicySet
 from auditsvc.reports.document import Frame, build_compliance, build_project
@@ -52,7 +52,9 @@ from auditsvc.reports.render import LANGUAGES, describe_tools, dump_report, rend
 from auditsvc.reports.sign import sign_pdf, sign_report
 from auditsvc.reports.tables import ReportRow
 from auditsvc.reports.trust import Trust, parse_trust
-from auditsvc.store.port import AggregateQuery, EventStore, Measure, MeasureKind, Position
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import AggregateQuery, Measure, MeasureKind
+from auditsvc.store.rows import Position
 
 KINDS = ("compliance", "project")
 JSON_FILE = "report.json"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from auditsvc.event.fields import Field, Kind, get_field
 from auditsvc.event.time import NS, count_ns, to_datetime
 from auditsvc.ground.errors import InputError
-from auditsvc.store.port import AggregateRow, Group, Key, Measure, MeasureKind, TimeUnit
+from auditsvc.store.query import AggregateRow, Group, Key, Measure, MeasureKind, TimeUnit
 
 UNIT_NS = {TimeUnit.MINUTE: 60 * NS, TimeUnit.HOUR: 3600 * NS, TimeUnit.DAY: 86_400 * NS}
 SUM_SCALE = 6

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from auditsvc.event.time import MAX_TIME_NS, NS, count_ns, to_datetime
 from auditsvc.ground.errors import InputError
-from auditsvc.store.port import Chunk
+from auditsvc.store.rows import Chunk
 
 OLD, FAR = "old", "far"
 _FIRST_MONTH, _LAST_MONTH = "2015.01", "2049.12"

@@ -9,7 +9,8 @@ from auditsvc.store.duckdb.store import DuckStore
 from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.rebuild import ElasticRebuild
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import EventStore, Place, Position, StoreDigest
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import Place, Position, StoreDigest
 
 
 class Rebuilding(Protocol):

@@ -16,6 +16,15 @@ import zstandard
 
 from auditsvc.ground.errors import AuditError
 from auditsvc.ledger.archive import compress_frame
+from auditsvc.ledger.format.note import (
+    Checkpoint,
+    Signer,
+    format_checkpoint,
+    format_vkey,
+    parse_checkpoint,
+    sign_note,
+    split_notes,
+)
 from auditsvc.ledger.format.tar import END, build_member_header, iter_members, pad
 from auditsvc.ledger.keys import load_signer
 from auditsvc.ledger.service import get_leaf
@@ -28,15 +37,6 @@ from auditsvc.ledger.verify import (
     verify_bundle,
 )
 from auditsvc.ledger.write.bundle import write_bundle
-from auditsvc.ledger.write.note import (
-    Checkpoint,
-    Signer,
-    format_checkpoint,
-    format_vkey,
-    parse_checkpoint,
-    sign_note,
-    split_notes,
-)
 from tests.support.ledger import (
     Ledger,
     build_delivery,

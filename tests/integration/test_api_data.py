@@ -11,7 +11,7 @@ import pytest
 from auditsvc.auth.roles import Role
 from auditsvc.ground.errors import StorageError
 from auditsvc.ledger.format.tree import verify_inclusion
-from auditsvc.store.port import StoredEvent
+from auditsvc.store.rows import StoredEvent
 from tests.support.catalog import CIVIL, TOWN
 from tests.support.engine import build_record
 from tests.support.service import Service, open_judged

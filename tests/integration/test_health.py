@@ -10,7 +10,7 @@ import pytest
 from auditsvc.api import health
 from auditsvc.ground.errors import SigningError, StorageError
 from auditsvc.runtime.workers import EngineWorker
-from auditsvc.store.port import Chunk, Place, Position
+from auditsvc.store.rows import Chunk, Place, Position
 from tests.support.service import Service, open_service
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from auditsvc.ledger.format.tree import hash_leaf
 from auditsvc.ledger.keys import load_log_vkey
 from auditsvc.ledger.service import consistency_proof, get_leaf, get_root, inclusion_proof
-from auditsvc.ledger.write.tree import hash_leaf
 from tests.support.ledger import fill_ledger, open_ledger
 
 PROGRAM = """

@@ -12,7 +12,7 @@ from auditsvc.api import health, metrics
 from auditsvc.auth.roles import Role
 from auditsvc.event.time import parse_time_ns
 from auditsvc.ground.errors import StorageError
-from auditsvc.store.port import BatchStat, Chunk, DeadLetter, Place, Position
+from auditsvc.store.rows import BatchStat, Chunk, DeadLetter, Place, Position
 from tests.support.service import Service, open_service
 from tests.support.store_contract import build_finding, build_row
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auditsvc.store.port import FindingQuery, Order
+from auditsvc.store.query import FindingQuery, Order
 from tests.support.engine import EVERYTHING, World, build_policy, build_record, split_lines_into
 
 POLICIES = (build_policy("P-ROWS"), build_policy("P-SHADOW", status="shadow", body="forbid: {rows|gt: 50}"))

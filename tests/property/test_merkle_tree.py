@@ -7,17 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditsvc.ground.errors import LogError
-from auditsvc.ledger.write.tree import (
+from auditsvc.ledger.format.tree import (
     CompactRange,
     Node,
-    build_consistency_path,
-    build_inclusion_path,
     build_root,
     hash_leaf,
     hash_lines,
     verify_consistency,
     verify_inclusion,
 )
+from auditsvc.ledger.write.proof_path import build_consistency_path, build_inclusion_path
 
 SIZES = st.integers(1, 70)
 

@@ -10,8 +10,8 @@ from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.database import migrate, open_engine
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.service import iter_leaves
-from auditsvc.ledger.write.header import parse_header
 
 
 def open_accounts(folder: Path) -> Accounts:

@@ -13,7 +13,7 @@ from auditsvc.event.model import Event
 from auditsvc.ground.ids import build_event_uid
 from auditsvc.store.elasticsearch.document import build_document
 from auditsvc.store.elasticsearch.mapping import Names, build_template
-from auditsvc.store.port import EventDigest, NewEvent
+from auditsvc.store.rows import EventDigest, NewEvent
 
 ANSWER = "responses.error,responses.hits.total,responses.hits.hits._id"
 

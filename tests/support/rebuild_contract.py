@@ -9,7 +9,8 @@ from auditsvc.event.time import to_datetime
 from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.open import Rebuilding, open_rebuild, open_store
-from auditsvc.store.port import EventStore, Place
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import Place
 from tests.support.store_contract import ALL, NOVEMBER, OCTOBER, START, build_finding, build_row, write
 
 CLOCK = FixedClock(to_datetime(START))

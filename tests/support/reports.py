@@ -25,11 +25,11 @@ from auditsvc.reports.evidence import LogRange, count_log
 from auditsvc.reports.period import build_period
 from auditsvc.reports.render import describe_tools
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.port import (
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import (
     BatchStat,
     Chunk,
     EventDigest,
-    EventStore,
     Finding,
     FindingKind,
     NewEvent,

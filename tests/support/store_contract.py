@@ -25,29 +25,31 @@ from auditsvc.store.elasticsearch.accumulator import Figures
 from auditsvc.store.elasticsearch.document import round_number
 from auditsvc.store.elasticsearch.scan_aggregate import find_bucket, tally
 from auditsvc.store.measure import SUM_SCALE, check_measure
-from auditsvc.store.port import (
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import (
     COUNT,
     AggregateQuery,
-    BatchStat,
     By,
-    Chunk,
-    EventDigest,
-    EventStore,
-    Finding,
-    FindingKind,
     FindingQuery,
     Group,
-    Half,
-    IndeterminateCount,
     Measure,
     MeasureKind,
-    NewEvent,
     Order,
+    TimeBucket,
+    TimeUnit,
+)
+from auditsvc.store.rows import (
+    BatchStat,
+    Chunk,
+    EventDigest,
+    Finding,
+    FindingKind,
+    Half,
+    IndeterminateCount,
+    NewEvent,
     Place,
     Position,
     QuarantineRecord,
-    TimeBucket,
-    TimeUnit,
 )
 
 START = parse_time_ns("2026-10-25T00:00:00Z")

@@ -22,7 +22,7 @@ from auditsvc.store.elasticsearch.role import build_role
 from auditsvc.store.elasticsearch.setup import check_templates, list_indices, list_unaliased
 from auditsvc.store.elasticsearch.state import find_active
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import Place
+from auditsvc.store.rows import Place
 
 _INIT = "an administrator runs `auditsvc store init`"
 _DISK = "cluster.routing.allocation.disk"

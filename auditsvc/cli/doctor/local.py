@@ -25,9 +25,10 @@ from auditsvc.ground.database import find_file, open_engine
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.note import verify_checkpoint
 from auditsvc.ledger.keys import LOG_KEY_FILE, load_signer
 from auditsvc.ledger.service import active_bundle, get_head, latest_checkpoint
-from auditsvc.ledger.write.note import read_last_note, verify_checkpoint
+from auditsvc.ledger.write.checkpoint_file import read_last_note
 from auditsvc.policy.load import load_policy_set
 from auditsvc.store.duckdb.schema import VERSION, find_version
 

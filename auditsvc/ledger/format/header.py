@@ -129,3 +129,23 @@ def _check_base64(value: str) -> None:
 def _broken(message: str) -> LogError:
     """Return the error of a header that cannot be read."""
     return LogError("header_invalid", f"header: {message}")
+
+
+def format_header(origin: str, kind: str, fields: Mapping[str, str]) -> str:
+    """Return the header of a leaf, fields in the kind's order.
+
+    Raises:
+        LogError: ``header_invalid``; an unknown kind, a missing or unknown field, or a value not of its form.
+    """
+    form = FIELDS.get(kind)
+    if form is None:
+        raise LogError("header_invalid", f"header: unknown kind `{kind}`")
+    if form.keys() != fields.keys():
+        wrong = ", ".join(sorted(form.keys() ^ fields.keys()))
+        raise LogError("header_invalid", f"header: {kind}: missing or unknown keys: {wrong}")
+    for key, pattern in form.items():
+        if not pattern.match(fields[key]):
+            message = f"header: {kind}: `{key}` has the value `{fields[key][:80]}`, which is not of its form"
+            raise LogError("header_invalid", message)
+    lines = [f"{origin}/{kind}/v1", *(f"{key} {fields[key]}" for key in form)]
+    return "\n".join(lines) + "\n"

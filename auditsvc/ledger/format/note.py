@@ -1,4 +1,4 @@
-"""C2SP signed notes and checkpoints: parsing and checking.
+"""C2SP signed notes and checkpoints: signing and printing, parsing and checking.
 
 Order of steps for a checkpoint: split text and signatures; find the signature line whose name and key id are those of
 the trusted key; check the signature over the exact text; only then read origin, size and root hash from it.
@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from auditsvc.ground.errors import LogError, SigningError
 
@@ -259,3 +259,35 @@ class _Line:
             return False
         rest = text.removeprefix(self.literal)
         return not rest if self.form is None else bool(self.form.fullmatch(rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A private key that signs notes under ``name``; for the log, the name is its origin."""
+
+    name: str
+    private_key: Ed25519PrivateKey
+
+    @property
+    def verifier_key(self) -> VerifierKey:
+        """The public half, as a verifier holds it."""
+        public = self.private_key.public_key().public_bytes_raw()
+        return VerifierKey(self.name, build_key_id(self.name, public), public)
+
+
+def format_vkey(key: VerifierKey) -> str:
+    """Return the verifier key text ``name+hash+base64``, as trust files and other tools hold it."""
+    encoded = base64.b64encode(ED25519_TYPE + key.public_key).decode()
+    return f"{key.name}+{key.key_id.hex()}+{encoded}"
+
+
+def sign_note(text: str, signer: Signer) -> str:
+    """Return ``text`` (which ends with LF) as a note with one signature line."""
+    signature = signer.private_key.sign(text.encode())
+    encoded = base64.b64encode(signer.verifier_key.key_id + signature).decode()
+    return f"{text}\n— {signer.name} {encoded}\n"
+
+
+def format_checkpoint(origin: str, size: int, root_hash: bytes) -> str:
+    """Return the text a checkpoint's signature is over: origin, size and root hash, one a line."""
+    return f"{origin}\n{size:d}\n{base64.b64encode(root_hash).decode()}\n"

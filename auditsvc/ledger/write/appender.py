@@ -13,9 +13,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from auditsvc.ground.clock import Clock, format_instant
 from auditsvc.ground.errors import LogError
+from auditsvc.ledger.format.header import format_header
+from auditsvc.ledger.format.tree import CompactRange, Node, hash_leaf
 from auditsvc.ledger.tables import HEAD_ID, head, leaf, node
-from auditsvc.ledger.write.header import format_header
-from auditsvc.ledger.write.tree import CompactRange, Node, hash_leaf, join_frontier, split_frontier
+from auditsvc.ledger.write.proof_path import join_frontier, split_frontier
 
 # Statements are built once: building one costs as much as running it, and every group commit runs all of them.
 _READ_HEAD = select(head.c.size, head.c.frontier, head.c.last_accepted).where(head.c.id == HEAD_ID)

@@ -12,12 +12,12 @@ from auditsvc.ground.clock import Clock
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.ids import new_uuid7
 from auditsvc.ledger.delivery import Delivery
+from auditsvc.ledger.format.header import NONE
+from auditsvc.ledger.format.tree import build_root, hash_records
 from auditsvc.ledger.receipt import Receipt
 from auditsvc.ledger.tables import batch, delivery, source_head
 from auditsvc.ledger.write.appender import Appender, Leaf, digest_header
-from auditsvc.ledger.write.header import NONE
 from auditsvc.ledger.write.segment import FramePlace, IndexedDelivery, IndexLine
-from auditsvc.ledger.write.tree import build_root, hash_records
 
 FINGERPRINT_BYTES = 4
 """Leading bytes of each record's leaf hash kept beside the batch: not evidence, but it lets a verifier name the record."""

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, select
 from auditsvc.ground.errors import LogError, StorageError
 from auditsvc.ground.files import sync_folder
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.header import OBJECT_FIELDS, parse_header
+from auditsvc.ledger.format.note import Checkpoint, parse_checkpoint
 from auditsvc.ledger.format.tar import END, build_member_header, pad
 from auditsvc.ledger.proof import checkpoint_at_least
 from auditsvc.ledger.service import find_latest, iter_leaves
@@ -31,8 +33,6 @@ from auditsvc.ledger.verify.bundle import (
     name_object,
 )
 from auditsvc.ledger.write.appender import Leaf
-from auditsvc.ledger.write.header import OBJECT_FIELDS, parse_header
-from auditsvc.ledger.write.note import Checkpoint, parse_checkpoint
 
 
 class _TarWriter:

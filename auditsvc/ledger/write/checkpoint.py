@@ -25,20 +25,20 @@ from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import AuditError, LogError, SigningError, StorageError
 from auditsvc.ground.files import sync_folder
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.format.note import is_unfinished
+from auditsvc.ledger.format.note import (
+    Checkpoint,
+    Signer,
+    format_checkpoint,
+    is_unfinished,
+    sign_note,
+    verify_checkpoint,
+)
+from auditsvc.ledger.format.tree import CompactRange, hash_leaf
 from auditsvc.ledger.keys import load_signer
 from auditsvc.ledger.proof import latest_checkpoint, load_range
 from auditsvc.ledger.tables import checkpoint, leaf
 from auditsvc.ledger.write.appender import read_head
-from auditsvc.ledger.write.note import (
-    Checkpoint,
-    Signer,
-    format_checkpoint,
-    read_last_note,
-    sign_note,
-    verify_checkpoint,
-)
-from auditsvc.ledger.write.tree import CompactRange, hash_leaf
+from auditsvc.ledger.write.checkpoint_file import read_last_note
 
 __all__ = ["Checkpoint", "Checkpointer"]
 

@@ -27,10 +27,11 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive, compress_frame
 from auditsvc.ledger.delivery import Delivery, find_received
 from auditsvc.ledger.format.frame import read_frame
+from auditsvc.ledger.format.note import parse_checkpoint
 from auditsvc.ledger.tables import batch
 from auditsvc.ledger.write.appender import Appender, read_head
 from auditsvc.ledger.write.batch import HashedDelivery, append_batches, hash_delivery, prepare_batch
-from auditsvc.ledger.write.note import parse_checkpoint, read_last_note
+from auditsvc.ledger.write.checkpoint_file import read_last_note
 from auditsvc.ledger.write.segment import (
     FramePlace,
     IndexLine,

@@ -10,7 +10,7 @@ from auditsvc.event.fields import LABEL_PREFIX, Field, Kind, get_field
 from auditsvc.store.duckdb.clause import Clause
 from auditsvc.store.duckdb.columns import quote
 from auditsvc.store.measure import SUM_SCALE, UNIT_NS, check_measure, find_local_midnight, find_offsets, sort_key
-from auditsvc.store.port import AggregateRow, By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import AggregateRow, By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
 
 
 @dataclass(frozen=True, slots=True)

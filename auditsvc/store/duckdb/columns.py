@@ -19,7 +19,7 @@ from auditsvc.event.fields import FIELDS, LABEL_PREFIX, Kind
 from auditsvc.event.fields import Field as EventField
 from auditsvc.event.model import COUNTED_EXCLUDES, Event
 from auditsvc.ground.ids import EventUid
-from auditsvc.store.port import NewEvent, StoredEvent
+from auditsvc.store.rows import NewEvent, StoredEvent
 
 _SQL_TYPES = {
     Kind.KEYWORD: "VARCHAR",

@@ -13,20 +13,8 @@ from auditsvc.ground.ids import EventUid, FindingKey
 from auditsvc.store.duckdb.aggregate import GroupSql, MeasureSql, build_bucket, run_groups
 from auditsvc.store.duckdb.clause import Clause, build_interval
 from auditsvc.store.duckdb.columns import build_column, build_table, build_uuids, quote
-from auditsvc.store.port import (
-    FINDING_FIELDS,
-    AggregateRow,
-    BatchStat,
-    By,
-    Finding,
-    FindingKind,
-    FindingQuery,
-    Group,
-    IndeterminateCount,
-    Place,
-    QuarantineRecord,
-    TimeBucket,
-)
+from auditsvc.store.query import FINDING_FIELDS, AggregateRow, By, FindingQuery, Group, TimeBucket
+from auditsvc.store.rows import BatchStat, Finding, FindingKind, IndeterminateCount, Place, QuarantineRecord
 
 _TEXT, _INT = DataType.utf8(), DataType.int64()
 _PLAIN_TEXTS = {

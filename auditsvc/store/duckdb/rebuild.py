@@ -8,7 +8,7 @@ from pathlib import Path
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb.store import DuckStore, own_file
-from auditsvc.store.port import Place, Position, StoreDigest
+from auditsvc.store.rows import Place, Position, StoreDigest
 
 NEW_SUFFIX = ".rebuild"
 """Behind the store's file name: the store that is being built."""

@@ -10,7 +10,8 @@ from auditsvc.ground.errors import StorageError
 from auditsvc.ground.ids import EventUid
 from auditsvc.store.duckdb.clause import Clause, Split
 from auditsvc.store.duckdb.columns import READ_NAMES, build_table, build_uuids, quote, read_row
-from auditsvc.store.port import Cursor, EventDigest, Half, Order, Page, StoredEvent
+from auditsvc.store.query import Cursor, Order, Page
+from auditsvc.store.rows import EventDigest, Half, StoredEvent
 
 MAX_PAGE = 1_000
 """Most events of one page; more is an export, read page by page."""

@@ -29,30 +29,32 @@ from auditsvc.store.duckdb.columns import build_event_table, quote
 from auditsvc.store.duckdb.schema import LEAF_COLUMN, REMOVED_TABLE, VERSION, create_tables, find_version
 from auditsvc.store.measure import list_buckets, rank_groups
 from auditsvc.store.month import bound_month, check_over, drop_removed, name_month, rank_month
-from auditsvc.store.port import (
+from auditsvc.store.query import (
     COUNT,
     AggregateQuery,
     AggregateRow,
-    BatchStat,
     By,
-    Chunk,
     Cursor,
+    FindingQuery,
+    Key,
+    Order,
+    Page,
+    TimeBucket,
+)
+from auditsvc.store.rows import (
+    BatchStat,
+    Chunk,
     DeadLetter,
     EventDigest,
     Finding,
-    FindingQuery,
     Half,
     Inventory,
-    Key,
     MonthFigure,
-    Order,
-    Page,
     Place,
     Position,
     QuarantineRecord,
     StoredEvent,
     StoreDigest,
-    TimeBucket,
 )
 
 CHECKPOINT_THRESHOLD = "256MB"

@@ -8,7 +8,7 @@ from typing import Any
 
 from auditsvc.event.fields import Field, Kind
 from auditsvc.store.measure import SUM_SCALE, sort_key
-from auditsvc.store.port import AggregateRow, Key, Measure, MeasureKind
+from auditsvc.store.query import AggregateRow, Key, Measure, MeasureKind
 
 _UNIT = 10**SUM_SCALE
 

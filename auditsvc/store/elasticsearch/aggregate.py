@@ -30,7 +30,7 @@ from auditsvc.store.elasticsearch.document import round_number
 from auditsvc.store.elasticsearch.mapping import DURATION_NS, EMPTY, NULLS, TIMESTAMP
 from auditsvc.store.elasticsearch.scan import both, read_hits, search, within
 from auditsvc.store.measure import find_local_midnight, find_offsets
-from auditsvc.store.port import By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
 
 EXACT = 2**53
 """Below this every integer is a double."""

@@ -20,7 +20,7 @@ from elasticsearch import ApiError, Elasticsearch
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch.failure import CODE, describe, storage_errors
-from auditsvc.store.port import Place
+from auditsvc.store.rows import Place
 
 MAX_ITEMS = 1_000
 """Most documents of one bulk; larger ones make the server stall for seconds."""

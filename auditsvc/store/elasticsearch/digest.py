@@ -9,7 +9,7 @@ import msgspec
 from auditsvc.store.elasticsearch.scan import iter_all
 from auditsvc.store.elasticsearch.state import State
 from auditsvc.store.elasticsearch.view import View
-from auditsvc.store.port import StoreDigest
+from auditsvc.store.rows import StoreDigest
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _PRIME = 2**127 - 1

@@ -38,7 +38,7 @@ from auditsvc.store.elasticsearch.mapping import (
 )
 from auditsvc.store.elasticsearch.scan import refuse_foreign
 from auditsvc.store.measure import SUM_SCALE
-from auditsvc.store.port import NewEvent, StoredEvent
+from auditsvc.store.rows import NewEvent, StoredEvent
 
 _MAX_DURATION = 9e12
 """Milliseconds whose nanoseconds are a 64-bit integer."""

@@ -15,19 +15,8 @@ from auditsvc.store.elasticsearch.search import ASKED_AT_ONCE
 from auditsvc.store.elasticsearch.state import build_before
 from auditsvc.store.elasticsearch.table import read_dead_letter, read_finding, read_quarantine
 from auditsvc.store.elasticsearch.view import View
-from auditsvc.store.port import (
-    COUNT,
-    FINDING_FIELDS,
-    AggregateRow,
-    BatchStat,
-    By,
-    DeadLetter,
-    Finding,
-    FindingQuery,
-    Place,
-    QuarantineRecord,
-    TimeBucket,
-)
+from auditsvc.store.query import COUNT, FINDING_FIELDS, AggregateRow, By, FindingQuery, TimeBucket
+from auditsvc.store.rows import BatchStat, DeadLetter, Finding, Place, QuarantineRecord
 
 _LEDGER_ORDER = [{name: "asc"} for name in ("seq", "record", "item", "policy_id", "kind", "key")]
 _TIME_ORDER = [{"time": "asc"}, *_LEDGER_ORDER]

@@ -31,7 +31,7 @@ from auditsvc.store.elasticsearch.state import (
     remove_state,
 )
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import Place, Position, StoreDigest
+from auditsvc.store.rows import Place, Position, StoreDigest
 
 
 class ElasticRebuild:

@@ -17,7 +17,7 @@ from auditsvc.store.elasticsearch.mapping import TABLES, Names
 from auditsvc.store.elasticsearch.state import read_state, remove_month
 from auditsvc.store.elasticsearch.view import View
 from auditsvc.store.month import rank_month
-from auditsvc.store.port import Inventory, MonthFigure
+from auditsvc.store.rows import Inventory, MonthFigure
 
 RIGHT = "delete_index"
 """What the service does not have and a removal needs."""

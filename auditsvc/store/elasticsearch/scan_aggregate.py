@@ -10,7 +10,7 @@ from auditsvc.event.time import count_ns, to_datetime
 from auditsvc.store.elasticsearch.accumulator import Cell, Figures
 from auditsvc.store.elasticsearch.document import round_number
 from auditsvc.store.measure import UNIT_NS, find_local_midnight, find_offset
-from auditsvc.store.port import By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
 
 
 def tally(events: Iterable[Event], by: Sequence[By], figures: Figures) -> None:

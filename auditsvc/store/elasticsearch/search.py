@@ -13,7 +13,8 @@ from auditsvc.store.elasticsearch import scan
 from auditsvc.store.elasticsearch.document import list_paths, read_document, read_row
 from auditsvc.store.elasticsearch.mapping import ACCESS_KEY, DIGEST, PARTNER, PLACE, TIME, UID
 from auditsvc.store.elasticsearch.view import Selection, View
-from auditsvc.store.port import Cursor, EventDigest, Half, Order, Page, StoredEvent
+from auditsvc.store.query import Cursor, Order, Page
+from auditsvc.store.rows import EventDigest, Half, StoredEvent
 
 MAX_PAGE = 1_000
 """Most events of one page; more is an export, read page by page."""

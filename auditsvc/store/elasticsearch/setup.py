@@ -13,7 +13,7 @@ from auditsvc.store.elasticsearch.failure import CODE, get_reason, storage_error
 from auditsvc.store.elasticsearch.mapping import FIRST_GENERATION, TABLES, VERSION, Names, build_template
 from auditsvc.store.elasticsearch.scan import describe_gone
 from auditsvc.store.elasticsearch.state import State, find_active
-from auditsvc.store.port import Place
+from auditsvc.store.rows import Place
 
 GREEN_WAIT_S = 60
 """How long a new index may take until all its copies are there."""

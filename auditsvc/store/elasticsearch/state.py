@@ -17,7 +17,7 @@ from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch.failure import CODE, storage_errors
 from auditsvc.store.elasticsearch.mapping import RECORD, SEQ, TABLES, VERSION, Names
-from auditsvc.store.port import Place, Position
+from auditsvc.store.rows import Place, Position
 
 _ACTIVE = "active"
 DAMAGED = "is_damaged"

@@ -47,29 +47,31 @@ from auditsvc.store.elasticsearch.view import Selection, View
 from auditsvc.store.elasticsearch.writer import Writer
 from auditsvc.store.measure import check_measure, list_buckets, rank_groups
 from auditsvc.store.month import check_over, name_month
-from auditsvc.store.port import (
+from auditsvc.store.query import (
     COUNT,
     AggregateQuery,
     AggregateRow,
-    BatchStat,
     By,
-    Chunk,
     Cursor,
-    DeadLetter,
-    EventDigest,
-    Finding,
     FindingQuery,
-    Half,
-    Inventory,
     Key,
     Order,
     Page,
+    TimeBucket,
+)
+from auditsvc.store.rows import (
+    BatchStat,
+    Chunk,
+    DeadLetter,
+    EventDigest,
+    Finding,
+    Half,
+    Inventory,
     Place,
     Position,
     QuarantineRecord,
     StoredEvent,
     StoreDigest,
-    TimeBucket,
 )
 
 _MONTH_NS = 31 * 86_400 * 10**9

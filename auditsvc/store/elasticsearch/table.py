@@ -18,15 +18,7 @@ from auditsvc.store.elasticsearch.bulk import Action, Refusal
 from auditsvc.store.elasticsearch.failure import CODE
 from auditsvc.store.elasticsearch.mapping import DIGEST, ITEM, RECORD, SEQ, TIMESTAMP, UID, Names
 from auditsvc.store.elasticsearch.scan import refuse_foreign
-from auditsvc.store.port import (
-    BatchStat,
-    DeadLetter,
-    Finding,
-    FindingKind,
-    IndeterminateCount,
-    Place,
-    QuarantineRecord,
-)
+from auditsvc.store.rows import BatchStat, DeadLetter, Finding, FindingKind, IndeterminateCount, Place, QuarantineRecord
 
 MAX_NESTED = 9_000
 """Most counts of one document that are indexed each; a server allows 10,000. Further ones are added up by reading."""

@@ -33,7 +33,7 @@ from auditsvc.store.elasticsearch.table import (
     encode,
 )
 from auditsvc.store.month import drop_removed, name_month
-from auditsvc.store.port import Chunk, NewEvent, Place
+from auditsvc.store.rows import Chunk, NewEvent, Place
 
 _AGAIN = frozenset({"duplicate", "id_conflict"})
 """Flags of rows that are not the first under their uid."""

@@ -11,7 +11,7 @@ from auditsvc.ground.database import read_session
 from auditsvc.ground.document import load_bundle
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.port import AggregateQuery, FindingQuery
+from auditsvc.store.query import AggregateQuery, FindingQuery
 from examples.laiwu.traffic import CATALOG_DIR, Traffic, generate
 from tests.support.engine import EVERYTHING, World
 from tests.support.laiwu import POLICIES, Violation, name_planted, name_violation

@@ -11,7 +11,7 @@ import pytest
 
 from auditsvc.alerts.service import list_alerts, list_evidence
 from auditsvc.ground.database import read_session
-from auditsvc.store.port import FindingQuery
+from auditsvc.store.query import FindingQuery
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 
 ROOT = Path(__file__).parents[3]

@@ -13,7 +13,8 @@ from auditsvc.ground.errors import StorageError
 from auditsvc.pipeline.log_identity import Followed
 from auditsvc.pipeline.loop import Engine
 from auditsvc.pipeline.rebuild import reindex
-from auditsvc.store.port import Chunk, EventStore, Place
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import Chunk, Place
 from tests.support.engine import World, build_policy, build_record
 
 

@@ -10,7 +10,8 @@ from auditsvc.alerts.service import Journal, acknowledge, list_alerts
 from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import StorageError
 from auditsvc.pipeline.rebuild import reindex
-from auditsvc.store.port import FindingQuery, Order, StoreDigest
+from auditsvc.store.query import FindingQuery, Order
+from auditsvc.store.rows import StoreDigest
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 
 

@@ -13,7 +13,7 @@ from auditsvc.ground.errors import StorageError
 from auditsvc.ledger.service import get_head
 from auditsvc.runtime import workers as worker_module
 from auditsvc.store.elasticsearch.setup import install_templates
-from auditsvc.store.port import Position
+from auditsvc.store.rows import Position
 from tests.integration.store.test_elastic_faults import (
     Following,
     build_settings,

@@ -15,11 +15,11 @@ from auditsvc.cli import report as report_command
 from auditsvc.cli import verify as verify_command
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.keys import load_or_create_log_key
 from auditsvc.ledger.service import get_leaf, iter_leaves
 from auditsvc.ledger.write.bundle import write_bundle
 from auditsvc.ledger.write.checkpoint import Checkpointer
-from auditsvc.ledger.write.header import parse_header
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.reports import service
 from auditsvc.reports.keys import load_or_create_report_keys

@@ -16,7 +16,7 @@ from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.mapping import TABLES
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import Chunk, Place, Position
+from auditsvc.store.rows import Chunk, Place, Position
 from tests.support.elastic import admin_client, open_cluster, own_prefix, secured_cluster, service_settings
 from tests.support.elastic_store import Given, given_store
 from tests.support.engine import World, build_policy

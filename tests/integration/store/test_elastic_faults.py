@@ -27,7 +27,9 @@ from auditsvc.store.elasticsearch import bulk, writer
 from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import EventStore, FindingQuery, Order, StoredEvent
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import FindingQuery, Order
+from auditsvc.store.rows import StoredEvent
 from tests.support.elastic import own_prefix, service_settings
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 from tools.elasticsearch import Cluster, start

@@ -15,7 +15,8 @@ from auditsvc.store.elasticsearch import store as elastic_store
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.view import View
 from auditsvc.store.open import open_store
-from auditsvc.store.port import EventStore, StoreDigest
+from auditsvc.store.port import EventStore
+from auditsvc.store.rows import StoreDigest
 from tests.support.elastic import open_cluster, open_prefix
 from tests.support.engine import EVERYTHING, World, build_policy, build_record
 

@@ -15,7 +15,7 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import Chunk, Place, Position
+from auditsvc.store.rows import Chunk, Place, Position
 from tests.support.elastic import admin_client, own_prefix, secured_cluster, service_settings
 from tests.support.store_contract import ALL, NOVEMBER, START, build_finding, build_row
 

@@ -6,7 +6,8 @@ import pytest
 
 from auditsvc.event.time import NS
 from auditsvc.store.elasticsearch.mapping import Names
-from auditsvc.store.port import AggregateQuery, EventStore, Order
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import AggregateQuery, Order
 from tests.support.elastic_store import given_store
 from tests.support.store_contract import (
     ALL,

@@ -20,20 +20,8 @@ from auditsvc.store.elasticsearch.confirm import confirm_stored
 from auditsvc.store.elasticsearch.mapping import VERSION, Names
 from auditsvc.store.elasticsearch.state import read_state, remove_month, replace_state
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.port import (
-    AggregateQuery,
-    BatchStat,
-    Chunk,
-    FindingQuery,
-    Group,
-    IndeterminateCount,
-    Measure,
-    MeasureKind,
-    NewEvent,
-    Order,
-    Place,
-    Position,
-)
+from auditsvc.store.query import AggregateQuery, FindingQuery, Group, Measure, MeasureKind, Order
+from auditsvc.store.rows import BatchStat, Chunk, IndeterminateCount, NewEvent, Place, Position
 from tests.support.elastic_store import Given, given_store
 from tests.support.store_contract import (
     ALL,

@@ -10,7 +10,7 @@ import pytest
 from elasticsearch import ApiError, Elasticsearch
 
 from auditsvc.store.elasticsearch.setup import install_templates
-from auditsvc.store.port import Place
+from auditsvc.store.rows import Place
 from tests.integration.store.test_elastic_faults import (
     build_settings,
     build_world,

@@ -24,9 +24,9 @@ from auditsvc.alerts.service import (
 from auditsvc.event.time import NS
 from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import AuditError
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.service import get_leaf
-from auditsvc.ledger.write.header import parse_header
-from auditsvc.store.port import Finding, FindingKind, Place
+from auditsvc.store.rows import Finding, FindingKind, Place
 from tests.support.engine import World
 from tests.support.store_contract import START, build_finding
 

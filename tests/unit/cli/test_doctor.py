@@ -19,9 +19,9 @@ from sqlalchemy import text as sql
 from auditsvc.auth.roles import Role
 from auditsvc.cli.doctor import local as doctor_local
 from auditsvc.cli.doctor.check import Check, Outcome, failed, find_exit_code, passed, skipped, warned
+from auditsvc.cli.doctor.elasticsearch import find_least_free
 from auditsvc.cli.doctor.run import command as doctor
 from auditsvc.cli.doctor.run import examine_installation
-from auditsvc.cli.doctor.elasticsearch import find_least_free
 from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.database import open_engine
 from auditsvc.ground.settings.model import Settings

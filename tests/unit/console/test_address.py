@@ -8,7 +8,7 @@ from auditsvc.console.event import parse_uid
 from auditsvc.console.event_search import format_cursor, parse_cursor, quote_term
 from auditsvc.console.language import local_target
 from auditsvc.ground.errors import InputError
-from auditsvc.store.port import Cursor
+from auditsvc.store.query import Cursor
 
 
 @pytest.mark.parametrize("target", ["/", "/events?q=a%20b", "/alerts/1#policy"])

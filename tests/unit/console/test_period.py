@@ -10,7 +10,9 @@ import pytest
 from auditsvc.console.period import DAY_NS, Period, list_buckets, read_period
 from auditsvc.event.time import NS, count_ns
 from auditsvc.ground.errors import InputError
-from auditsvc.store.port import EventStore, Page, StoredEvent, TimeUnit
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import Page, TimeUnit
+from auditsvc.store.rows import StoredEvent
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = count_ns(datetime(2026, 11, 23, 4, 0, tzinfo=UTC))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.port import FindingKind, FindingQuery, Order, StoredEvent
+from auditsvc.store.query import FindingQuery, Order
+from auditsvc.store.rows import FindingKind, StoredEvent
 from tests.support.engine import CIVIL, EVERYTHING, TOWN, World, build_policy, build_record
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from auditsvc.event.time import NS
 from auditsvc.ground.ids import EventUid
 from auditsvc.pipeline.pairing import REACH_NS, Pairs
-from auditsvc.store.port import Half
+from auditsvc.store.rows import Half
 
 KEY = b"k" * 16
 

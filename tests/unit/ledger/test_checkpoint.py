@@ -10,18 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from auditsvc.ground.errors import LogError, SigningError
+from auditsvc.ledger.format.note import Signer, format_checkpoint, parse_vkey, sign_note, split_notes, verify_checkpoint
 from auditsvc.ledger.keys import load_log_vkey
 from auditsvc.ledger.service import checkpoint_at_least, get_head, latest_checkpoint
 from auditsvc.ledger.write.checkpoint import Checkpointer
-from auditsvc.ledger.write.note import (
-    Signer,
-    format_checkpoint,
-    parse_vkey,
-    read_last_note,
-    sign_note,
-    split_notes,
-    verify_checkpoint,
-)
+from auditsvc.ledger.write.checkpoint_file import read_last_note
 from tests.support.ledger import Ledger, build_delivery, edit_database, fill_ledger, open_ledger
 
 

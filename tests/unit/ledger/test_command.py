@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from auditsvc.cli.ledger import command
 from auditsvc.ground.errors import AuditError
 from auditsvc.ledger.archive import compress_frame
+from auditsvc.ledger.format.note import parse_vkey, verify_checkpoint
+from auditsvc.ledger.format.tree import hash_leaf, verify_consistency, verify_inclusion
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.write.note import parse_vkey, verify_checkpoint
-from auditsvc.ledger.write.tree import hash_leaf, verify_consistency, verify_inclusion
 from tests.support.ledger import Ledger, build_delivery, fill_ledger, open_ledger, replace_frame
 
 

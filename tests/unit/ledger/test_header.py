@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditsvc.ground.errors import LogError
-from auditsvc.ledger.write.header import FIELDS, format_header, parse_header
+from auditsvc.ledger.format.header import FIELDS, format_header, parse_header
 
 BATCH = """audit.example/log/batch/v1
 seq 48211

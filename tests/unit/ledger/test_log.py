@@ -16,11 +16,11 @@ from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import build_bundle
 from auditsvc.ground.errors import InputError, LogError, StorageError
 from auditsvc.ledger import service
+from auditsvc.ledger.format.header import parse_header
+from auditsvc.ledger.format.tree import build_root, hash_leaf, hash_lines, verify_consistency, verify_inclusion
 from auditsvc.ledger.receipt import find_by_body, find_by_key
 from auditsvc.ledger.write.committer import Committer, Delivery, Receipt
-from auditsvc.ledger.write.header import parse_header
 from auditsvc.ledger.write.segment import SegmentWriter
-from auditsvc.ledger.write.tree import build_root, hash_leaf, hash_lines, verify_consistency, verify_inclusion
 from tests.support.ledger import START, Ledger, build_delivery, fill_ledger, open_ledger
 
 

@@ -6,11 +6,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from auditsvc.ground.errors import AuditError, LogError, SigningError
-from auditsvc.ledger.format.note import cut_rest, is_unfinished
-from auditsvc.ledger.write.note import (
+from auditsvc.ledger.format.note import (
     Signer,
+    cut_rest,
     format_checkpoint,
     format_vkey,
+    is_unfinished,
     parse_checkpoint,
     parse_vkey,
     sign_note,

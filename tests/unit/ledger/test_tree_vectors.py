@@ -1,6 +1,6 @@
 """Published vectors of RFC 6962 trees, as the Certificate Transparency reference code carries them."""
 
-from auditsvc.ledger.write.tree import EMPTY_ROOT, build_root, hash_leaf, verify_consistency, verify_inclusion
+from auditsvc.ledger.format.tree import EMPTY_ROOT, build_root, hash_leaf, verify_consistency, verify_inclusion
 
 LEAVES = [
     bytes.fromhex(text)

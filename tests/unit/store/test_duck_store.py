@@ -14,7 +14,8 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb import clause
 from auditsvc.store.duckdb.columns import EVENT_COLUMNS
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.port import AggregateQuery, EventStore
+from auditsvc.store.port import EventStore
+from auditsvc.store.query import AggregateQuery
 from tests.support.store_contract import ALL, StoreContract, build_mixture, build_row, write
 
 SETTINGS = Settings(duckdb_memory_limit="1GB")

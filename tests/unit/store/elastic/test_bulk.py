@@ -11,7 +11,7 @@ from elasticsearch import ApiError
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch.bulk import ATTEMPTS, LONGEST_PAUSE_S, MADE_READY, MAX_ITEMS, Action, Sender
-from auditsvc.store.port import Place
+from auditsvc.store.rows import Place
 
 STORED = {"status": 201}
 

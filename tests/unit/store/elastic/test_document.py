@@ -13,7 +13,7 @@ from auditsvc.ground.ids import EventUid
 from auditsvc.store.elasticsearch.document import build_document, read_document, round_number
 from auditsvc.store.elasticsearch.mapping import build_event_mapping, build_template
 from auditsvc.store.month import name_month
-from auditsvc.store.port import EventDigest, NewEvent
+from auditsvc.store.rows import EventDigest, NewEvent
 from tests.support.store_contract import build_row
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)

@@ -9,7 +9,7 @@ from auditsvc.event.fields import get_field
 from auditsvc.event.time import NS, parse_time_ns
 from auditsvc.store.elasticsearch.accumulator import Cell, find_quantile
 from auditsvc.store.elasticsearch.aggregate import Column, Source, build_requests, plain_key
-from auditsvc.store.port import Group, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import Group, Measure, MeasureKind, TimeBucket, TimeUnit
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

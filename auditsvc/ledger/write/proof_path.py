@@ -7,40 +7,10 @@ complete nodes are ever stored, so a stored hash never changes.
 from collections.abc import Callable, Sequence
 
 from auditsvc.ledger.format.tree import (
-    EMPTY_ROOT,
     HASH_SIZE,
-    CompactRange,
-    Node,
     ProofShapeError,
-    RootMismatchError,
-    build_root,
-    hash_leaf,
-    hash_lines,
     hash_node,
-    hash_records,
-    verify_consistency,
-    verify_inclusion,
 )
-
-__all__ = [
-    "EMPTY_ROOT",
-    "HASH_SIZE",
-    "CompactRange",
-    "Node",
-    "NodeName",
-    "ProofShapeError",
-    "RootMismatchError",
-    "build_consistency_path",
-    "build_inclusion_path",
-    "build_root",
-    "hash_leaf",
-    "hash_lines",
-    "hash_node",
-    "hash_records",
-    "list_frontier",
-    "verify_consistency",
-    "verify_inclusion",
-]
 
 NodeName = tuple[int, int]
 """(level, position) of a complete node."""

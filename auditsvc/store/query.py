@@ -1,0 +1,147 @@
+"""Questions to an event store and the shape of their answers.
+
+Times are nanoseconds since 1970-01-01T00:00:00Z, intervals are ``[first, last)``.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from auditsvc.condition.ast import Node
+from auditsvc.condition.evaluate import Context
+from auditsvc.store.rows import StoredEvent
+
+
+class Group(Enum):
+    """Group keys that are not values, never merged with each other or with ``""``; an empty list groups as missing."""
+
+    MISSING = "missing"
+    NULL = "null"
+
+
+Key: TypeAlias = str | int | float | bool | Group
+"""One part of a group key; for a time bucket its first instant in nanoseconds."""
+
+
+class Order(Enum):
+    """Order of a page: by event time, ties by place in the ledger."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """Where a page ended: time and place of its last row."""
+
+    time: int
+    seq: int
+    record: int
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events in order, and where the next page starts; ``after`` is None on the last page."""
+
+    events: tuple[StoredEvent, ...]
+    after: Cursor | None
+
+
+class TimeUnit(Enum):
+    """Length of a time bucket; days and months are those of the bucket's zone."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBucket:
+    """Grouping by event time."""
+
+    unit: TimeUnit
+    zone: ZoneInfo
+
+
+class MeasureKind(Enum):
+    """What is measured over a group; every one is exact."""
+
+    COUNT = "count"
+    SUM = "sum"
+    DISTINCT = "distinct"
+    MIN = "min"
+    MAX = "max"
+    QUANTILE = "quantile"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure of a group.
+
+    Attributes:
+        field: what is summed, counted or compared; empty only for ``count``, which then counts events. ``count`` of a
+            field counts the events that have it.
+        quantile: ``0 <= quantile <= 1``, the value at that rank (no interpolation); for ``quantile`` only.
+    """
+
+    kind: MeasureKind
+    field: str = ""
+    quantile: float = 0.0
+
+
+COUNT = Measure(MeasureKind.COUNT)
+
+By: TypeAlias = str | TimeBucket
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateQuery:
+    """A question for exact figures.
+
+    Attributes:
+        where: which events, None for all.
+        first_ns, last_ns: event time in ``[first_ns, last_ns)``.
+        by: fields and time buckets; a list field puts an event in the group of each of its elements.
+        measures: at least one.
+        include_uncounted: also count duplicates and second halves of calls.
+        context: lists and calendars the condition may name.
+    """
+
+    where: Node | None
+    first_ns: int
+    last_ns: int
+    by: tuple[By, ...] = ()
+    measures: tuple[Measure, ...] = (COUNT,)
+    include_uncounted: bool = False
+    context: Context | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateRow:
+    """One group: ``key`` has one part for each ``by``, ``values`` one for each measure.
+
+    A value is int for counts, int or Decimal for sums, else of the field's type; None where no event has the field.
+    """
+
+    key: tuple[Key, ...]
+    values: tuple[object, ...]
+
+
+FINDING_FIELDS = (
+    "policy_id", "severity", "status", "kind", "source_id", "consumer.org", "interface.id", "provider.org", "project.id",
+    "outcome",
+)  # fmt: skip
+"""What findings can be grouped and filtered by."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingQuery:
+    """Which findings: event time in ``[first_ns, last_ns)``, and every named field one of the given values."""
+
+    first_ns: int
+    last_ns: int
+    equal: Mapping[str, Collection[str]] = field(default_factory=dict)

@@ -1,0 +1,239 @@
+"""What goes into an event store, chunk by chunk, and the rows it gives back.
+
+Times are nanoseconds since 1970-01-01T00:00:00Z, intervals are ``[first, last)``. Ids are 16 bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NewType
+
+from auditsvc.event.model import Event
+from auditsvc.ground.ids import EventUid, FindingKey
+
+EventDigest = NewType("EventDigest", str)
+"""Hex digest of an event's content as delivered; equal digests under one uid are the same event."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A place in the ledger: the record ``record`` of the batch at leaf ``seq``, both 0-based."""
+
+    seq: int
+    record: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a store has followed the ledger, and which leaves' catalogue and policy set were in force there.
+
+    Attributes:
+        next: first place not yet stored.
+        catalog_seq, policy_seq: leaf of the catalogue and of the policy set; None before the first one.
+        leaf: hex leaf hash of the last leaf that was followed, wholly or in part, by which the log is known again; None
+            before the first one, and in a store from before it was kept.
+    """
+
+    next: Place = Place(0)
+    catalog_seq: int | None = None
+    policy_seq: int | None = None
+    leaf: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """One event on its way into the store.
+
+    Attributes:
+        event: the flat event, enriched, judged, with its place in the ledger.
+        uid: names the event; several rows may have it (``duplicate``, ``id_conflict``).
+        digest: content as delivered.
+        access_key: shared by both sides of one call, when it has a correlation id.
+        partner: uid of the half stored before, when this one is the call's second half.
+    """
+
+    event: Event
+    uid: EventUid
+    digest: EventDigest
+    access_key: bytes | None = None
+    partner: EventUid | None = None
+
+
+class FindingKind(Enum):
+    """What a policy says against an access. Unknown answers are counted (:class:`IndeterminateCount`), not kept singly."""
+
+    VIOLATION = "violation"
+    EXCEPTED = "excepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One access against one policy; ``key`` is the same for every replay, see ``docs/engine.md``.
+
+    Attributes:
+        status: the policy's status (``active`` or ``shadow``); only active ones raise alerts.
+        group: values of the policy's ``alert.by`` fields, by field name; a missing field is absent.
+        time: the event's time.
+        seq, record, item: where the event stands in the ledger.
+    """
+
+    key: FindingKey
+    kind: FindingKind
+    policy_id: str
+    policy_version: str
+    severity: str
+    status: str
+    reason: str
+    exception_id: str | None
+    uid: EventUid
+    access_key: bytes | None
+    time: int
+    seq: int
+    record: int
+    item: int
+    source_id: str
+    consumer: str | None
+    interface: str | None
+    provider: str | None
+    project: str | None
+    outcome: str | None
+    group: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRecord:
+    """A record that gave no event, with the reason; ``raw`` is an excerpt, the whole is in the archive."""
+
+    seq: int
+    record: int
+    item: int
+    source: str
+    code: str
+    message: str
+    raw: str
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A row that a store could not take and keeps aside, so that it is not lost in silence.
+
+    Attributes:
+        seq, record, item: where in the ledger it comes from.
+        table: ``events``, ``findings``, ``quarantine``, ``batches`` or ``undecided``.
+        reason: what the store's server said.
+        document: the row as JSON text; the record itself is in the archive.
+    """
+
+    seq: int
+    record: int
+    item: int
+    table: str
+    reason: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndeterminateCount:
+    """How many events of one part of a batch a policy could not decide, by quarter of an hour of event time."""
+
+    seq: int
+    time: int
+    policy_id: str
+    policy_version: str
+    status: str
+    source_id: str
+    interface: str | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStat:
+    """What became of one batch, or of the part of it that lies in one chunk."""
+
+    seq: int
+    first_record: int
+    source: str
+    accepted: int
+    records: int
+    events: int
+    duplicates: int
+    conflicts: int
+    paired: int
+    quarantined: int
+    untargetable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Everything that follows from the places ``[first, position.next)`` of the ledger."""
+
+    first: Place
+    position: Position
+    events: Sequence[NewEvent] = ()
+    findings: Sequence[Finding] = ()
+    quarantine: Sequence[QuarantineRecord] = ()
+    batches: Sequence[BatchStat] = ()
+    indeterminate: Sequence[IndeterminateCount] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event as the store holds it."""
+
+    event: Event
+    uid: EventUid
+    access_key: bytes | None
+    partner: EventUid | None
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One stored side of a call."""
+
+    access_key: bytes
+    uid: EventUid
+    side: str
+    time: int
+    partner: EventUid | None
+    seq: int
+    record: int
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDigest:
+    """Numbers of rows and a digest over their contents that does not depend on their order."""
+
+    events: int
+    findings: int
+    quarantine: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class MonthFigure:
+    """One month: its name, the rows of events it holds, and its bytes where the store keeps months apart, else None."""
+
+    month: str
+    events: int
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a store holds.
+
+    Attributes:
+        months: those that hold events, in order of time; see :mod:`auditsvc.store.month` for their names.
+        removed: months that retention removed, in order of time.
+        findings, quarantine, dead_letters: numbers of rows.
+        size_bytes: of the whole store, copies not counted.
+    """
+
+    months: tuple[MonthFigure, ...]
+    removed: tuple[str, ...]
+    findings: int
+    quarantine: int
+    dead_letters: int
+    size_bytes: int
