@@ -31,8 +31,9 @@ from auditsvc.ground.database import build_engine_options, db, migrate, open_eng
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.logs import configure_logs
 from auditsvc.ground.settings.model import Settings
+from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.wsgi import build_ingest_app
-from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.pipeline.collector import spare_collector
 from auditsvc.pipeline.log_identity import Followed
@@ -61,20 +62,20 @@ def open_services(settings: Settings, clock: Clock | None = None) -> Services:
     present = clock or SystemClock()
     engine_db = open_engine(settings.database)
     migrate(engine_db)
-    archive = Archive(settings.archive_path)
+    ledger = Ledger.open(engine_db, settings, present)
+    versions = Versions(ledger)
     store = open_store(settings, present)
-    event_engine = Engine(engine_db, archive, store, settings, present)
+    event_engine = Engine(ledger, versions, store, settings)
     return Services(
         settings=settings,
-        engine_db=engine_db,
-        archive=archive,
-        followed=Followed(engine_db, store),
-        clock=present,
-        accounts=Accounts.open(engine_db, archive, present, settings),
+        ledger=ledger,
+        versions=versions,
+        followed=Followed(ledger, store),
+        accounts=Accounts.open(ledger, settings),
         tokens=BearerTokens.open(engine_db, present, settings),
         event_engine=event_engine,
         worker=EngineWorker(event_engine),
-        checkpointer=Checkpointer(engine_db, settings, present),
+        checkpointer=Checkpointer(ledger, settings),
     )
 
 
@@ -93,7 +94,7 @@ def close_services(services: Services) -> None:
     if services.checkpointer:
         services.checkpointer.stop()
     services.followed.close()
-    services.engine_db.dispose()
+    services.ledger.database.dispose()
 
 
 def create_app(settings: Settings, *, services: Services | None = None) -> Flask:

@@ -19,11 +19,11 @@ from auditsvc.ground.database import begin_write, migrate, open_engine
 from auditsvc.ground.document import load_bundle
 from auditsvc.ground.ids import build_event_uid
 from auditsvc.ground.settings.model import Settings
+from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.readers.registry import BatchReader
 from auditsvc.ingest.readers.subject import load_or_create_subject_hasher
-from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.delivery import Delivery
-from auditsvc.ledger.service import activate_bundle
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.write.committer import Committer
 from auditsvc.pipeline.collector import spare_collector
 from auditsvc.pipeline.loop import Engine
@@ -81,15 +81,13 @@ def run_engine(folder: Path, bodies: list[bytes]) -> float:
     settings, clock = Settings(data_dir=folder), SystemClock()
     engine_db = open_engine(settings.database)
     migrate(engine_db)
-    archive = Archive(settings.archive_path)
+    ledger = Ledger.open(engine_db, settings, clock)
     with begin_write(engine_db) as connection:
         for kind, path in (("catalog", CATALOG), ("policy", POLICIES)):
-            activate_bundle(
-                connection, archive, clock, settings.origin, kind=kind, bundle=load_bundle(path), actor="benchmark"
-            )
-    committer = Committer(engine_db, archive, clock, settings)
+            ledger.activate(connection, kind=kind, bundle=load_bundle(path), actor="benchmark")
+    committer = Committer(ledger, settings)
     store = DuckStore(settings.duckdb_path, settings)
-    engine = Engine(engine_db, archive, store, settings, clock)
+    engine = Engine(ledger, Versions(ledger), store, settings)
     committer.submit(Delivery(SOURCE, "lines", b"{}\n", 1, "warm-up", bytes(32), 0, 0))
     engine.catch_up()  # loads catalogue and policies, as a running engine has done long ago
     for number, body in enumerate(bodies):

@@ -26,8 +26,7 @@ from auditsvc.ground.database import begin_write, migrate, open_engine
 from auditsvc.ground.document import load_bundle
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import create_key
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import activate_bundle
+from auditsvc.ledger.ledger import Ledger
 
 HERE = Path(__file__).parent
 SOURCE = "share-gateway"
@@ -57,10 +56,10 @@ def prepare(settings: Settings) -> str:
     """Make a database with the example catalogue in force; return an API key."""
     engine, clock = open_engine(settings.database), SystemClock()
     migrate(engine)
-    archive = Archive(settings.archive_path)
+    ledger = Ledger.open(engine, settings, clock)
     with begin_write(engine) as connection:
         bundle = load_bundle(HERE.parent / "examples" / "laiwu" / "catalog")
-        activate_bundle(connection, archive, clock, settings.origin, kind="catalog", bundle=bundle, actor="benchmark")
+        ledger.activate(connection, kind="catalog", bundle=bundle, actor="benchmark")
         _, key = create_key(connection, clock, SOURCE)
     engine.dispose()
     return key

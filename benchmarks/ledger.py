@@ -20,8 +20,9 @@ from pathlib import Path
 from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.database import migrate, open_engine
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive, compress_frame
+from auditsvc.ledger.archive import compress_frame
 from auditsvc.ledger.format.tree import build_root, hash_lines
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.write.committer import Committer, Delivery
 
 BATCH_RECORDS = 5_000
@@ -184,7 +185,7 @@ def main() -> None:
         settings = Settings(data_dir=folder)
         engine = open_engine(settings.database)
         migrate(engine)
-        committer = Committer(engine, Archive(settings.archive_path), SystemClock(), settings)
+        committer = Committer(Ledger.open(engine, settings, SystemClock()), settings)
         raw = measure_raw_sync(folder, build_line(0))
         print(f"one append with fdatasync: {raw:.2f} ms")
         run_singles(folder, committer, 1, arguments.seconds)

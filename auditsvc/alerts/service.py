@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,8 +24,7 @@ from auditsvc.alerts.tables import AlertFindingRow, AlertRow, AlertTransitionRow
 from auditsvc.ground.clock import Clock
 from auditsvc.ground.errors import InputError, StorageError
 from auditsvc.ground.ids import EventUid, FindingKey, new_uuid7
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import record_act
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.store.rows import Finding, FindingKind, Place
 
 STAGE = "alerts"
@@ -35,15 +33,6 @@ ENGINE_ACTOR = "engine"
 """Actor of what the program does by itself."""
 _KEYS_AT_ONCE = 500
 MAX_PAGE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """What a transition is recorded with: the ledger's archive and origin, and the clock."""
-
-    archive: Archive
-    clock: Clock
-    origin: str
 
 
 TemplateOf = Callable[[Finding], AlertTemplate]
@@ -68,7 +57,7 @@ def set_position(session: Session, place: Place) -> None:
         row.seq, row.record = place.seq, place.record
 
 
-def apply_findings(session: Session, journal: Journal, findings: Sequence[Finding], template_of: TemplateOf) -> int:
+def apply_findings(session: Session, ledger: Ledger, findings: Sequence[Finding], template_of: TemplateOf) -> int:
     """Group findings into alerts, in their order; return how many alerts were opened.
 
     Only violations of active policies raise alerts. A finding that is already in an alert changes nothing, so the same
@@ -84,7 +73,7 @@ def apply_findings(session: Session, journal: Journal, findings: Sequence[Findin
         template = template_of(finding)
         alert = find_nearest(groups[group_key], finding.time, template.suppress_s)
         if alert is None:
-            row = _open_alert(session, journal.clock, finding, group_key, template)
+            row = _open_alert(session, ledger.clock, finding, group_key, template)
             opened.append(row)
             alert = OpenAlert(row.id, finding.time, True)
             groups[group_key].append(alert)
@@ -97,7 +86,7 @@ def apply_findings(session: Session, journal: Journal, findings: Sequence[Findin
     if evidence:
         session.execute(insert(AlertFindingRow), evidence)
     if opened:
-        _record_opening(session, journal, opened)
+        _record_opening(session, ledger, opened)
     return len(opened)
 
 
@@ -175,14 +164,11 @@ def _build_evidence(alert_id: str, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _record_opening(session: Session, journal: Journal, opened: Sequence[AlertRow]) -> None:
+def _record_opening(session: Session, ledger: Ledger, opened: Sequence[AlertRow]) -> None:
     """Write the leaf of newly opened alerts and their first transitions."""
     detail = {"alerts": [{"id": row.id, "policy": row.policy_id, "group": row.group_json} for row in opened]}
-    leaf = record_act(
+    leaf = ledger.record_act(
         session.connection(),
-        journal.archive,
-        journal.clock,
-        journal.origin,
         actor=ENGINE_ACTOR,
         act="alert.open",
         subject=opened[0].id if len(opened) == 1 else f"{len(opened)}-alerts",
@@ -207,7 +193,7 @@ def _record_opening(session: Session, journal: Journal, opened: Sequence[AlertRo
 # --- working
 
 
-def acknowledge(session: Session, journal: Journal, alert_id: str, *, actor: str, note: str = "") -> Alert:
+def acknowledge(session: Session, ledger: Ledger, alert_id: str, *, actor: str, note: str = "") -> Alert:
     """Take an alert on; return it as it is then.
 
     Raises:
@@ -216,14 +202,12 @@ def acknowledge(session: Session, journal: Journal, alert_id: str, *, actor: str
     """
     row = _lock_alert(session, alert_id)
     _expect_state(row, (AlertState.NEW,))
-    row.acknowledged_at, row.acknowledged_by = journal.clock.now(), actor
-    _move(session, journal, row, AlertState.ACKNOWLEDGED, actor=actor, reason=None, note=note)
+    row.acknowledged_at, row.acknowledged_by = ledger.clock.now(), actor
+    _move(session, ledger, row, AlertState.ACKNOWLEDGED, actor=actor, reason=None, note=note)
     return _build_alert(row)
 
 
-def close(
-    session: Session, journal: Journal, alert_id: str, *, actor: str, reason: CloseReason, note: str = ""
-) -> Alert:
+def close(session: Session, ledger: Ledger, alert_id: str, *, actor: str, reason: CloseReason, note: str = "") -> Alert:
     """Close an alert with a reason; return it as it is then. A new one may be closed without being acknowledged.
 
     Raises:
@@ -232,9 +216,9 @@ def close(
     """
     row = _lock_alert(session, alert_id)
     _expect_state(row, (AlertState.NEW, AlertState.ACKNOWLEDGED))
-    row.closed_at, row.closed_by = journal.clock.now(), actor
+    row.closed_at, row.closed_by = ledger.clock.now(), actor
     row.close_reason, row.close_note = reason.value, note
-    _move(session, journal, row, AlertState.CLOSED, actor=actor, reason=reason, note=note)
+    _move(session, ledger, row, AlertState.CLOSED, actor=actor, reason=reason, note=note)
     return _build_alert(row)
 
 
@@ -255,7 +239,7 @@ def _expect_state(row: AlertRow, states: tuple[AlertState, ...]) -> None:
 
 def _move(
     session: Session,
-    journal: Journal,
+    ledger: Ledger,
     row: AlertRow,
     state: AlertState,
     *,
@@ -268,11 +252,8 @@ def _move(
         raise InputError("input_invalid", f"note: longer than {MAX_NOTE} characters", field="note")
     before, row.state = row.state, state.value
     detail = {"from": before, "to": state.value, "reason": reason.value if reason else None, "note": note}
-    leaf = record_act(
+    leaf = ledger.record_act(
         session.connection(),
-        journal.archive,
-        journal.clock,
-        journal.origin,
         actor=actor,
         act="alert.acknowledge" if state is AlertState.ACKNOWLEDGED else "alert.close",
         subject=row.id,
@@ -283,7 +264,7 @@ def _move(
         AlertTransitionRow(
             alert_id=row.id,
             number=number,
-            at=journal.clock.now(),
+            at=ledger.clock.now(),
             actor=actor,
             from_state=before,
             to_state=state.value,

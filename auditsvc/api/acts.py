@@ -10,8 +10,7 @@ from sqlalchemy import Connection
 
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import parse_header
-from auditsvc.ledger.service import find_latest
-from auditsvc.ledger.write.appender import Leaf
+from auditsvc.ledger.leaf import Leaf, find_latest
 
 MAX_LOOKED_AT = 5_000
 """Acts looked at for one page; a page may be short when most of them are not the reader's."""

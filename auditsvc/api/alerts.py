@@ -8,7 +8,6 @@ from marshmallow import Schema, fields, validate
 from auditsvc.alerts.model import MAX_NOTE, Alert, AlertFilter, AlertState, CloseReason
 from auditsvc.alerts.service import (
     MAX_PAGE,
-    Journal,
     acknowledge,
     close,
     get_alert,
@@ -124,7 +123,7 @@ class Alerts(MethodView):
         after = parse_cursor(query["cursor"])
         if after is not None and not isinstance(after, str):
             raise InputError("field_invalid", "cursor: not one of this list")
-        with read_session(get_services().engine_db) as session:
+        with read_session(get_services().ledger.database) as session:
             page = list_alerts(session, chosen, limit=query["limit"], after=after)
         return {"items": [show_alert(alert) for alert in page.alerts], "next": format_cursor(page.after)}
 
@@ -137,7 +136,7 @@ class OneAlert(MethodView):
     @require("alert.read")
     def get(self, alert_id: str) -> dict[str, Any]:
         """Show one alert with its time line."""
-        with read_session(get_services().engine_db) as session:
+        with read_session(get_services().ledger.database) as session:
             alert = get_alert(session, alert_id)
             return {**show_alert(alert), "transitions": list_transitions(session, alert_id)}
 
@@ -155,7 +154,7 @@ class AlertFindings(MethodView):
         if type(offset) is not int or not 0 <= offset <= _MAX_OFFSET:
             raise InputError("field_invalid", "cursor: not one of this list")
         limit = query["limit"]
-        with read_session(get_services().engine_db) as session:
+        with read_session(get_services().ledger.database) as session:
             get_alert(session, alert_id)
             found = list_evidence(session, alert_id, limit=limit + 1, offset=offset)
         record_reading(current_person().name, "alert_findings_read", alert_id, {"offset": offset, "limit": limit})
@@ -182,9 +181,9 @@ class Acknowledgement(MethodView):
     @require("alert.work")
     def post(self, body: dict[str, str], alert_id: str) -> dict[str, Any]:
         """Take a new alert on."""
-        with write_session(get_services().engine_db) as session:
+        with write_session(get_services().ledger.database) as session:
             return show_alert(
-                acknowledge(session, _journal(), alert_id, actor=current_person().name, note=body["note"])
+                acknowledge(session, get_services().ledger, alert_id, actor=current_person().name, note=body["note"])
             )
 
 
@@ -198,9 +197,9 @@ class Closure(MethodView):
     def post(self, body: dict[str, Any], alert_id: str) -> dict[str, Any]:
         """Close an alert with a reason."""
         actor = current_person().name
-        with write_session(get_services().engine_db) as session:
+        with write_session(get_services().ledger.database) as session:
             return show_alert(
-                close(session, _journal(), alert_id, actor=actor, reason=body["reason"], note=body["note"])
+                close(session, get_services().ledger, alert_id, actor=actor, reason=body["reason"], note=body["note"])
             )
 
 
@@ -209,12 +208,6 @@ def show_alert(alert: Alert) -> dict[str, Any]:
     names = [name for name in AlertSchema._declared_fields if name not in {"first", "last"}]
     plain: dict[str, Any] = {name: getattr(alert, name) for name in names}
     return {**plain, "first": format_time_ns(alert.first_ns), "last": format_time_ns(alert.last_ns)}
-
-
-def _journal() -> Journal:
-    """Return what transitions are recorded with."""
-    services = get_services()
-    return Journal(services.archive, services.clock, services.settings.origin)
 
 
 def _one_or_none(value: Any) -> tuple[Any, ...]:

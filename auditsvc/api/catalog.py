@@ -16,7 +16,6 @@ from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Catalog, Validity
 from auditsvc.event.time import format_time_ns
 from auditsvc.ground.errors import InputError
-from auditsvc.inforce.current import find_catalog
 from auditsvc.runtime.services import get_services
 
 resource = Resource("catalog", description="Organisations, resources, interfaces, agreements and projects")
@@ -57,7 +56,7 @@ class WholeCatalog(MethodView):
     @require("catalog.read")
     def get(self) -> dict[str, Any]:
         """Show which catalogue is in force and how much it holds."""
-        catalog = find_catalog(get_services())
+        catalog = get_services().versions.find().find_catalog()
         if catalog is None:
             return {"digest": None, "counts": {}}
         return {
@@ -105,7 +104,7 @@ def _list_things(kind: str) -> Mapping[str, Iterable[Any]]:
     """Return all things of a kind; none before the first activation."""
     if kind not in KINDS:
         raise InputError("not_found", f"there is no kind `{kind[:64]}`; kinds are {', '.join(KINDS)}")
-    catalog = find_catalog(get_services())
+    catalog = get_services().versions.find().find_catalog()
     return KINDS[kind](catalog) if catalog else {}
 
 

@@ -24,7 +24,6 @@ from auditsvc.event.model import Event, Value
 from auditsvc.event.time import count_ns, format_time_ns
 from auditsvc.ground.errors import AuditError, AuthError, InputError
 from auditsvc.ground.ids import EventUid
-from auditsvc.inforce.current import find_policy_set
 from auditsvc.runtime.services import get_services, record_reading
 from auditsvc.store.query import Cursor, Order, TimeBucket, TimeUnit
 from auditsvc.store.rows import StoredEvent
@@ -243,7 +242,7 @@ def _show_value(name: str, value: Value) -> Value:
 def _read_span(query: dict[str, Any]) -> tuple[Node | None, int, int, Any]:
     """Return condition, first and last instant and the lists and calendars in force."""
     services = get_services()
-    last = query["last"] or services.clock.now() + _SECOND
+    last = query["last"] or services.ledger.clock.now() + _SECOND
     first = query["first"] or max(last - DEFAULT_SPAN, datetime(1970, 1, 1, tzinfo=UTC))
     if not timedelta(0) < last - first <= MAX_SPAN:
         raise InputError("field_invalid", f"query: `from` must be before `to`, at most {MAX_SPAN.days} days")
@@ -251,7 +250,7 @@ def _read_span(query: dict[str, Any]) -> tuple[Node | None, int, int, Any]:
     nodes = [parse_query(text, zone=services.settings.time_zone)] if text else []
     own = _own_condition(current_person())
     nodes += [own] if own else []
-    policy_set = find_policy_set(services)
+    policy_set = services.versions.find().find_policy_set()
     return (
         All(tuple(nodes)) if nodes else None,
         count_ns(first),

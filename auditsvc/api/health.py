@@ -55,13 +55,13 @@ class Readiness:
 
 def _check_database(services: Services) -> None:
     """Raise when the relational database does not answer."""
-    with services.engine_db.connect() as connection:
+    with services.ledger.database.connect() as connection:
         connection.execute(text("select 1"))
 
 
 def _check_archive(services: Services) -> None:
     """Raise when the archive cannot be written."""
-    services.archive.check_writable()
+    services.ledger.archive.check_writable()
 
 
 def _check_disk(services: Services) -> str | None:

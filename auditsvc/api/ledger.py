@@ -13,15 +13,9 @@ from auditsvc.auth.gate import current_person
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import Duty, require
 from auditsvc.ground.errors import InputError
-from auditsvc.ledger.service import (
-    checkpoint_at_least,
-    consistency_proof,
-    find_receipt,
-    get_head,
-    get_leaf,
-    inclusion_proof,
-    latest_checkpoint,
-)
+from auditsvc.ledger.leaf import get_leaf
+from auditsvc.ledger.proof import checkpoint_at_least, consistency_proof, get_head, inclusion_proof, latest_checkpoint
+from auditsvc.ledger.receipt import find_receipt
 from auditsvc.runtime.services import get_services
 
 resource = Resource("ledger", description="The log and its proofs")
@@ -120,7 +114,7 @@ class LatestCheckpoint(MethodView):
     @require("ledger.read")
     def get(self) -> dict[str, Any]:
         """Show the latest signed checkpoint."""
-        with get_services().engine_db.connect() as connection:
+        with get_services().ledger.database.connect() as connection:
             return _show_checkpoint(connection, None)
 
 
@@ -133,7 +127,7 @@ class OneLeaf(MethodView):
     def get(self, seq: int) -> dict[str, Any]:
         """Show one leaf."""
         _check_seq(seq)
-        with get_services().engine_db.connect() as connection:
+        with get_services().ledger.database.connect() as connection:
             leaf = get_leaf(connection, seq)
         return {"seq": leaf.seq, "kind": leaf.kind, "header": leaf.header, "leaf_hash": encode(leaf.leaf_hash)}
 
@@ -160,7 +154,7 @@ class Consistency(MethodView):
     def get(self, query: dict[str, int]) -> dict[str, Any]:
         """Prove that the second tree extends the first."""
         first, second = query["first"], query["second"]
-        with get_services().engine_db.connect() as connection:
+        with get_services().ledger.database.connect() as connection:
             size = get_head(connection).size
             if not first <= second <= size:
                 raise InputError("field_invalid", f"expected first <= second <= {size}, the size of the log")
@@ -176,7 +170,7 @@ class Receipts(MethodView):
     @require("ledger.read")
     def get(self, batch_id: str) -> dict[str, Any]:
         """Show the receipts of one batch again."""
-        with get_services().engine_db.connect() as connection:
+        with get_services().ledger.database.connect() as connection:
             receipts = find_receipt(connection, batch_id)
         if not receipts:
             raise InputError("not_found", f"there is no batch `{batch_id[:64]}`")
@@ -208,10 +202,10 @@ class Acts(MethodView):
         before = parse_cursor(query["cursor"])
         if before is not None and (type(before) is not int or not 0 <= before <= _MAX_SIZE):
             raise InputError("field_invalid", "cursor: not one of this list")
-        with services.engine_db.connect() as connection:
+        with services.ledger.database.connect() as connection:
             acts, next_before = list_acts(
                 connection,
-                services.archive,
+                services.ledger.archive,
                 before=before,
                 limit=query["limit"],
                 keep=lambda actor: _may_review(person, duties.get(actor)),
@@ -221,7 +215,7 @@ class Acts(MethodView):
 
 def build_inclusion(seq: int, size: int | None) -> dict[str, Any]:
     """Return the inclusion proof of a leaf under the first signed tree of at least ``size``, default the latest."""
-    with get_services().engine_db.connect() as connection:
+    with get_services().ledger.database.connect() as connection:
         leaf = get_leaf(connection, seq)
         checkpoint = _show_checkpoint(connection, max(seq + 1, size) if size else None)
         if checkpoint["size"] <= seq:

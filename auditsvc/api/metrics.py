@@ -27,7 +27,7 @@ from auditsvc.ground.clock import parse_instant
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.ledger.format.header import parse_header
-from auditsvc.ledger.service import get_head, get_leaf, latest_checkpoint
+from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.ledger.tables import batch, checkpoint
 from auditsvc.reports.printed_tables import SEVERITIES
 from auditsvc.runtime.services import EXTENSION, Services
@@ -78,9 +78,9 @@ class ServiceCollector:
 
     def _read_ledger(self) -> list[Metric]:
         """Return what was accepted and what is signed."""
-        now = self._services.clock.now()
+        now = self._services.ledger.clock.now()
         last, records = self._summed
-        with self._services.engine_db.connect() as connection:
+        with self._services.ledger.database.connect() as connection:
             head = get_head(connection)
             signed = latest_checkpoint(connection)
             signed_at = connection.execute(select(func.max(checkpoint.c.signed_at))).scalar_one()
@@ -125,15 +125,15 @@ class ServiceCollector:
 
     def _measure_lag(self, judged_size: int) -> float:
         """Return the seconds since the first leaf that is not judged was accepted, 0 when all are."""
-        with self._services.engine_db.connect() as connection:
-            if judged_size >= get_head(connection).size:
-                return 0.0
-            accepted = parse_header(get_leaf(connection, judged_size).header).fields["accepted"]
-        return max(0.0, (self._services.clock.now() - parse_instant(accepted)).total_seconds())
+        ledger = self._services.ledger
+        if judged_size >= ledger.get_head().size:
+            return 0.0
+        accepted = parse_header(ledger.get_leaf(judged_size).header).fields["accepted"]
+        return max(0.0, (ledger.clock.now() - parse_instant(accepted)).total_seconds())
 
     def _read_alerts(self) -> list[Metric]:
         """Return the alerts that are not closed."""
-        with read_session(self._services.engine_db) as session:
+        with read_session(self._services.ledger.database) as session:
             counts = count_alerts(session)
         numbers = {
             severity: sum(n for (one, state), n in counts.items() if one == severity and state is not AlertState.CLOSED)

@@ -9,7 +9,6 @@ from auditsvc.api.resource import Resource
 from auditsvc.auth.roles import require
 from auditsvc.event.time import format_time_ns
 from auditsvc.ground.errors import InputError
-from auditsvc.inforce.current import find_policy_set
 from auditsvc.policy.model import Policy, PolicySet
 from auditsvc.runtime.services import get_services
 
@@ -78,7 +77,7 @@ class Policies(MethodView):
     @require("policy.read")
     def get(self) -> dict[str, Any]:
         """List the policies of the set in force; empty before the first activation."""
-        policy_set = find_policy_set(get_services())
+        policy_set = get_services().versions.find().find_policy_set()
         if policy_set is None:
             return {"digest": None, "items": []}
         return {"digest": policy_set.digest.hex(), "items": [show_policy(policy) for policy in policy_set.policies]}
@@ -93,7 +92,7 @@ class OnePolicy(MethodView):
     @require("policy.read")
     def get(self, query: dict[str, Any], policy_id: str) -> dict[str, Any]:
         """Show a policy with its text, the latest version unless another is asked for."""
-        policy_set: PolicySet | None = find_policy_set(get_services())
+        policy_set: PolicySet | None = get_services().versions.find().find_policy_set()
         policy = policy_set.find_policy(policy_id, query["version"]) if policy_set else None
         if policy is None:
             raise InputError("not_found", f"there is no policy `{policy_id[:64]}` of this version")

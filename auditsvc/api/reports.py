@@ -127,7 +127,7 @@ class Reports(MethodView):
         after = parse_cursor(query["cursor"])
         if after is not None and not isinstance(after, str):
             raise InputError("field_invalid", "cursor: not one of this list")
-        with read_session(get_services().engine_db) as session:
+        with read_session(get_services().ledger.database) as session:
             page = list_reports(session, limit=query["limit"], after=after)
         return {"items": page.reports, "next": format_cursor(page.after)}
 
@@ -140,11 +140,10 @@ class Reports(MethodView):
         first, last = body["first"], body["last"]
         _check_period(first, last)
         return create_report(
-            services.engine_db,
-            services.archive,
+            services.ledger,
+            services.versions,
             services.store,
             services.settings,
-            services.clock,
             kind=body["kind"],
             period=(first, last),
             project_id=body["project_id"],
@@ -163,7 +162,7 @@ class Trust(MethodView):
     def get(self) -> dict[str, Any]:
         """Show this installation's trust file; hand it to verifiers by another way than the reports."""
         services = get_services()
-        return describe_trust(services.settings, services.clock)
+        return describe_trust(services.settings, services.ledger.clock)
 
 
 @resource.route("/reports/verification")
@@ -178,7 +177,7 @@ class ReportVerification(MethodView):
         services = get_services()
         with TemporaryDirectory(prefix="auditsvc-verify-") as folder:
             paths = [_save(upload, Path(folder), number) for number, upload in enumerate(body["files"])]
-            return verify_files(paths, load_trust(services.settings, services.clock))
+            return verify_files(paths, load_trust(services.settings, services.ledger.clock))
 
 
 @resource.route("/reports/<string:report_id>")
@@ -190,7 +189,7 @@ class OneReport(MethodView):
     def get(self, report_id: str) -> dict[str, Any]:
         """Show one report with its files."""
         services = get_services()
-        with read_session(services.engine_db) as session:
+        with read_session(services.ledger.database) as session:
             report = get_report(session, report_id)
         plain = {name: getattr(report, name) for name in ReportSchema._declared_fields}
         return {**plain, "files": list_report_files(services.settings, report_id)}

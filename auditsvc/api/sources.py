@@ -14,9 +14,7 @@ from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Source
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import InputError
-from auditsvc.inforce.current import find_catalog
 from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
-from auditsvc.ledger.service import record_act
 from auditsvc.runtime.services import get_services
 
 resource = Resource("sources", description="Who sends logs, and how they are read")
@@ -83,7 +81,7 @@ class Sources(MethodView):
     @require("source.read")
     def get(self) -> dict[str, Any]:
         """List the sources of the catalogue in force."""
-        catalog = find_catalog(get_services())
+        catalog = get_services().versions.find().find_catalog()
         return {"items": [catalog.sources[key] for key in sorted(catalog.sources)] if catalog else []}
 
 
@@ -107,7 +105,7 @@ class SourceKeys(MethodView):
     def get(self, source: str) -> dict[str, Any]:
         """List the keys of a source, revoked ones included."""
         _get_source(source)
-        with get_services().engine_db.connect() as connection:
+        with get_services().ledger.database.connect() as connection:
             return {"items": list_keys(connection, source)}
 
     @resource.arguments(KeyCreationSchema)
@@ -118,8 +116,10 @@ class SourceKeys(MethodView):
         _get_source(source)
         services = get_services()
         lifetime = None if body["days"] is None else timedelta(days=body["days"])
-        with begin_write(services.engine_db) as connection:
-            key_id, secret = create_key(connection, services.clock, source, label=body["label"], lifetime=lifetime)
+        with begin_write(services.ledger.database) as connection:
+            key_id, secret = create_key(
+                connection, services.ledger.clock, source, label=body["label"], lifetime=lifetime
+            )
             key = get_key(connection, key_id)
             _record(connection, "source_key_create", key)
         return {"key": key, "secret": secret}
@@ -134,15 +134,15 @@ class SourceKey(MethodView):
     def delete(self, key_id: str) -> ApiKey:
         """Revoke a key; deliveries with it are refused within seconds."""
         services = get_services()
-        with begin_write(services.engine_db) as connection:
-            key = revoke_key(connection, services.clock, key_id)
+        with begin_write(services.ledger.database) as connection:
+            key = revoke_key(connection, services.ledger.clock, key_id)
             _record(connection, "source_key_revoke", key)
         return key
 
 
 def _get_source(source: str) -> Source:
     """Return the source; raise ``not_found`` for one the catalogue does not name."""
-    catalog = find_catalog(get_services())
+    catalog = get_services().versions.find().find_catalog()
     found = catalog.find_source(source) if catalog else None
     if found is None:
         raise InputError("not_found", f"there is no source `{source[:64]}`")
@@ -151,12 +151,8 @@ def _get_source(source: str) -> Source:
 
 def _record(connection: Connection, act: str, key: ApiKey) -> None:
     """Put what was done with a key in the ledger, in the same transaction."""
-    services = get_services()
-    record_act(
+    get_services().ledger.record_act(
         connection,
-        services.archive,
-        services.clock,
-        services.settings.origin,
         actor=current_person().name,
         act=act,
         subject=key.key_id,

@@ -12,7 +12,7 @@ from auditsvc.event.time import MAX_TIME_NS
 from auditsvc.figures.store_status import read_store_standing
 from auditsvc.ground.clock import format_instant
 from auditsvc.ground.errors import StorageError
-from auditsvc.ledger.service import get_head, latest_checkpoint
+from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.runtime.services import Services, get_services
 from auditsvc.store.rows import BatchStat
 
@@ -73,7 +73,7 @@ class Status(MethodView):
     def get(self) -> dict[str, Any]:
         """Show counts, lag and checks; numbers only, no event."""
         services = get_services()
-        with services.engine_db.connect() as connection:
+        with services.ledger.database.connect() as connection:
             head = get_head(connection)
             checkpoint = latest_checkpoint(connection)
         store = read_store_standing(services)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from auditsvc.auth import lockout
@@ -20,13 +20,11 @@ from auditsvc.auth.model import Person
 from auditsvc.auth.passwords import MAX_LENGTH, Passwords, check_new_password, new_one_time_password
 from auditsvc.auth.roles import ADMINISTRATORS, ROLES, Duty, Role
 from auditsvc.auth.tables import MAX_NAME, AccountRow, RoleAssignmentRow
-from auditsvc.ground.clock import Clock
 from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import AuthError, InputError
 from auditsvc.ground.ids import new_uuid7
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import record_act
+from auditsvc.ledger.ledger import Ledger
 
 INSTALLATION = "auditsvc"
 """The actor of acts nobody asked for in person: the first start."""
@@ -63,18 +61,15 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The account service over one database; cheap to make, holds no state but the password hasher's decoy."""
+    """The account service; cheap to make, holds no state but the password hasher's decoy."""
 
-    engine: Engine
-    archive: Archive
-    clock: Clock
-    settings: Settings
+    ledger: Ledger
     passwords: Passwords
 
     @classmethod
-    def open(cls, engine: Engine, archive: Archive, clock: Clock, settings: Settings) -> Accounts:
+    def open(cls, ledger: Ledger, settings: Settings) -> Accounts:
         """Return the service; computes one password hash."""
-        return cls(engine, archive, clock, settings, Passwords.from_settings(settings))
+        return cls(ledger, Passwords.from_settings(settings))
 
     # -- signing in ------------------------------------------------------------------------------------------------
 
@@ -87,17 +82,17 @@ class Accounts:
             AuthError: ``unauthenticated``; ``locked_out`` after too many failures; ``overloaded``.
         """
         key = name.strip().lower()[:MAX_NAME]
-        with read_session(self.engine) as session:
-            lockout.check_open(session, key, self.clock.now())
+        with read_session(self.ledger.database) as session:
+            lockout.check_open(session, key, self.ledger.clock.now())
             row = _find_row(session, key)
             stored = row.password_hash if row is not None and row.enabled else None
         matches = len(password) <= MAX_LENGTH and self.passwords.matches(stored, password)
-        with write_session(self.engine) as session:
-            lockout.check_open(session, key, self.clock.now())
+        with write_session(self.ledger.database) as session:
+            lockout.check_open(session, key, self.ledger.clock.now())
             row = _find_row(session, key)
             if matches and row is not None and row.enabled and row.password_hash == stored:
                 return self._let_in(session, row, password)
-            locked = lockout.count_failure(session, key, self.clock.now())
+            locked = lockout.count_failure(session, key, self.ledger.clock.now())
             if locked:
                 self._record(session, key, "sign_in_locked", key, {"failures": lockout.MAX_FAILURES})
         raise AuthError("unauthenticated", _BAD_CREDENTIALS)
@@ -105,7 +100,7 @@ class Accounts:
     def _let_in(self, session: Session, row: AccountRow, password: str) -> Person:
         """Note a successful sign-in and return the person."""
         lockout.forget(session, row.name)
-        row.last_sign_in = self.clock.now()
+        row.last_sign_in = self.ledger.clock.now()
         if self.passwords.is_outdated(row.password_hash):
             row.password_hash = self.passwords.hash(password)
         self._record(session, row.name, "sign_in", row.name, {})
@@ -113,7 +108,7 @@ class Accounts:
 
     def sign_out(self, person: Person) -> None:
         """Note that a person ended a session."""
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             self._record(session, person.name, "sign_out", person.name, {})
 
     def change_password(self, person: Person, *, old: str, new: str) -> Person:
@@ -126,12 +121,12 @@ class Accounts:
         check_new_password(new, name=person.name)
         if old == new:
             raise InputError("password_weak", "the new password must differ from the old one")
-        with read_session(self.engine) as session:
-            lockout.check_open(session, person.name, self.clock.now())
+        with read_session(self.ledger.database) as session:
+            lockout.check_open(session, person.name, self.ledger.clock.now())
             stored = _get_row(session, person.name).password_hash
         matches = len(old) <= MAX_LENGTH and self.passwords.matches(stored, old)
         replacement = self.passwords.hash(new) if matches else ""
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             row = _get_row(session, person.name)
             if matches and row.password_hash == stored:
                 row.password_hash = replacement
@@ -139,19 +134,19 @@ class Accounts:
                 row.credential_version += 1
                 self._record(session, person.name, "password_changed", person.name, {})
                 return _build_person(session, row)
-            lockout.count_failure(session, person.name, self.clock.now())
+            lockout.count_failure(session, person.name, self.ledger.clock.now())
         raise AuthError("unauthenticated", "the old password is wrong")
 
     def set_language(self, person: Person, language: str) -> None:
         """Keep the language a person chose, ``zh`` or ``en``."""
         if language not in {"zh", "en"}:
             raise InputError("input_invalid", f"language: expected zh or en, got `{language}`")
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             _get_row(session, person.name).language = language
 
     def find_person(self, account_id: str, credential_version: int) -> Person | None:
         """Return the person of a session or token that is still good; None when the account changed since."""
-        with read_session(self.engine) as session:
+        with read_session(self.ledger.database) as session:
             row = session.get(AccountRow, account_id)
             if row is None or not row.enabled or row.credential_version != credential_version:
                 return None
@@ -175,7 +170,7 @@ class Accounts:
         """
         password = new_one_time_password()
         hashed = self.passwords.hash(password)
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             row = self._insert(session, name, display_name, duty, department, hashed)
             self._record(session, actor, "account_created", name, {"duty": str(duty), "department": department})
             return NewAccount(_build_account(session, row), password)
@@ -188,11 +183,11 @@ class Accounts:
         """Make the account of one administrator unless somebody holds the role."""
         name = _administrator_name(role)
         password = new_one_time_password()
-        with read_session(self.engine) as session:
+        with read_session(self.ledger.database) as session:
             if _holders(session, role) or _find_row(session, name):
                 return None
         hashed = self.passwords.hash(password)
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             if _holders(session, role) or _find_row(session, name):
                 return None
             info = ROLES[role]
@@ -208,7 +203,7 @@ class Accounts:
             InputError: ``not_found``; ``conflict`` when duties exclude each other, or it holds the role already.
             AuthError: ``forbidden`` for one's own account.
         """
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             row = _get_row(session, name)
             giver = _find_row(session, actor)
             if actor == name:
@@ -234,7 +229,7 @@ class Accounts:
         Raises:
             InputError: ``not_found``; ``conflict`` when this is the last account with an administrator's role.
         """
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             row = _get_row(session, name)
             assignment = session.get(RoleAssignmentRow, (row.id, str(role)))
             if assignment is None:
@@ -252,7 +247,7 @@ class Accounts:
         Raises:
             InputError: ``not_found``; ``conflict`` for the last account with an administrator's role.
         """
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             row = _get_row(session, name)
             if row.enabled != enabled:
                 if not enabled:
@@ -273,7 +268,7 @@ class Accounts:
         """
         password = new_one_time_password()
         hashed = self.passwords.hash(password)
-        with write_session(self.engine) as session:
+        with write_session(self.ledger.database) as session:
             row = _get_row(session, name)
             if row.duty != Duty.BUSINESS and not actor.startswith(SHELL):
                 raise AuthError(
@@ -293,18 +288,18 @@ class Accounts:
         Raises:
             InputError: ``not_found``.
         """
-        with read_session(self.engine) as session:
+        with read_session(self.ledger.database) as session:
             return _build_account(session, _get_row(session, name))
 
     def list_accounts(self, *, after: str = "", limit: int = 100) -> list[Account]:
         """Return accounts whose name comes after ``after``, by name, ``limit`` at most."""
         query = select(AccountRow).where(AccountRow.name > after).order_by(AccountRow.name).limit(limit)
-        with read_session(self.engine) as session:
+        with read_session(self.ledger.database) as session:
             return [_build_account(session, row) for row in session.scalars(query)]
 
     def list_duties(self) -> dict[str, Duty]:
         """Return every account's name with its duty."""
-        with read_session(self.engine) as session:
+        with read_session(self.ledger.database) as session:
             return {name: Duty(duty) for name, duty in session.execute(select(AccountRow.name, AccountRow.duty))}
 
     # -- inside a transaction --------------------------------------------------------------------------------------
@@ -323,7 +318,7 @@ class Accounts:
         if _find_row(session, name) is not None:
             raise InputError("conflict", f"there is an account `{name}` already")
         row = AccountRow(
-            id=str(new_uuid7(self.clock)),
+            id=str(new_uuid7(self.ledger.clock)),
             name=name,
             display_name=display_name.strip() or name,
             duty=str(duty),
@@ -333,7 +328,7 @@ class Accounts:
             must_change_password=True,
             enabled=True,
             credential_version=1,
-            created=self.clock.now(),
+            created=self.ledger.clock.now(),
             last_sign_in=None,
         )
         session.add(row)
@@ -348,7 +343,7 @@ class Accounts:
                 role=str(role),
                 duty=str(ROLES[role].duty),
                 granted_by_id=giver_id,
-                granted=self.clock.now(),
+                granted=self.ledger.clock.now(),
             )
         )
         session.flush()
@@ -356,16 +351,7 @@ class Accounts:
 
     def _record(self, session: Session, actor: str, act: str, subject: str, detail: dict[str, Any]) -> None:
         """Put the act in the ledger, in the session's transaction."""
-        record_act(
-            session.connection(),
-            self.archive,
-            self.clock,
-            self.settings.origin,
-            actor=actor,
-            act=act,
-            subject=subject,
-            detail=detail,
-        )
+        self.ledger.record_act(session.connection(), actor=actor, act=act, subject=subject, detail=detail)
 
 
 def _administrator_name(role: Role) -> str:

@@ -7,9 +7,7 @@ import click
 
 from auditsvc.auth.roles import ROLES, Duty, Role
 from auditsvc.auth.service import Account, Accounts, NewAccount
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
-from auditsvc.ground.clock import SystemClock
-from auditsvc.ledger.archive import Archive
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_ledger, print_json
 
 role_argument = click.argument("role", metavar="ROLE", type=click.Choice([str(role) for role in Role]))
 
@@ -26,8 +24,7 @@ def command() -> None:
 def open_accounts() -> Accounts:
     """Return the account service of this process's settings."""
     settings = load_settings()
-    engine = open_database(settings)
-    return Accounts.open(engine, Archive(settings.archive_path), SystemClock(), settings)
+    return Accounts.open(open_ledger(settings), settings)
 
 
 @command.command("list")

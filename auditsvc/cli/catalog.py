@@ -7,15 +7,13 @@ import click
 
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_ledger, print_json
 from auditsvc.ground.bilingual import Text
-from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import Bundle, load_bundle
-from auditsvc.ground.errors import EXIT_FINDING, DocumentError, InputError, Problem
+from auditsvc.ground.errors import EXIT_FINDING, DocumentError, Problem
+from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.readers.registry import check_source
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import activate_bundle, active_bundle
 
 folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 SECTIONS = ("organisations", "resources", "interfaces", "agreements", "projects", "matters", "sources")
@@ -59,19 +57,9 @@ def activate(folder: Path, as_json: bool) -> None:
     _, problems = _examine(bundle)
     if problems:
         raise DocumentError("document_invalid", problems)
-    settings = load_settings()
-    engine = open_database(settings)
-    archive = Archive(settings.archive_path)
-    with begin_write(engine) as connection:
-        leaf = activate_bundle(
-            connection,
-            archive,
-            SystemClock(),
-            settings.origin,
-            kind="catalog",
-            bundle=bundle,
-            actor=find_actor(),
-        )
+    ledger = open_ledger(load_settings())
+    with begin_write(ledger.database) as connection:
+        leaf = ledger.activate(connection, kind="catalog", bundle=bundle, actor=find_actor())
     if as_json:
         print_json({"seq": leaf.seq, "sha256": bundle.digest.hex()})
     else:
@@ -86,16 +74,11 @@ def show(section: str | None, as_json: bool) -> None:
 
     SECTION is organisations, resources, interfaces, agreements, projects, matters or sources.
     """
-    settings = load_settings()
-    with open_database(settings).connect() as connection:
-        bundle = active_bundle(connection, Archive(settings.archive_path), "catalog")
-    if bundle is None:
-        raise InputError("not_found", "no catalogue is in force; put one in force with `auditsvc catalog activate`")
-    catalog = load_catalog(bundle)
+    catalog = Versions(open_ledger(load_settings())).find().get_catalog()
     if section is None:
         counts = _count(catalog)
         if as_json:
-            print_json({"sha256": bundle.digest.hex(), "city": catalog.city.name.en, "counts": counts})
+            print_json({"sha256": catalog.digest.hex(), "city": catalog.city.name.en, "counts": counts})
             return
         click.echo(f"{catalog.city.name.zh} {catalog.city.name.en}, version {catalog.version}")
         for name, count in counts.items():

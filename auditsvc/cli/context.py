@@ -14,10 +14,12 @@ from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import OperationalError
 
 from auditsvc.auth.service import SHELL
+from auditsvc.ground.clock import Clock, SystemClock
 from auditsvc.ground.database import find_file, has_tables, migrate, open_engine
 from auditsvc.ground.errors import SigningError, StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.keys import LOG_KEY_FILE
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.pipeline.log_identity import check_followed
 from auditsvc.store.rows import Position
 
@@ -39,6 +41,11 @@ def open_database(settings: Settings) -> Engine:
     engine = make_database(settings)
     event.listen(engine, "handle_error", _translate)
     return engine
+
+
+def open_ledger(settings: Settings, clock: Clock | None = None) -> Ledger:
+    """Return the ledger; raises as :func:`open_database`."""
+    return Ledger.open(open_database(settings), settings, clock or SystemClock())
 
 
 def make_database(settings: Settings) -> Engine:
@@ -98,8 +105,7 @@ def follows_ledger(settings: Settings, position: Position) -> bool:
     engine = open_engine(settings.database)
     event.listen(engine, "handle_error", _translate)
     try:
-        with engine.connect() as connection:
-            check_followed(connection, position)
+        check_followed(Ledger.open(engine, settings, SystemClock()), position)
     finally:
         engine.dispose()
     return True

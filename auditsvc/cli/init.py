@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Engine
 
 from auditsvc.auth.bearer import load_or_create_token_key
 from auditsvc.auth.roles import ROLES, Role
@@ -17,9 +16,10 @@ from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import Bundle, load_bundle
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.service import activate_bundle, active_bundle
+from auditsvc.ledger.leaf import find_latest
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.policy.load import load_policy_set
 from auditsvc.reports.keys import load_or_create_report_keys
 
@@ -47,12 +47,12 @@ def command(policies: Path | None, catalog: Path | None, accounts: Sequence[str]
     bundles = _load_bundles(policies, catalog)
     clock = SystemClock()
     engine = make_database(settings)
-    archive = Archive(settings.archive_path)
+    ledger = Ledger.open(engine, settings, clock)
     log_vkey = _make_keys(settings, clock)
-    changed = {kind: _activate(engine, archive, clock, settings, kind, bundle) for kind, bundle in bundles.items()}
+    changed = {kind: _activate(ledger, kind, bundle) for kind, bundle in bundles.items()}
     made: list[NewAccount] = []
     try:
-        made.extend(_make_accounts(Accounts.open(engine, archive, clock, settings), wanted))
+        made.extend(_make_accounts(Accounts.open(ledger, settings), wanted))
     finally:  # a one-time password is never seen again, so those made before a failure are printed too
         result = _describe(settings, log_vkey, bundles, changed, made)
         print_json(result) if as_json else _print(result)
@@ -114,13 +114,13 @@ def _make_keys(settings: Settings, clock: Clock) -> str:
     return load_log_vkey(settings.key_path, settings.origin)
 
 
-def _activate(engine: Engine, archive: Archive, clock: Clock, settings: Settings, kind: str, bundle: Bundle) -> bool:
+def _activate(ledger: Ledger, kind: str, bundle: Bundle) -> bool:
     """Put a bundle in force unless it is; return whether it was put."""
-    with begin_write(engine) as connection:
-        present = active_bundle(connection, archive, kind)
-        if present is not None and present.digest == bundle.digest:
+    with begin_write(ledger.database) as connection:
+        present = find_latest(connection, kind)
+        if present is not None and parse_header(present.header).fields["sha256"] == bundle.digest.hex():
             return False
-        activate_bundle(connection, archive, clock, settings.origin, kind=kind, bundle=bundle, actor=INSTALLATION)
+        ledger.activate(connection, kind=kind, bundle=bundle, actor=INSTALLATION)
         return True
 
 

@@ -24,9 +24,10 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.note import parse_vkey
 from auditsvc.ledger.keys import load_log_vkey
+from auditsvc.ledger.leaf import get_leaf
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.proof import checkpoint_at_least, consistency_proof, get_head, get_root, inclusion_proof
 from auditsvc.ledger.proof import latest_checkpoint as find_checkpoint
-from auditsvc.ledger.service import get_leaf
 from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, parse_log_trust, verify_archive
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.ledger.write.recovery import OrphanFrame, find_orphans
@@ -95,7 +96,7 @@ def checkpoint(sign: bool, as_json: bool) -> None:
     settings, engine = _open()
     if sign:
         require_log_key(settings)
-        Checkpointer(engine, settings, SystemClock()).sign_now()
+        Checkpointer(Ledger.open(engine, settings, SystemClock()), settings).sign_now()
     with engine.connect() as connection:
         found = find_checkpoint(connection)
     if found is None:

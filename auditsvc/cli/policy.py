@@ -10,19 +10,17 @@ import click
 
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_ledger, print_json
 from auditsvc.condition.describe import Step
 from auditsvc.condition.evaluate import has_type
 from auditsvc.event.fields import Kind, get_field
 from auditsvc.event.model import Event
 from auditsvc.event.native import read_native
 from auditsvc.event.time import parse_time_ns
-from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import Bundle, build_bundle, load_bundle
 from auditsvc.ground.errors import EXIT_FINDING, InputError
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import activate_bundle, active_bundle
+from auditsvc.inforce.versions import Versions
 from auditsvc.policy.check import run_tests
 from auditsvc.policy.judge import explain as explain_event
 from auditsvc.policy.lint import lint as lint_policies
@@ -131,14 +129,9 @@ def activate(context: click.Context, folder: Path, as_json: bool) -> None:
         click.echo(f"FAIL  {result.policy_id}  {result.name} ({result.message})", err=True)
     if failed:
         context.exit(EXIT_FINDING)
-    settings = load_settings()
-    engine = open_database(settings)
-    archive = Archive(settings.archive_path)
-    actor = find_actor()
-    with begin_write(engine) as connection:
-        leaf = activate_bundle(
-            connection, archive, SystemClock(), settings.origin, kind="policy", bundle=bundle, actor=actor
-        )
+    ledger = open_ledger(load_settings())
+    with begin_write(ledger.database) as connection:
+        leaf = ledger.activate(connection, kind="policy", bundle=bundle, actor=find_actor())
     if as_json:
         print_json({"seq": leaf.seq, "sha256": bundle.digest.hex()})
     else:
@@ -186,12 +179,10 @@ def _load(folder: Path | None) -> PolicySet:
     """Return the policy set of a folder, or the one in force."""
     if folder is not None:
         return load_policy_set(load_bundle(folder))
-    settings = load_settings()
-    with open_database(settings).connect() as connection:
-        bundle = active_bundle(connection, Archive(settings.archive_path), "policy")
-    if bundle is None:
+    found = Versions(open_ledger(load_settings())).find().find_policy_set()
+    if found is None:
         raise InputError("not_found", "no policy set is in force; name a folder with --policies or activate one")
-    return load_policy_set(bundle)
+    return found
 
 
 def _read_event(data: bytes) -> Event:

@@ -7,10 +7,8 @@ from pathlib import Path
 import click
 
 from auditsvc.cli.administrator import administrator_options, as_administrator
-from auditsvc.cli.context import json_option, load_settings, open_database, print_json, require_log_key
-from auditsvc.ground.clock import SystemClock
+from auditsvc.cli.context import json_option, load_settings, open_ledger, print_json, require_log_key
 from auditsvc.ground.errors import EXIT_FINDING
-from auditsvc.ledger.archive import Archive
 from auditsvc.pipeline.collector import spare_collector
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.runtime.locks import claim_folder
@@ -29,17 +27,15 @@ def command(user: str | None, password_file: Path | None, replace_other: bool, a
     else: what it held was not what the archive says, and is replaced.
     """
     settings = as_administrator(load_settings(), user, password_file)
-    engine_db = open_database(settings)
+    ledger = open_ledger(settings)
     require_log_key(settings)  # the key of data subjects lies beside it, and a new one would change what is stored
     spare_collector()
     with ExitStack() as stack:
         if settings.event_store == "duckdb":
             stack.enter_context(claim_folder(settings.data_dir, "reindex"))
         done = reindex(
-            engine_db,
-            Archive(settings.archive_path),
+            ledger,
             settings,
-            SystemClock(),
             _print_progress,
             replaces_other=replace_other,
         )

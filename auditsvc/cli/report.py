@@ -8,11 +8,19 @@ from typing import Any
 
 import click
 
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json, require_log_key
-from auditsvc.ground.clock import SystemClock, format_instant
+from auditsvc.cli.context import (
+    find_actor,
+    json_option,
+    load_settings,
+    open_database,
+    open_ledger,
+    print_json,
+    require_log_key,
+)
+from auditsvc.ground.clock import format_instant
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import InputError
-from auditsvc.ledger.archive import Archive
+from auditsvc.inforce.versions import Versions
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.pipeline.log_identity import Followed
 from auditsvc.reports.render import LANGUAGES
@@ -56,22 +64,21 @@ def create(
     Opens the event store itself, so it works only while no core process runs; a running service makes reports through
     its console and API.
     """
-    settings, clock = load_settings(), SystemClock()
-    engine = open_database(settings)
+    settings = load_settings()
+    ledger = open_ledger(settings)
     require_log_key(settings)
-    with claim_folder(settings.data_dir, "report create"), closing(open_store(settings, clock)) as opened:
+    with claim_folder(settings.data_dir, "report create"), closing(open_store(settings, ledger.clock)) as opened:
         report = create_report(
-            engine,
-            Archive(settings.archive_path),
-            Followed(engine, opened).use(),
+            ledger,
+            Versions(ledger),
+            Followed(ledger, opened).use(),
             settings,
-            clock,
             kind=kind,
             period=(first.date(), last.date()),
             project_id=project,
             languages=languages or LANGUAGES,
             actor=find_actor(),
-            sign_checkpoint=Checkpointer(engine, settings, clock).sign_now,
+            sign_checkpoint=Checkpointer(ledger, settings).sign_now,
         )
     files = [str(find_report_file(settings, report.id, file.name)) for file in list_report_files(settings, report.id)]
     if as_json:

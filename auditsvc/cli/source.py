@@ -4,19 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import click
-from sqlalchemy import Engine
 
-from auditsvc.catalog.load import load_catalog
-from auditsvc.catalog.model import Catalog
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, print_json
-from auditsvc.ground.clock import SystemClock, format_instant
+from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, open_ledger, print_json
+from auditsvc.ground.clock import format_instant
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import InputError
-from auditsvc.ground.settings.model import Settings
+from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
 from auditsvc.ingest.readers.registry import check_source
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import active_bundle, record_act
 
 
 @click.group()
@@ -33,10 +28,9 @@ def key() -> None:
 @json_option
 def list_sources(as_json: bool) -> None:
     """List the sources of the catalogue in force, with what is wrong with them."""
-    settings = load_settings()
-    engine = open_database(settings)
-    catalog = _load_catalog(engine, settings)
-    with engine.connect() as connection:
+    ledger = open_ledger(load_settings())
+    catalog = Versions(ledger).find().get_catalog()
+    with ledger.database.connect() as connection:
         keys = list_keys(connection)
     rows: list[dict[str, Any]] = [
         {
@@ -67,19 +61,14 @@ def list_sources(as_json: bool) -> None:
 @json_option
 def create(source: str, label: str, days: int | None, as_json: bool) -> None:
     """Make an API key for SOURCE and print it; it is shown only now."""
-    settings, clock = load_settings(), SystemClock()
-    engine = open_database(settings)
-    if _load_catalog(engine, settings).sources.get(source) is None:
+    ledger = open_ledger(load_settings())
+    if Versions(ledger).find().get_catalog().find_source(source) is None:
         raise InputError("source_unknown", f"source `{source}` is not in the catalogue in force")
-    archive = Archive(settings.archive_path)
     lifetime = None if days is None else timedelta(days=days)
-    with begin_write(engine) as connection:
-        key_id, secret = create_key(connection, clock, source, label=label, lifetime=lifetime)
+    with begin_write(ledger.database) as connection:
+        key_id, secret = create_key(connection, ledger.clock, source, label=label, lifetime=lifetime)
         detail = _describe(get_key(connection, key_id))
-        record_act(
-            connection, archive, clock, settings.origin,
-            actor=find_actor(), act="source_key_create", subject=key_id, detail=detail,
-        )  # fmt: skip
+        ledger.record_act(connection, actor=find_actor(), act="source_key_create", subject=key_id, detail=detail)
     if as_json:
         print_json({**detail, "key": secret})
     else:
@@ -107,28 +96,14 @@ def show_keys(source: str | None, as_json: bool) -> None:
 @json_option
 def revoke(key_id: str, as_json: bool) -> None:
     """Revoke the API key KEY_ID; it stops working within two seconds."""
-    settings, clock = load_settings(), SystemClock()
-    engine = open_database(settings)
-    archive = Archive(settings.archive_path)
-    with begin_write(engine) as connection:
-        detail = _describe(revoke_key(connection, clock, key_id))
-        record_act(
-            connection, archive, clock, settings.origin,
-            actor=find_actor(), act="source_key_revoke", subject=key_id, detail=detail,
-        )  # fmt: skip
+    ledger = open_ledger(load_settings())
+    with begin_write(ledger.database) as connection:
+        detail = _describe(revoke_key(connection, ledger.clock, key_id))
+        ledger.record_act(connection, actor=find_actor(), act="source_key_revoke", subject=key_id, detail=detail)
     if as_json:
         print_json(detail)
     else:
         click.echo(f"key {key_id} of source {detail['source']} is revoked", err=True)
-
-
-def _load_catalog(engine: Engine, settings: Settings) -> Catalog:
-    """Return the catalogue in force; raise ``InputError`` (``not_found``) when there is none."""
-    with engine.connect() as connection:
-        bundle = active_bundle(connection, Archive(settings.archive_path), "catalog")
-    if bundle is None:
-        raise InputError("not_found", "no catalogue is in force; put one in force with `auditsvc catalog activate`")
-    return load_catalog(bundle)
 
 
 def _describe(item: ApiKey) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from auditsvc.alerts.model import CLOSE_REASON_TITLES, Alert, AlertFilter, AlertState, CloseReason
-from auditsvc.alerts.service import Journal, acknowledge, close, count_alerts, list_alerts
+from auditsvc.alerts.service import acknowledge, close, count_alerts, list_alerts
 from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Catalog
 from auditsvc.console.alert_detail import EVENTS_PER_PAGE, build_detail
@@ -19,7 +19,6 @@ from auditsvc.console.overview import SEVERITIES
 from auditsvc.console.text import current_language
 from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import InputError
-from auditsvc.inforce.current import find_catalog
 from auditsvc.runtime.services import get_services
 
 _PAGE = 50
@@ -42,10 +41,10 @@ def show_alerts() -> ResponseReturnValue:
     severity = request.args.get("severity", "")
     policy = request.args.get("policy", "").strip()
     chosen = _read_filter(view, severity, policy)
-    with read_session(services.engine_db) as session:
+    with read_session(services.ledger.database) as session:
         page = list_alerts(session, chosen, limit=_PAGE, after=request.args.get("after") or None)
         counts = count_alerts(session, AlertFilter(policies=chosen.policies))
-    catalog = find_catalog(services)
+    catalog = services.versions.find().find_catalog()
     language = current_language()
     return render_template(
         "console/alerts.html",
@@ -72,7 +71,7 @@ def show_alert(alert_id: str) -> ResponseReturnValue:
         "console/alert.html",
         detail=detail,
         alert=detail.alert,
-        title=title_of(detail.alert, find_catalog(services)),
+        title=title_of(detail.alert, services.versions.find().find_catalog()),
         reasons=list_reasons(),
         page=max(page, 1),
         per_page=EVENTS_PER_PAGE,
@@ -84,9 +83,13 @@ def show_alert(alert_id: str) -> ResponseReturnValue:
 def acknowledge_alert(alert_id: str) -> ResponseReturnValue:
     """Take an alert on."""
     services = get_services()
-    with write_session(services.engine_db) as session:
+    with write_session(services.ledger.database) as session:
         acknowledge(
-            session, _journal(), alert_id, actor=current_person().name, note=request.form.get("note", "").strip()
+            session,
+            get_services().ledger,
+            alert_id,
+            actor=current_person().name,
+            note=request.form.get("note", "").strip(),
         )
     flash(gettext("Acknowledged. The act is in the ledger."))
     return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
@@ -98,9 +101,9 @@ def close_alert(alert_id: str) -> ResponseReturnValue:
     """Close an alert with a reason."""
     services = get_services()
     reason = _read_reason(request.form.get("reason", ""))
-    with write_session(services.engine_db) as session:
+    with write_session(services.ledger.database) as session:
         note = request.form.get("note", "").strip()
-        close(session, _journal(), alert_id, actor=current_person().name, reason=reason, note=note)
+        close(session, get_services().ledger, alert_id, actor=current_person().name, reason=reason, note=note)
     flash(gettext("Closed. The act and its reason are in the ledger."))
     return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
 
@@ -118,12 +121,6 @@ def list_reasons() -> dict[str, str]:
     """Return the reasons for closing with their titles in the page's language."""
     place = 0 if current_language() == "zh" else 1
     return {reason.value: titles[place] for reason, titles in CLOSE_REASON_TITLES.items()}
-
-
-def _journal() -> Journal:
-    """Return what a transition is recorded with."""
-    services = get_services()
-    return Journal(services.archive, services.clock, services.settings.origin)
 
 
 def _read_filter(view: str, severity: str, policy: str) -> AlertFilter:

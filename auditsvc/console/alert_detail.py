@@ -10,7 +10,6 @@ from auditsvc.event.fields import find_field
 from auditsvc.event.model import Event
 from auditsvc.ground.database import read_session
 from auditsvc.ground.ids import EventUid
-from auditsvc.inforce.current import find_catalog, find_policy_set
 from auditsvc.policy.model import Policy
 from auditsvc.runtime.services import Services
 from auditsvc.store.port import EventStore
@@ -60,11 +59,11 @@ def build_detail(services: Services, alert_id: str, page: int) -> Detail:
         StorageError: ``not_found``.
     """
     offset = (page - 1) * EVENTS_PER_PAGE
-    with read_session(services.engine_db) as session:
+    with read_session(services.ledger.database) as session:
         alert = get_alert(session, alert_id)
         evidence = list_evidence(session, alert_id, limit=EVENTS_PER_PAGE, offset=offset)
         transitions = list_transitions(session, alert_id)
-    catalog = find_catalog(services)
+    catalog = services.versions.find().find_catalog()
     store = services.store
     findings = store.get_findings([item.key for item in evidence])
     by_key = {finding.key: finding for finding in findings}
@@ -115,7 +114,7 @@ def _find_event(store: EventStore, uid: EventUid, finding: Finding | None) -> Ev
 
 def _find_policy(services: Services, alert: Alert, seq: int | None) -> Policy | None:
     """Return the policy as it was when the alert's events were recorded."""
-    policy_set = find_policy_set(services, seq)
+    policy_set = services.versions.find(seq).find_policy_set()
     version = int(alert.policy_version) if alert.policy_version.isdecimal() else None
     return None if policy_set is None else policy_set.find_policy(alert.policy_id, version)
 

@@ -21,7 +21,6 @@ from auditsvc.console.today import label_bucket
 from auditsvc.event.fields import BY_NAME, FIELDS
 from auditsvc.ground.errors import AuditError, InputError
 from auditsvc.ground.ids import EventUid
-from auditsvc.inforce.current import find_catalog
 from auditsvc.runtime.services import get_services, record_reading
 from auditsvc.store.query import Order, TimeUnit
 
@@ -42,13 +41,13 @@ def search_events() -> ResponseReturnValue:
     services = get_services()
     text = request.args.get("q", "").strip()
     order = Order.OLDEST if request.args.get("order") == Order.OLDEST.value else Order.NEWEST
-    catalog = find_catalog(services)
+    catalog = services.versions.find().find_catalog()
     results: Results | None = None
     failure: Failure | None = None
     column = 0
-    period = read_period({}, services.store, services.clock.now_ns(), services.settings.zone)
+    period = read_period({}, services.store, services.ledger.clock.now_ns(), services.settings.zone)
     try:
-        period = read_period(request.args, services.store, services.clock.now_ns(), services.settings.zone)
+        period = read_period(request.args, services.store, services.ledger.clock.now_ns(), services.settings.zone)
         node = read_query(text, services.settings.time_zone)
         _record_search(text, period)
         results = search(services, catalog, node, period, after=request.args.get("after", ""), order=order)
@@ -79,7 +78,7 @@ def show_event(uid: str) -> ResponseReturnValue:
     services = get_services()
     stored = services.store.get_event(parse_uid(uid))
     record_reading(current_person().name, "event_read", uid, {})
-    catalog = find_catalog(services, int(str(stored.event["seq"])))
+    catalog = services.versions.find(int(str(stored.event["seq"]))).find_catalog()
     detail = build_detail(services, stored, catalog)
     evidence, failure = None, None
     try:

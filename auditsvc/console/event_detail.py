@@ -9,7 +9,6 @@ from auditsvc.console.event_search import Hit, build_hit, name_code
 from auditsvc.console.text import current_language
 from auditsvc.event.fields import FIELDS, LABEL_PREFIX, Field, Kind, Level, get_field
 from auditsvc.event.model import Event, Value
-from auditsvc.inforce.current import find_policy_set
 from auditsvc.policy.decide import State
 from auditsvc.policy.explain import PolicyStep, explain
 from auditsvc.runtime.services import Services
@@ -100,7 +99,7 @@ def _build_fact(known: Field, value: Value, catalog: Catalog | None) -> Fact:
 
 def _explain(services: Services, event: Event) -> tuple[Judgement, ...]:
     """Return what the policies then in force say of the event, the gravest first."""
-    policy_set = find_policy_set(services, int(str(event["seq"])))
+    policy_set = services.versions.find(int(str(event["seq"]))).find_policy_set()
     if policy_set is None:
         return ()
     steps = [step for step in explain(policy_set, event).policies if step.state in _SHOWN_STATES]

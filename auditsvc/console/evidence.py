@@ -15,9 +15,8 @@ from auditsvc.ground.errors import LogError
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.format.note import Checkpoint
 from auditsvc.ledger.format.tree import build_root, hash_leaf, hash_records, verify_inclusion
+from auditsvc.ledger.leaf import Leaf, get_leaf
 from auditsvc.ledger.proof import checkpoint_at_least, inclusion_proof
-from auditsvc.ledger.service import get_leaf
-from auditsvc.ledger.write.appender import Leaf
 from auditsvc.ledger.write.proof_path import build_inclusion_path
 from auditsvc.runtime.services import Services
 
@@ -74,12 +73,12 @@ def collect_evidence(services: Services, event: Event) -> Evidence:
         LogError: the log or the archive does not hold what the index says.
     """
     seq, record = int(str(event["seq"])), int(str(event["record"]))
-    with services.engine_db.connect() as connection:
+    with services.ledger.database.connect() as connection:
         leaf = get_leaf(connection, seq)
         checkpoint = checkpoint_at_least(connection, seq + 1)
         leaf_path = inclusion_proof(connection, seq, checkpoint.size) if checkpoint else []
     header = parse_header(leaf.header)
-    payload = services.archive.read_payload(leaf.segment, leaf.offset, leaf.length)
+    payload = services.ledger.archive.read_payload(leaf.segment, leaf.offset, leaf.length)
     hashes = hash_records(payload, header.fields["kind"])
     if record >= len(hashes):
         raise LogError("not_found", f"batch {seq}: record {record} of {len(hashes)} does not exist")

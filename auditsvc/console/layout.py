@@ -63,7 +63,7 @@ def build_frame() -> dict[str, Any]:
         "theme": selected_theme(),
         "themes": {"system": gettext("As the system"), "light": gettext("Light"), "dark": gettext("Dark")},
         "here": request.full_path.rstrip("?") if request.method in _LEGAL_METHODS else "/",
-        "zone": show_zone(get_services().clock.now()),
+        "zone": show_zone(get_services().ledger.clock.now()),
         "idle_limit_s": g.get("idle_limit_s", 0),
         "version": __version__,
     }

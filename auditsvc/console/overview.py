@@ -11,7 +11,6 @@ from auditsvc.console.period import DAY_NS, Period, list_buckets
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.database import read_session
-from auditsvc.inforce.current import find_catalog, find_policy_set
 from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.policy.model import PolicySet
 from auditsvc.runtime.services import Services
@@ -113,7 +112,7 @@ class Overview:
 
 def build_overview(services: Services, period: Period) -> Overview:
     """Return the figures as of now; the course and the policies are those of ``period``."""
-    catalog, policy_set = find_catalog(services), find_policy_set(services)
+    catalog, policy_set = services.versions.find().find_catalog(), services.versions.find().find_policy_set()
     open_alerts, new_alerts = _count_open_alerts(services)
     totals, signed = _read_ledger(services)
     return Overview(
@@ -161,7 +160,7 @@ def _list_seen_cells(store: EventStore, catalog: Catalog, first_ns: int, last_ns
 
 def _count_open_alerts(services: Services) -> tuple[dict[str, int], int]:
     """Return open alerts by severity, severest first, and how many of them nobody has acknowledged."""
-    with read_session(services.engine_db) as session:
+    with read_session(services.ledger.database) as session:
         counts = count_alerts(session)
     by_severity = {
         severity: sum(
@@ -174,7 +173,7 @@ def _count_open_alerts(services: Services) -> tuple[dict[str, int], int]:
 
 def _read_ledger(services: Services) -> tuple[Totals, Signed | None]:
     """Return the totals and the last checkpoint."""
-    with services.engine_db.connect() as connection:
+    with services.ledger.database.connect() as connection:
         head = get_head(connection)
         checkpoint = latest_checkpoint(connection)
     totals = Totals(
@@ -216,6 +215,6 @@ def _list_silent_sources(services: Services, catalog: Catalog | None) -> tuple[s
     """Return the sources of the catalogue that delivered nothing in the last day."""
     if catalog is None:
         return ()
-    now_ns = services.clock.now_ns()
+    now_ns = services.ledger.clock.now_ns()
     heard = {stat.source for stat in services.store.batch_stats(now_ns - DAY_NS, now_ns + 1)}
     return tuple(source for source in sorted(catalog.sources) if source not in heard)

@@ -15,7 +15,6 @@ from auditsvc.console.period import find_newest_ns
 from auditsvc.console.text import current_language, local_time
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import AuditError, InputError
-from auditsvc.inforce.current import find_catalog
 from auditsvc.reports.service import create_report, find_report_file, get_report, list_report_files, list_reports
 from auditsvc.runtime.services import get_services, record_reading
 
@@ -29,7 +28,7 @@ _LANGUAGES = ("zh", "en")
 def show_reports() -> ResponseReturnValue:
     """Show the reports, newest first."""
     services = get_services()
-    with read_session(services.engine_db) as session:
+    with read_session(services.ledger.database) as session:
         page = list_reports(session, limit=_PAGE, after=request.args.get("after") or None)
     return render_template("console/reports.html", page=page)
 
@@ -44,7 +43,7 @@ def new_report() -> ResponseReturnValue:
             return redirect(url_for("console.show_report", report_id=_make_report()), 303)
         except AuditError as err:
             failure = describe(err)
-    catalog = find_catalog(get_services())
+    catalog = get_services().versions.find().find_catalog()
     language = current_language()
     projects = {key: project.name.get(language) for key, project in catalog.projects.items()} if catalog else {}
     body = render_template(
@@ -58,7 +57,7 @@ def new_report() -> ResponseReturnValue:
 def show_report(report_id: str) -> ResponseReturnValue:
     """Show one report."""
     services = get_services()
-    with read_session(services.engine_db) as session:
+    with read_session(services.ledger.database) as session:
         report = get_report(session, report_id)
     files = list_report_files(services.settings, report_id)
     return render_template("console/report.html", report=report, files=files)
@@ -79,11 +78,10 @@ def _make_report() -> str:
     services = get_services()
     form = _read_form()
     report = create_report(
-        services.engine_db,
-        services.archive,
+        services.ledger,
+        services.versions,
         services.store,
         services.settings,
-        services.clock,
         kind=form["kind"],
         period=(_read_day(form["first"]), _read_day(form["last"])),
         project_id=form["project"] or None if form["kind"] == "project" else None,
@@ -97,8 +95,8 @@ def _make_report() -> str:
 def _read_form() -> dict[str, Any]:
     """Return the form's values; by default the calendar month of the newest event."""
     services = get_services()
-    newest = find_newest_ns(services.store, services.clock.now_ns())
-    day = local_time(newest if newest is not None else services.clock.now()).date()
+    newest = find_newest_ns(services.store, services.ledger.clock.now_ns())
+    day = local_time(newest if newest is not None else services.ledger.clock.now()).date()
     first = day.replace(day=1)
     last = (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
     return {

@@ -37,11 +37,11 @@ def end_idle_session() -> None:
     if find_person() is None:
         return
     services = get_services()
-    if SESSION_ID not in session or is_withdrawn(services.engine_db, session[SESSION_ID]):
+    if SESSION_ID not in session or is_withdrawn(services.ledger.database, session[SESSION_ID]):
         end()
         session.clear()
         raise AuthError("unauthenticated", "this session was ended; sign in again")
-    now_s = services.clock.now_ns() // _NS
+    now_s = services.ledger.clock.now_ns() // _NS
     limit_s = services.settings.session_minutes * 60
     g.idle_limit_s = limit_s
     if now_s - int(session.get(SEEN, now_s)) > limit_s:
@@ -75,8 +75,8 @@ def sign_in() -> ResponseReturnValue:
 def sign_out() -> ResponseReturnValue:
     """End the session."""
     services = get_services()
-    expires = services.clock.now() + timedelta(minutes=services.settings.session_minutes)
-    withdraw(services.engine_db, services.clock, session[SESSION_ID], expires)
+    expires = services.ledger.clock.now() + timedelta(minutes=services.settings.session_minutes)
+    withdraw(services.ledger.database, services.ledger.clock, session[SESSION_ID], expires)
     services.accounts.sign_out(current_person())
     end()
     _forget_session()
@@ -115,7 +115,7 @@ def _begin_session(person: Person) -> None:
     _forget_session()
     begin(person)
     session[SESSION_ID] = str(uuid.uuid4())
-    session[SEEN] = get_services().clock.now_ns() // _NS
+    session[SEEN] = get_services().ledger.clock.now_ns() // _NS
 
 
 def _forget_session() -> None:

@@ -29,7 +29,7 @@ def today() -> ResponseReturnValue:
     named = {"store": store, "store_name": _STORES[store.kind]}
     if store.reason is not None:
         return render_template("console/today_away.html", **named)
-    period = read_period(request.args, services.store, services.clock.now_ns(), services.settings.zone)
+    period = read_period(request.args, services.store, services.ledger.clock.now_ns(), services.settings.zone)
     overview = build_overview(services, period)
     return render_template(
         "console/today.html",

@@ -53,7 +53,7 @@ def _verify_uploads(uploads: list[FileStorage]) -> Any:
     services = get_services()
     with TemporaryDirectory(prefix="auditsvc-verify-") as folder:
         paths = [_save(upload, Path(folder), number) for number, upload in enumerate(uploads)]
-        return verify_files(paths, load_trust(services.settings, services.clock))
+        return verify_files(paths, load_trust(services.settings, services.ledger.clock))
 
 
 def _save(upload: FileStorage, folder: Path, number: int) -> Path:

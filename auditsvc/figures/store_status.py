@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from auditsvc.ground.errors import StorageError
-from auditsvc.ledger.service import get_head
+from auditsvc.ledger.proof import get_head
 from auditsvc.runtime.services import Services
 
 MIN_FREE_BYTES = 256 * 1024 * 1024
@@ -43,6 +43,6 @@ def read_store_standing(services: Services) -> StoreStanding:
         judged = services.store.position().next.seq
     except StorageError as err:
         return StoreStanding(kind, err.message)
-    with services.engine_db.connect() as connection:
+    with services.ledger.database.connect() as connection:
         behind = max(0, get_head(connection).size - judged)
     return StoreStanding(kind, None, judged, behind, None, dead_letters)

@@ -1,50 +1,85 @@
-"""The catalogue and the policy set in force at a place of the ledger, made ready to be used."""
+"""What is in force at a place of the ledger: the catalogue with its enricher and readers, the policy set with its judge.
 
+One type, :class:`InForce`, and one cache, :class:`Versions`, for everybody who asks: ingest, the engine, reports, console,
+API and commands.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-
-from sqlalchemy import Engine as DatabaseEngine
+from typing import TypeVar
 
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import VERSION_DIGITS, Catalog
+from auditsvc.condition.evaluate import EMPTY_CONTEXT, Context
+from auditsvc.ground.errors import InputError
 from auditsvc.ingest.readers.registry import BatchReader
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import get_leaf, load_bundle_of
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.policy.judge import Judge, compile_policy_set
 from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import AlertRule, PolicySet
 
-_KEPT = 8
-"""Versions kept ready; the engine needs one, the alerts behind it seldom a second."""
+MAX_VERSIONS = 8
+"""Parsed versions kept of each kind; more than one is needed only while old events are read."""
+
+_Version = TypeVar("_Version", "CatalogVersion", "PolicyVersion")
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogInForce:
-    """A catalogue with its enricher and its sources' readers, each made on first use."""
+@dataclass(slots=True)
+class CatalogVersion:
+    """A catalogue with its enricher and its sources' readers, each built on first use."""
 
     catalog: Catalog
-    enricher: Enricher
-    _readers: dict[str, BatchReader | None] = field(default_factory=dict)
+    _enricher: Enricher | None = None
+    _readers: dict[str, BatchReader] = field(default_factory=dict)
+
+    @property
+    def enricher(self) -> Enricher:
+        """Fills in what the catalogue knows of an event."""
+        if self._enricher is None:
+            self._enricher = Enricher(self.catalog)
+        return self._enricher
 
     def find_reader(self, source: str) -> BatchReader | None:
-        """Return the reader of a source; None when the catalogue has no such source."""
+        """Return the reader of a source; None when the catalogue has no such source.
+
+        Raises:
+            AuditError: the source's options are wrong.
+        """
+        return None if self.catalog.find_source(source) is None else self.get_reader(source)
+
+    def get_reader(self, source: str) -> BatchReader:
+        """Return the reader of a source of this catalogue; raises as :meth:`find_reader`."""
         if source not in self._readers:
-            known = self.catalog.find_source(source)
-            self._readers[source] = None if known is None else BatchReader(known)
+            self._readers[source] = BatchReader(self.catalog.sources[source])
         return self._readers[source]
 
 
-@dataclass(frozen=True, slots=True)
-class PoliciesInForce:
-    """A policy set with its judge; ``version`` is what events carry."""
+@dataclass(slots=True)
+class PolicyVersion:
+    """A policy set with its judge, built on first use."""
 
     policy_set: PolicySet
-    judge: Judge
-    version: str
+    _judge: Judge | None = None
     _rules: dict[tuple[str, int], AlertRule] = field(default_factory=dict)
 
+    @property
+    def version(self) -> str:
+        """The set's version, as the events that it judged carry it."""
+        return self.policy_set.digest.hex()[:VERSION_DIGITS]
+
+    @property
+    def judge(self) -> Judge:
+        """Judges events by the set."""
+        if self._judge is None:
+            self._judge = compile_policy_set(self.policy_set)
+        return self._judge
+
     def get_alert_rule(self, policy_id: str, version: int) -> AlertRule:
-        """Return how a version of a policy makes alerts; the version is one that judged by this set."""
+        """Return how a version of a policy raises alerts; the version is one that judged by this set."""
         key = (policy_id, version)
         if key not in self._rules:
             for policy in self.policy_set.policies:
@@ -52,47 +87,97 @@ class PoliciesInForce:
         return self._rules[key]
 
 
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """Catalogue and policy set at one place of the ledger, loaded when first asked for.
+
+    Attributes:
+        catalog_seq, policy_seq: the leaves that put them in force; None before the first one.
+    """
+
+    catalog_seq: int | None
+    policy_seq: int | None
+    _versions: Versions = field(repr=False, compare=False)
+
+    def find_catalog(self) -> Catalog | None:
+        """Return the catalogue; None when none was in force.
+
+        Raises:
+            LogError: the archive does not hold it as the leaf says.
+        """
+        return None if self.catalog_seq is None else self._versions.get_catalog(self.catalog_seq).catalog
+
+    def find_policy_set(self) -> PolicySet | None:
+        """Return the policy set; None when none was in force; raises as :meth:`find_catalog`."""
+        return None if self.policy_seq is None else self._versions.get_policies(self.policy_seq).policy_set
+
+    def get_catalog(self) -> Catalog:
+        """Return the catalogue; raise ``InputError`` (``not_found``) when none was in force."""
+        catalog = self.find_catalog()
+        if catalog is None:
+            raise InputError("not_found", "no catalogue is in force; put one in force with `auditsvc catalog activate`")
+        return catalog
+
+    def get_policy_set(self) -> PolicySet:
+        """Return the policy set; raise ``InputError`` (``not_found``) when none was in force."""
+        policy_set = self.find_policy_set()
+        if policy_set is None:
+            raise InputError("not_found", "no policy set is in force; put one in force with `auditsvc policy activate`")
+        return policy_set
+
+    @property
+    def context(self) -> Context:
+        """The lists and calendars that a condition may name; none without a policy set."""
+        policy_set = self.find_policy_set()
+        return EMPTY_CONTEXT if policy_set is None else policy_set.context
+
+
 class Versions:
-    """Loads what ``catalog`` and ``policy`` leaves put in force, by leaf."""
+    """Loads what ``catalog`` and ``policy`` leaves put in force, each once. Thread-safe."""
 
-    def __init__(self, engine_db: DatabaseEngine, archive: Archive) -> None:
-        """Read leaves from ``engine_db`` and bundles from ``archive``."""
-        self._engine_db = engine_db
-        self._archive = archive
-        self._catalogs: dict[int, CatalogInForce] = {}
-        self._policies: dict[int, PoliciesInForce] = {}
+    def __init__(self, ledger: Ledger) -> None:
+        """Read leaves and bundles of ``ledger``, when they are asked for."""
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._catalogs: dict[int, CatalogVersion] = {}
+        self._policies: dict[int, PolicyVersion] = {}
 
-    def get_catalog(self, seq: int) -> CatalogInForce:
+    def find(self, before: int | None = None) -> InForce:
+        """Return what is in force now, or what was at leaf ``before``."""
+        catalog, policy = (self._ledger.find_latest(kind, before) for kind in ("catalog", "policy"))
+        return self.at(None if catalog is None else catalog.seq, None if policy is None else policy.seq)
+
+    def at(self, catalog_seq: int | None, policy_seq: int | None) -> InForce:
+        """Return what these leaves put in force."""
+        return InForce(catalog_seq, policy_seq, self)
+
+    def get_catalog(self, seq: int) -> CatalogVersion:
         """Return the catalogue of leaf ``seq``.
 
         Raises:
             LogError: the archive does not hold it as the leaf says.
         """
-        if seq not in self._catalogs:
-            with self._engine_db.connect() as connection:
-                bundle = load_bundle_of(self._archive, get_leaf(connection, seq))
-            catalog = load_catalog(bundle)
-            _forget_oldest(self._catalogs)
-            self._catalogs[seq] = CatalogInForce(catalog, Enricher(catalog))
-        return self._catalogs[seq]
+        return self._get(self._catalogs, seq, self._load_catalog)
 
-    def get_policies(self, seq: int) -> PoliciesInForce:
-        """Return the policy set of leaf ``seq``.
+    def get_policies(self, seq: int) -> PolicyVersion:
+        """Return the policy set of leaf ``seq``; raises as :meth:`get_catalog`."""
+        return self._get(self._policies, seq, self._load_policies)
 
-        Raises:
-            LogError: the archive does not hold it as the leaf says.
-        """
-        if seq not in self._policies:
-            with self._engine_db.connect() as connection:
-                bundle = load_bundle_of(self._archive, get_leaf(connection, seq))
-            policy_set = load_policy_set(bundle)
-            _forget_oldest(self._policies)
-            version = policy_set.digest.hex()[:VERSION_DIGITS]
-            self._policies[seq] = PoliciesInForce(policy_set, compile_policy_set(policy_set), version)
-        return self._policies[seq]
+    def _get(self, kept: dict[int, _Version], seq: int, load: Callable[[int], _Version]) -> _Version:
+        """Return a version, loading it when it is not kept; the oldest makes room."""
+        found = kept.get(seq)
+        if found is not None:
+            return found
+        with self._lock:
+            if seq not in kept:
+                loaded = load(seq)
+                while len(kept) >= MAX_VERSIONS:
+                    del kept[min(kept)]
+                kept[seq] = loaded
+            return kept[seq]
 
+    def _load_catalog(self, seq: int) -> CatalogVersion:
+        return CatalogVersion(load_catalog(self._ledger.load_bundle(self._ledger.get_leaf(seq))))
 
-def _forget_oldest(kept: dict[int, CatalogInForce] | dict[int, PoliciesInForce]) -> None:
-    """Make room for one more version."""
-    while len(kept) >= _KEPT:
-        del kept[min(kept)]
+    def _load_policies(self, seq: int) -> PolicyVersion:
+        return PolicyVersion(load_policy_set(self._ledger.load_bundle(self._ledger.get_leaf(seq))))

@@ -4,17 +4,11 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
-from auditsvc.catalog.load import load_catalog
-from auditsvc.catalog.model import Catalog
 from auditsvc.event.time import NS
 from auditsvc.ground.clock import Clock
 from auditsvc.ground.errors import AuditError, InputError, StorageError
+from auditsvc.inforce.versions import CatalogVersion, Versions
 from auditsvc.ingest.readers.registry import BatchReader
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import find_latest, load_bundle_of
-from auditsvc.ledger.write.appender import Leaf
 
 MAX_AGE_NS = 2 * NS
 """How long a worker goes on with a catalogue before it looks for a newer leaf."""
@@ -36,10 +30,9 @@ class _State:
 class CatalogView:
     """Finds the reader of a source under the catalogue in force. Thread-safe."""
 
-    def __init__(self, engine: Engine, archive: Archive, clock: Clock) -> None:
+    def __init__(self, versions: Versions, clock: Clock) -> None:
         """Read the catalogue when first asked, or by :meth:`refresh`."""
-        self._engine = engine
-        self._archive = archive
+        self._versions = versions
         self._clock = clock
         self._lock = threading.Lock()
         self._state = _State(-1, {}, {})
@@ -70,33 +63,32 @@ class CatalogView:
             return
         try:
             now = self._clock.now_ns()
-            with self._engine.connect() as connection:
-                leaf = find_latest(connection, "catalog")
-            if leaf is not None and leaf.seq != self._state.seq:
-                self._state = self._load(leaf)
+            seq = self._versions.find().catalog_seq
+            if seq is not None and seq != self._state.seq:
+                self._state = self._load(seq)
             self._read_ns = now
         finally:
             self._lock.release()
 
-    def _load(self, leaf: Leaf) -> _State:
-        """Return the state under the catalogue of ``leaf``; one that cannot be read is the operator's fault, not the sender's."""
+    def _load(self, seq: int) -> _State:
+        """Return the state under the catalogue of leaf ``seq``; one that cannot be read is the operator's fault, not the sender's."""
         try:
-            state = _build_state(leaf.seq, load_catalog(load_bundle_of(self._archive, leaf)))
+            state = _build_state(seq, self._versions.get_catalog(seq))
         except AuditError as err:
-            _log.error("catalog_unusable", extra={"seq": leaf.seq, "reason": err.message})
+            _log.error("catalog_unusable", extra={"seq": seq, "reason": err.message})
             raise StorageError(
                 "storage_unavailable", "the catalogue in force cannot be read; send again later"
             ) from err
-        _log.info("catalog_loaded", extra={"seq": leaf.seq, "sources": len(state.readers)})
+        _log.info("catalog_loaded", extra={"seq": seq, "sources": len(state.readers)})
         return state
 
 
-def _build_state(seq: int, catalog: Catalog) -> _State:
+def _build_state(seq: int, version: CatalogVersion) -> _State:
     """Return the readers of a catalogue; a source with wrong options gets a reason instead."""
     readers, faults = {}, {}
-    for name, source in catalog.sources.items():
+    for name in version.catalog.sources:
         try:
-            readers[name] = BatchReader(source)
+            readers[name] = version.get_reader(name)
         except AuditError as err:
             faults[name] = err.message
             _log.warning("source_unusable", extra={"source": name, "reason": err.message})

@@ -17,11 +17,12 @@ from auditsvc.ground.clock import Clock, SystemClock
 from auditsvc.ground.database import migrate, open_engine
 from auditsvc.ground.errors import AuditError, InputError, StorageError
 from auditsvc.ground.settings.model import Settings
+from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.answer import STATUS_LINES, Answer, build_answer, build_problem
 from auditsvc.ingest.credentials import KeyRing
 from auditsvc.ingest.intake import Intake
 from auditsvc.ingest.view import CatalogView
-from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.write.committer import Committer
 
 EVENTS_PATH = "/ingest/v1/events"
@@ -40,9 +41,10 @@ class IngestApp:
         """Open the archive and the database, recover this worker's segment, start the committer."""
         self.engine: Engine = open_engine(settings.database)
         migrate(self.engine)
-        self.archive = Archive(settings.archive_path)
-        self.committer = Committer(self.engine, self.archive, clock, settings)
-        view = CatalogView(self.engine, self.archive, clock)
+        ledger = Ledger.open(self.engine, settings, clock)
+        self.archive = ledger.archive
+        self.committer = Committer(ledger, settings)
+        view = CatalogView(Versions(ledger), clock)
         _warm(view)
         self.intake = Intake(KeyRing(self.engine, clock), view, self.committer, clock, settings)
         self.flask = _build_flask(self)

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, and_, or_, select
 from auditsvc.ground.errors import LogError
 from auditsvc.ledger.format.note import Checkpoint, parse_checkpoint
 from auditsvc.ledger.format.tree import HASH_SIZE, CompactRange, verify_consistency, verify_inclusion
+from auditsvc.ledger.leaf import Head
 from auditsvc.ledger.tables import checkpoint, leaf, node
-from auditsvc.ledger.write.appender import Head, read_head
+from auditsvc.ledger.write.appender import read_head
 from auditsvc.ledger.write.proof_path import (
     GetNode,
     NodeName,

@@ -4,15 +4,13 @@ not rebuilt with the store: people act on them.
 
 from itertools import islice
 
-from sqlalchemy import Engine as DatabaseEngine
-
 from auditsvc.alerts.group import fill_title
 from auditsvc.alerts.model import AlertTemplate
-from auditsvc.alerts.service import Journal, apply_findings, get_position, set_position
+from auditsvc.alerts.service import apply_findings, get_position, set_position
 from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import LogError
 from auditsvc.inforce.versions import Versions
-from auditsvc.ledger.service import find_latest
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.store.port import EventStore
 from auditsvc.store.rows import Finding, Place
 
@@ -23,14 +21,13 @@ FINDINGS_AT_ONCE = 2_000
 class AlertStage:
     """Follows the store's findings in ledger order."""
 
-    def __init__(self, engine_db: DatabaseEngine, store: EventStore, versions: Versions, journal: Journal) -> None:
-        """Read from ``store``, write alerts to ``engine_db``."""
-        self._engine_db = engine_db
+    def __init__(self, ledger: Ledger, store: EventStore, versions: Versions) -> None:
+        """Read from ``store``, write alerts to the ledger's database."""
+        self._ledger = ledger
         self._store = store
         self._versions = versions
-        self._journal = journal
         self._looked_up = (-1, -1)
-        with read_session(engine_db) as session:
+        with read_session(ledger.database) as session:
             self._position = get_position(session)
 
     def step(self, end: Place) -> int:
@@ -45,8 +42,8 @@ class AlertStage:
             if len(findings) == FINDINGS_AT_ONCE:
                 findings, place = self._cut_at_record(findings)
             if findings:
-                with write_session(self._engine_db) as session:
-                    apply_findings(session, self._journal, findings, self._find_template)
+                with write_session(self._ledger.database) as session:
+                    apply_findings(session, self._ledger, findings, self._find_template)
                     set_position(session, place)
             self._position = place
             seen += len(findings)
@@ -64,17 +61,16 @@ class AlertStage:
 
     def save(self) -> None:
         """Keep the position, where nothing had to be stored since; a restart then looks at less again."""
-        with write_session(self._engine_db) as session:
+        with write_session(self._ledger.database) as session:
             set_position(session, self._position)
 
     def _find_template(self, finding: Finding) -> AlertTemplate:
         """Return what the policy that made a finding says of alerts: the set in force at the finding's batch."""
         if finding.seq != self._looked_up[0]:
-            with self._engine_db.connect() as connection:
-                leaf = find_latest(connection, "policy", before=finding.seq)
-            if leaf is None:
+            policy_seq = self._versions.find(finding.seq).policy_seq
+            if policy_seq is None:
                 raise LogError("log_damaged", f"log: no policy set before leaf {finding.seq}, yet a finding on it")
-            self._looked_up = (finding.seq, leaf.seq)
+            self._looked_up = (finding.seq, policy_seq)
         policies = self._versions.get_policies(self._looked_up[1])
         rule = policies.get_alert_rule(finding.policy_id, int(finding.policy_version))
         titles = [fill_title(text, finding.group) for text in (rule.title.zh, rule.title.en)]

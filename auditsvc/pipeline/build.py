@@ -15,7 +15,7 @@ from auditsvc.event.model import Event, Value
 from auditsvc.event.time import NS
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.ids import EventUid, FindingKey, build_access_key, build_event_uid, build_finding_key
-from auditsvc.inforce.versions import CatalogInForce, PoliciesInForce
+from auditsvc.inforce.versions import CatalogVersion, PolicyVersion
 from auditsvc.ingest.readers.model import build_excerpt
 from auditsvc.pipeline.pairing import OPPOSITE, WINDOW_NS, Pairs
 from auditsvc.pipeline.source import Batch, Scanned
@@ -51,8 +51,8 @@ class Part:
     """The part of one batch that a chunk holds, and what is in force for it."""
 
     batch: Batch
-    catalog: CatalogInForce | None
-    policies: PoliciesInForce | None
+    catalog: CatalogVersion | None
+    policies: PolicyVersion | None
     first_record: int
     last_record: int = 0
     events: int = 0
@@ -260,7 +260,7 @@ class ChunkBuilder:
         if verdict.violations or verdict.excepted or verdict.indeterminate:
             self._collect(draft, partner, policies, verdict)
 
-    def _collect(self, draft: Draft, partner: EventUid | None, policies: PoliciesInForce, verdict: Verdict) -> None:
+    def _collect(self, draft: Draft, partner: EventUid | None, policies: PolicyVersion, verdict: Verdict) -> None:
         """Collect the violations, exceptions and undecided policies of a verdict."""
         violated = [violation.policy_id for violation in verdict.violations if violation.status == "active"]
         if violated:
@@ -294,7 +294,7 @@ class _Candidate:
 
     draft: Draft
     partner: EventUid | None
-    policies: PoliciesInForce
+    policies: PolicyVersion
     kind: FindingKind
     item: Violation
 
@@ -327,7 +327,7 @@ class _Candidate:
 
 
 def _build_finding(
-    key: FindingKey, kind: FindingKind, item: Violation, draft: Draft, policies: PoliciesInForce
+    key: FindingKey, kind: FindingKind, item: Violation, draft: Draft, policies: PolicyVersion
 ) -> Finding:
     """Return the finding of one policy on one event."""
     event = draft.event

@@ -6,11 +6,8 @@ findings would become alerts of this ledger, its events answers and reports. So 
 :meth:`Followed.use`.
 """
 
-from sqlalchemy import Connection
-from sqlalchemy import Engine as DatabaseEngine
-
 from auditsvc.ground.errors import LogError, StorageError
-from auditsvc.ledger.service import get_leaf
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.store.port import EventStore
 from auditsvc.store.rows import Position
 
@@ -21,7 +18,7 @@ ADVICE = (
 )
 
 
-def check_followed(connection: Connection, position: Position) -> None:
+def check_followed(ledger: Ledger, position: Position) -> None:
     """Check that a store's position is one of this log; a store from before its leaf was kept is held to the log's length.
 
     Raises:
@@ -32,7 +29,7 @@ def check_followed(connection: Connection, position: Position) -> None:
     if seq < 0:
         return
     try:
-        found = get_leaf(connection, seq).leaf_hash.hex()
+        found = ledger.get_leaf(seq).leaf_hash.hex()
     except LogError as err:
         message = f"event store: it has followed a log up to leaf {seq}, which this log does not have"
         raise StorageError(CODE, f"{message}; {ADVICE}") from err
@@ -46,9 +43,9 @@ def check_followed(connection: Connection, position: Position) -> None:
 class Followed:
     """An event store that is handed out only while it follows this log; may be used by any thread."""
 
-    def __init__(self, engine_db: DatabaseEngine, store: EventStore) -> None:
-        """Hold ``store`` to the log in ``engine_db``; neither is asked yet."""
-        self._engine_db = engine_db
+    def __init__(self, ledger: Ledger, store: EventStore) -> None:
+        """Hold ``store`` to the log of ``ledger``; neither is asked yet."""
+        self._ledger = ledger
         self._store = store
         self._checked: Position | None = None
 
@@ -65,7 +62,6 @@ class Followed:
         """Return how far the store has followed this log; raise as :func:`check_followed` does."""
         position = self._store.position()
         if position != self._checked:
-            with self._engine_db.connect() as connection:
-                check_followed(connection, position)
+            check_followed(self._ledger, position)
             self._checked = position
         return position

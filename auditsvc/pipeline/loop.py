@@ -18,17 +18,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from sqlalchemy import Engine as DatabaseEngine
 from sqlalchemy import func, select
 
-from auditsvc.alerts.service import Journal
-from auditsvc.ground.clock import Clock
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.readers.subject import load_or_create_subject_hasher
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import Leaf, get_head, iter_leaves
+from auditsvc.ledger.leaf import Leaf, iter_leaves
+from auditsvc.ledger.ledger import Ledger
+from auditsvc.ledger.proof import get_head
 from auditsvc.ledger.tables import batch as batch_table
 from auditsvc.pipeline.alerting import AlertStage
 from auditsvc.pipeline.build import ChunkBuilder, Part, Recent
@@ -91,11 +89,10 @@ class Engine:
 
     def __init__(
         self,
-        engine_db: DatabaseEngine,
-        archive: Archive,
+        ledger: Ledger,
+        versions: Versions,
         store: EventStore,
         settings: Settings,
-        clock: Clock,
         *,
         chunk_events: int = CHUNK_EVENTS,
         raises_alerts: bool = True,
@@ -106,19 +103,17 @@ class Engine:
         Raises:
             SigningError: the key of data subjects' hashes cannot be read or made.
         """
-        self._engine_db = engine_db
-        self._archive = archive
+        self._ledger = ledger
         self._store = store
         self._chunk_events = chunk_events
         self._on_point = on_point
         self._hash_subject = load_or_create_subject_hasher(settings.key_path)
-        self._versions = Versions(engine_db, archive)
-        journal = Journal(archive, clock, settings.origin)
-        self._alerts = AlertStage(engine_db, store, self._versions, journal) if raises_alerts else None
+        self._versions = versions
+        self._alerts = AlertStage(ledger, store, versions) if raises_alerts else None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._writing: Future[None] | None = None
         self._next: Position | None = None
-        self._followed = Followed(engine_db, store)
+        self._followed = Followed(ledger, store)
         self._forget()
 
     # --- turning
@@ -229,7 +224,7 @@ class Engine:
     def _take_leaf(self, seq: int) -> Leaf | None:
         """Return leaf ``seq``, None when the log is not that long yet."""
         if not self._leaves:
-            with self._engine_db.connect() as connection:
+            with self._ledger.database.connect() as connection:
                 self._leaves.extend(islice(iter_leaves(connection, seq), LEAVES_AT_ONCE))
         return self._leaves.popleft() if self._leaves else None
 
@@ -245,7 +240,7 @@ class Engine:
         batch = read_batch_facts(leaf)
         catalog = None if position.catalog_seq is None else self._versions.get_catalog(position.catalog_seq)
         reader = None if catalog is None else catalog.find_reader(batch.source)
-        scan = scan_batch(leaf, batch, self._archive, reader, self._hash_subject)
+        scan = scan_batch(leaf, batch, self._ledger.archive, reader, self._hash_subject)
         start = position.next.record
         if start:
             scan = (item for item in scan if item[0] >= start)
@@ -274,7 +269,7 @@ class Engine:
     def status(self) -> EngineStatus:
         """Return how far the engine is, from what is durable; may be asked by any thread."""
         position = self._followed.read_position()
-        with self._engine_db.connect() as connection:
+        with self._ledger.database.connect() as connection:
             size = get_head(connection).size
             records = connection.execute(
                 select(func.coalesce(func.sum(batch_table.c.records), 0)).where(batch_table.c.seq >= position.next.seq)

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from sqlalchemy import Engine as DatabaseEngine
-
-from auditsvc.ground.clock import Clock
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive
+from auditsvc.inforce.versions import Versions
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.pipeline.log_identity import check_followed
 from auditsvc.pipeline.loop import Engine
 from auditsvc.store.open import open_rebuild
@@ -47,10 +45,8 @@ class Rebuild:
 
 
 def reindex(
-    engine_db: DatabaseEngine,
-    archive: Archive,
+    ledger: Ledger,
     settings: Settings,
-    clock: Clock,
     on_progress: OnProgress = lambda _done, _total: None,
     *,
     replaces_other: bool = False,
@@ -64,15 +60,14 @@ def reindex(
         StorageError: ``storage_unavailable`` when the embedded store's service runs, a file cannot be written, or
             Elasticsearch does not answer or does not allow it, or the old store follows another log; the old store stays.
     """
-    with closing(open_rebuild(settings, clock)) as rebuild:
+    with closing(open_rebuild(settings, ledger.clock)) as rebuild:
         present = None if replaces_other else rebuild.read_position()
         if present is not None:
-            with engine_db.connect() as connection:
-                check_followed(connection, present)
-        _fill(Engine(engine_db, archive, rebuild.draft, settings, clock, raises_alerts=False), on_progress)
+            check_followed(ledger, present)
+        _fill(Engine(ledger, Versions(ledger), rebuild.draft, settings, raises_alerts=False), on_progress)
         removed = rebuild.read_removed()
         for month in removed or ():  # at the end: until then their events tell what is a duplicate or a second half
-            rebuild.draft.delete_month(month, clock.now_ns())
+            rebuild.draft.delete_month(month, ledger.clock.now_ns())
         place, digest = rebuild.draft.position().next, rebuild.draft.digest()
         previous = rebuild.read_previous(place)
         rebuild.swap()

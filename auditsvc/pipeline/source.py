@@ -18,7 +18,7 @@ from auditsvc.ground.errors import InputError, LogError
 from auditsvc.ingest.readers.registry import LINES, BatchReader, split_lines
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import parse_header
-from auditsvc.ledger.service import Leaf
+from auditsvc.ledger.leaf import Leaf
 
 Scanned = tuple[int, int, Event | InputError, bytes]
 """Record, item, event or why there is none, raw record."""

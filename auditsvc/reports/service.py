@@ -19,7 +19,6 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from auditsvc.alerts.tables import AlertRow
-from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
 from auditsvc.figures.alerts import AlertTimes, describe_alerts
 from auditsvc.figures.project_use import Scope, whole
@@ -29,20 +28,11 @@ from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import InputError, LogError, StorageError
 from auditsvc.ground.ids import new_uuid7
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive
+from auditsvc.inforce.versions import Versions
 from auditsvc.ledger.format.note import Checkpoint
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.service import (
-    Entry,
-    append_entry,
-    checkpoint_at_least,
-    get_leaf,
-    iter_leaves,
-    load_bundle_of,
-    quote_value,
-)
+from auditsvc.ledger.ledger import Ledger, quote_value
 from auditsvc.ledger.write.bundle import write_bundle
-from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import PolicySet
 from auditsvc.reports.document import Frame, build_compliance, build_project
 from auditsvc.reports.evidence import count_log
@@ -122,16 +112,15 @@ class Maker:
         sign_checkpoint: signs a checkpoint at once, where no core process does so by itself.
     """
 
-    engine_db: Engine
-    archive: Archive
+    ledger: Ledger
+    versions: Versions
     store: EventStore
     settings: Settings
-    clock: Clock
     sign_checkpoint: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class Basis:
     """Catalogue and policy set that the store's events were last judged with, and where the store stood."""
 
     catalog: Catalog
@@ -140,11 +129,10 @@ class InForce:
 
 
 def create_report(
-    engine_db: Engine,
-    archive: Archive,
+    ledger: Ledger,
+    versions: Versions,
     store: EventStore,
     settings: Settings,
-    clock: Clock,
     *,
     kind: str,
     period: tuple[date, date],
@@ -168,26 +156,26 @@ def create_report(
         SigningError, StorageError: a key, disk or the store cannot be used, or the store holds other than it followed.
     """
     _check_request(kind, project_id, languages)
-    maker = Maker(engine_db, archive, store, settings, clock, sign_checkpoint)
+    maker = Maker(ledger, versions, store, settings, sign_checkpoint)
     span = build_period(*period)
-    keys = load_report_keys(settings, clock)
-    report_id = str(new_uuid7(clock))
+    keys = load_report_keys(settings, ledger.clock)
+    report_id = str(new_uuid7(ledger.clock))
 
-    def build(in_force: InForce, settled: bool) -> dict[str, Any]:
-        scope = Scope(store, in_force.catalog, span, settings.zone)
-        frame = _build_frame(maker, report_id, in_force.position, scope.bounds_ns, settled=settled)
+    def build(basis: Basis, settled: bool) -> dict[str, Any]:
+        scope = Scope(store, basis.catalog, span, settings.zone)
+        frame = _build_frame(maker, report_id, basis.position, scope.bounds_ns, settled=settled)
         if kind == "compliance":
-            return build_compliance(scope, frame, in_force.policy_set, _describe_alerts(engine_db, scope.bounds_ns))
-        project = in_force.catalog.projects.get(project_id or "")
+            return build_compliance(scope, frame, basis.policy_set, _describe_alerts(ledger.database, scope.bounds_ns))
+        project = basis.catalog.projects.get(project_id or "")
         if project is None:
             raise InputError("not_found", f"no project `{project_id}` in the catalogue in force")
-        return build_project(scope, frame, in_force.policy_set, project)
+        return build_project(scope, frame, basis.policy_set, project)
 
     check_held(store)
     content = _build_settled(maker, build)
     data = dump_report(content)
     folder = _folder(settings, report_id)
-    _write_files(folder, _sign_all(data, keys, languages, settings, clock.now()))
+    _write_files(folder, _sign_all(data, keys, languages, settings, ledger.clock.now()))
     row = ReportRow(
         id=report_id,
         kind=kind,
@@ -196,7 +184,7 @@ def create_report(
         last=span.last,
         languages=",".join(languages),
         verdict=content["summary"]["verdict"],
-        created_at=clock.now(),
+        created_at=ledger.clock.now(),
         actor=actor,
         sha256=hashlib.sha256(data).digest(),
         log_size=content["log"]["size"],
@@ -271,19 +259,19 @@ def _check_request(kind: str, project_id: str | None, languages: Sequence[str]) 
         raise InputError("input_invalid", f"report: languages must be some of {', '.join(LANGUAGES)}, each once")
 
 
-def _build_settled(maker: Maker, build: Callable[[InForce, bool], dict[str, Any]]) -> dict[str, Any]:
+def _build_settled(maker: Maker, build: Callable[[Basis, bool], dict[str, Any]]) -> dict[str, Any]:
     """Return content computed while no event came in, or after :data:`TRIES` content that says one did."""
     for attempt in range(TRIES):
-        in_force = _find_in_force(maker)
-        content = build(in_force, True)
-        if not _has_moved(maker, in_force.position):
+        basis = _find_basis(maker)
+        content = build(basis, True)
+        if not _has_moved(maker, basis.position):
             return content
         if attempt == TRIES - 1:
             return {**content, "settled": False}
     raise StorageError("report_failed", "report: no content")
 
 
-def _find_in_force(maker: Maker) -> InForce:
+def _find_basis(maker: Maker) -> Basis:
     """Return what the store's events were last judged with.
 
     Raises:
@@ -292,10 +280,8 @@ def _find_in_force(maker: Maker) -> InForce:
     position = maker.store.position()
     if position.catalog_seq is None or position.policy_seq is None:
         raise LogError("conflict", "report: no catalogue or no policy set is in force yet; `auditsvc init` puts them")
-    with maker.engine_db.connect() as connection:
-        catalog = load_bundle_of(maker.archive, get_leaf(connection, position.catalog_seq))
-        policy = load_bundle_of(maker.archive, get_leaf(connection, position.policy_seq))
-    return InForce(load_catalog(catalog), load_policy_set(policy), position)
+    found = maker.versions.at(position.catalog_seq, position.policy_seq)
+    return Basis(found.get_catalog(), found.get_policy_set(), position)
 
 
 def _has_moved(maker: Maker, before: Position) -> bool:
@@ -303,21 +289,19 @@ def _has_moved(maker: Maker, before: Position) -> bool:
     now = maker.store.position()
     if now == before:
         return False
-    with maker.engine_db.connect() as connection:
-        passed = iter_leaves(connection, before.next.seq, now.next.seq + (1 if now.next.record else 0))
-        return any(leaf.kind in _FIGURE_KINDS for leaf in passed)
+    passed = maker.ledger.iter_leaves(before.next.seq, now.next.seq + (1 if now.next.record else 0))
+    return any(leaf.kind in _FIGURE_KINDS for leaf in passed)
 
 
 def _build_frame(maker: Maker, report_id: str, position: Position, span: tuple[int, int], *, settled: bool) -> Frame:
     """Return what the report says of itself, with a checkpoint over every leaf the figures are from."""
     size = position.next.seq + (1 if position.next.record else 0)
     checkpoint = _wait_checkpoint(maker, size)
-    with maker.engine_db.connect() as connection:
-        log = count_log((leaf.header for leaf in iter_leaves(connection, 0, size)), size)
+    log = count_log((leaf.header for leaf in maker.ledger.iter_leaves(0, size)), size)
     return Frame(
         id=report_id,
-        origin=maker.settings.origin,
-        created=maker.clock.now(),
+        origin=maker.ledger.origin,
+        created=maker.ledger.clock.now(),
         log=log,
         bundle_first=min(_find_first_seq(maker.store, span), size),
         checkpoint=checkpoint.note,
@@ -337,8 +321,7 @@ def _wait_checkpoint(maker: Maker, size: int) -> Checkpoint:
     while waited <= CHECKPOINT_WAIT_S:
         if maker.sign_checkpoint is not None:
             maker.sign_checkpoint()
-        with maker.engine_db.connect() as connection:
-            found = checkpoint_at_least(connection, size)
+        found = maker.ledger.find_checkpoint(size)
         if found is not None:
             return found
         pause.wait(_POLL_S)
@@ -396,15 +379,14 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def _append(maker: Maker, row: ReportRow) -> Report:
     """Append the report's leaf and its row in one transaction."""
-    with write_session(maker.engine_db) as session:
+    with write_session(maker.ledger.database) as session:
         fields = {
             "report-id": row.id,
             "kind": row.kind,
             "sha256": row.sha256.hex(),
             "actor": quote_value(row.actor),
         }
-        entry = Entry("report", fields)
-        row.leaf_seq = append_entry(session.connection(), maker.clock, maker.settings.origin, entry).seq
+        row.leaf_seq = maker.ledger.append(session.connection(), "report", fields).seq
         session.add(row)
         session.flush()
         return _build_report(row)
@@ -414,8 +396,8 @@ def _write_bundle(maker: Maker, report: Report, first: int) -> None:
     """Write the bundle with every batch that has events of the period, from ``first`` up to the report's own leaf."""
     _wait_checkpoint(maker, report.leaf_seq + 1)
     path = _folder(maker.settings, report.id) / BUNDLE_FILE
-    with maker.engine_db.connect() as connection:
-        write_bundle(connection, maker.archive, path, first=first, last=report.leaf_seq + 1)
+    with maker.ledger.database.connect() as connection:
+        write_bundle(connection, maker.ledger.archive, path, first=first, last=report.leaf_seq + 1)
 
 
 def _find_first_seq(store: EventStore, span: tuple[int, int]) -> int:

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Engine as DatabaseEngine
 
 from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.service import Accounts
-from auditsvc.ground.clock import Clock
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import record_act
+from auditsvc.inforce.versions import Versions
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.pipeline.log_identity import Followed
 from auditsvc.pipeline.loop import Engine
@@ -34,10 +32,9 @@ class Services:
 
     Attributes:
         settings: what the operator set.
-        engine_db: the relational database.
-        archive: the raw records and objects.
+        ledger: the log with its archive, database and clock.
+        versions: what is in force at a place of the ledger.
         followed: the event index, held to this log; this process is its one owner.
-        clock: the present instant.
         accounts: people, their roles and passwords.
         tokens: bearer tokens of the API.
         event_engine: follows the ledger; None where a process only reads.
@@ -46,10 +43,9 @@ class Services:
     """
 
     settings: Settings
-    engine_db: DatabaseEngine
-    archive: Archive
+    ledger: Ledger
+    versions: Versions
     followed: Followed
-    clock: Clock
     accounts: Accounts
     tokens: BearerTokens
     event_engine: Engine | None = None
@@ -78,15 +74,6 @@ def record_reading(actor: str, act: str, subject: str, detail: Mapping[str, Any]
     Raises:
         StorageError: ``storage_unavailable``; then the reader gets nothing.
     """
-    services = get_services()
-    with begin_write(services.engine_db) as connection:
-        record_act(
-            connection,
-            services.archive,
-            services.clock,
-            services.settings.origin,
-            actor=actor,
-            act=act,
-            subject=subject,
-            detail=detail,
-        )
+    ledger = get_services().ledger
+    with begin_write(ledger.database) as connection:
+        ledger.record_act(connection, actor=actor, act=act, subject=subject, detail=detail)

@@ -27,7 +27,7 @@ from auditsvc.ledger.format.note import (
 )
 from auditsvc.ledger.format.tar import END, build_member_header, iter_members, pad
 from auditsvc.ledger.keys import load_signer
-from auditsvc.ledger.service import get_leaf
+from auditsvc.ledger.leaf import get_leaf
 from auditsvc.ledger.verify import (
     LogTrust,
     Step,
@@ -38,7 +38,7 @@ from auditsvc.ledger.verify import (
 )
 from auditsvc.ledger.write.bundle import write_bundle
 from tests.support.ledger import (
-    Ledger,
+    TestLedger,
     build_delivery,
     copy_ledger,
     edit_database,
@@ -52,20 +52,20 @@ FILLED = 8
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+def original(tmp_path_factory: pytest.TempPathFactory) -> TestLedger:
     ledger = open_ledger(tmp_path_factory.mktemp("original") / "data")
     fill_ledger(ledger)
     return ledger
 
 
 @pytest.fixture
-def ledger(original: Ledger, tmp_path: Path) -> Iterator[Ledger]:
+def ledger(original: TestLedger, tmp_path: Path) -> Iterator[TestLedger]:
     copy = copy_ledger(original, tmp_path / "data")
     yield copy
     copy.engine.dispose()
 
 
-def verify(ledger: Ledger, trust: LogTrust | None = None) -> list[Step]:
+def verify(ledger: TestLedger, trust: LogTrust | None = None) -> list[Step]:
     ledger.engine.dispose()
     return verify_archive(ledger.database, ledger.archive.path, ledger.settings.checkpoint_path, trust or ledger.trust)
 
@@ -74,7 +74,7 @@ def failures(steps: list[Step]) -> list[tuple[str, str]]:
     return [(step.code, step.where) for step in steps if step.state == "fail"]
 
 
-def test_an_untouched_archive_passes_every_step(ledger: Ledger) -> None:
+def test_an_untouched_archive_passes_every_step(ledger: TestLedger) -> None:
     steps = verify(ledger)
     assert [step.number for step in steps] == [2, 3, 4, 5, 6, 7, 8, 9]
     assert {step.state for step in steps} == {"pass"}
@@ -112,7 +112,7 @@ PAYLOADS = {
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
-def test_a_changed_record_is_named(ledger: Ledger, name: str) -> None:
+def test_a_changed_record_is_named(ledger: TestLedger, name: str) -> None:
     lines, code, where = PAYLOADS[name]
     assert b"".join(lines) != PAYLOAD
     replace_frame(ledger, 3, compress_frame(b"".join(lines)))
@@ -133,18 +133,18 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_anything_but_one_whole_frame_is_corrupt(ledger: Ledger, name: str) -> None:
+def test_anything_but_one_whole_frame_is_corrupt(ledger: TestLedger, name: str) -> None:
     replace_frame(ledger, 3, FRAMES[name])
     assert failures(verify(ledger)) == [("FILE_CORRUPT", "#3")]
 
 
-def test_the_same_bytes_recompressed_pass(ledger: Ledger) -> None:
+def test_the_same_bytes_recompressed_pass(ledger: TestLedger) -> None:
     assert RECOMPRESSED != FRAME
     replace_frame(ledger, 3, RECOMPRESSED)
     assert failures(verify(ledger)) == []
 
 
-def test_a_flipped_bit_anywhere_in_a_segment_is_noticed_or_harmless(ledger: Ledger) -> None:
+def test_a_flipped_bit_anywhere_in_a_segment_is_noticed_or_harmless(ledger: TestLedger) -> None:
     with ledger.engine.connect() as connection:
         leaf = get_leaf(connection, 3)
     path = ledger.archive.segments / leaf.segment
@@ -160,7 +160,7 @@ def test_a_flipped_bit_anywhere_in_a_segment_is_noticed_or_harmless(ledger: Ledg
     assert noticed >= leaf.length // 3 - 2
 
 
-def test_a_missing_segment_is_named_for_each_of_its_batches(ledger: Ledger) -> None:
+def test_a_missing_segment_is_named_for_each_of_its_batches(ledger: TestLedger) -> None:
     first, second = sorted(ledger.archive.segments.glob("*.seg"))
     first.unlink()
     assert failures(verify(ledger)) == [("FILE_MISSING", f"#{seq}") for seq in (1, 2, 3)]
@@ -168,13 +168,13 @@ def test_a_missing_segment_is_named_for_each_of_its_batches(ledger: Ledger) -> N
     assert {code for code, _ in failures(verify(ledger))} <= {"FILE_MISSING", "FILE_CORRUPT", "EVENT_ALTERED"}
 
 
-def test_swapped_frames_are_both_named(ledger: Ledger) -> None:
+def test_swapped_frames_are_both_named(ledger: TestLedger) -> None:
     replace_frame(ledger, 1, compress_frame(build_delivery(3).body))
     replace_frame(ledger, 3, compress_frame(build_delivery(1).body))
     assert [where.split()[0] for _, where in failures(verify(ledger))] == ["#1", "#3"]
 
 
-def test_a_changed_index_of_record_hashes_is_not_silent(ledger: Ledger) -> None:
+def test_a_changed_index_of_record_hashes_is_not_silent(ledger: TestLedger) -> None:
     edit_database(ledger, "UPDATE batch SET fingerprints = zeroblob(20) WHERE seq = 3")
     assert failures(verify(ledger)) == [("FINGERPRINTS_ALTERED", "#3")]
     replace_frame(ledger, 3, compress_frame(b"".join(PAYLOADS["one byte edited"][0])))
@@ -183,7 +183,7 @@ def test_a_changed_index_of_record_hashes_is_not_silent(ledger: Ledger) -> None:
     assert failures(verify(ledger)) == [("FILE_ALTERED", "#3")]
 
 
-def test_a_changed_or_missing_object_is_named_by_its_leaf(ledger: Ledger) -> None:
+def test_a_changed_or_missing_object_is_named_by_its_leaf(ledger: TestLedger) -> None:
     paths = sorted(ledger.archive.objects.rglob("*.zst"))
     assert len(paths) == 2
     saved = [path.read_bytes() for path in paths]
@@ -264,7 +264,7 @@ EDITS: dict[str, tuple[list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_a_changed_database_is_named(ledger: Ledger, name: str) -> None:
+def test_a_changed_database_is_named(ledger: TestLedger, name: str) -> None:
     statements, codes = EDITS[name]
     edit_database(ledger, *statements)
     steps = verify(ledger)
@@ -273,7 +273,7 @@ def test_a_changed_database_is_named(ledger: Ledger, name: str) -> None:
     assert decide_exit_code(steps) == 1
 
 
-def damage(ledger: Ledger, *statements: str) -> None:
+def damage(ledger: TestLedger, *statements: str) -> None:
     ledger.engine.dispose()
     with closing(sqlite3.connect(ledger.database)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
@@ -300,7 +300,7 @@ DAMAGES: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_database_is_a_failed_step(ledger: Ledger, name: str) -> None:
+def test_a_damaged_database_is_a_failed_step(ledger: TestLedger, name: str) -> None:
     statements, expected = DAMAGES[name]
     damage(ledger, *statements)
     steps = verify(ledger)
@@ -310,7 +310,7 @@ def test_a_damaged_database_is_a_failed_step(ledger: Ledger, name: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", bytes(range(256)) * 20])
-def test_what_is_no_database_is_a_failed_step(ledger: Ledger, content: bytes) -> None:
+def test_what_is_no_database_is_a_failed_step(ledger: TestLedger, content: bytes) -> None:
     ledger.engine.dispose()
     ledger.database.write_bytes(content)
     for beside in ("-wal", "-shm"):
@@ -320,7 +320,7 @@ def test_what_is_no_database_is_a_failed_step(ledger: Ledger, content: bytes) ->
     assert {step.state for step in steps[1:]} == {"not done"}
 
 
-def test_a_database_damaged_anywhere_never_ends_in_anything_but_steps(ledger: Ledger) -> None:
+def test_a_database_damaged_anywhere_never_ends_in_anything_but_steps(ledger: TestLedger) -> None:
     ledger.engine.dispose()
     damage(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
     data = ledger.database.read_bytes()
@@ -333,7 +333,7 @@ def test_a_database_damaged_anywhere_never_ends_in_anything_but_steps(ledger: Le
         assert {step.number for step in verify(ledger)} == set(range(2, 10))
 
 
-def test_a_locked_database_is_not_done_and_no_tampering(ledger: Ledger) -> None:
+def test_a_locked_database_is_not_done_and_no_tampering(ledger: TestLedger) -> None:
     ledger.engine.dispose()
     with closing(sqlite3.connect(ledger.database)) as other:
         other.execute("PRAGMA journal_mode = DELETE")
@@ -343,7 +343,7 @@ def test_a_locked_database_is_not_done_and_no_tampering(ledger: Ledger) -> None:
     assert (steps[0].code, decide_exit_code(steps)) == ("DATABASE_UNREADABLE", 2)
 
 
-def test_a_checkpoint_file_that_cannot_be_read_is_not_done(ledger: Ledger) -> None:
+def test_a_checkpoint_file_that_cannot_be_read_is_not_done(ledger: TestLedger) -> None:
     ledger.settings.checkpoint_path.unlink()
     ledger.settings.checkpoint_path.mkdir()
     steps = verify(ledger)
@@ -351,7 +351,7 @@ def test_a_checkpoint_file_that_cannot_be_read_is_not_done(ledger: Ledger) -> No
     assert decide_exit_code(steps) == 2
 
 
-def test_a_batch_that_states_more_bytes_than_there_is_memory_is_not_believed(ledger: Ledger) -> None:
+def test_a_batch_that_states_more_bytes_than_there_is_memory_is_not_believed(ledger: TestLedger) -> None:
     stated = f"'raw-bytes {len(PAYLOAD)}', 'raw-bytes {10**17}'"
     edit_database(ledger, f"UPDATE leaf SET header = replace(header, {stated}) WHERE seq = 3")  # noqa: S608
     frame = bytearray(zstandard.ZstdCompressor(level=1, write_checksum=True).compress(bytes(5_000_000)))
@@ -359,7 +359,7 @@ def test_a_batch_that_states_more_bytes_than_there_is_memory_is_not_believed(led
     assert ("FILE_CORRUPT", "#3") in failures(verify(ledger))
 
 
-def test_a_batch_removed_with_its_header_and_the_rest_renumbered_is_a_root_mismatch(ledger: Ledger) -> None:
+def test_a_batch_removed_with_its_header_and_the_rest_renumbered_is_a_root_mismatch(ledger: TestLedger) -> None:
     edit_database(
         ledger,
         "DELETE FROM delivery WHERE seq = 7",
@@ -374,23 +374,23 @@ def test_a_batch_removed_with_its_header_and_the_rest_renumbered_is_a_root_misma
 # Checkpoints.
 
 
-def notes_of(ledger: Ledger) -> list[str]:
+def notes_of(ledger: TestLedger) -> list[str]:
     return split_notes(ledger.settings.checkpoint_path.read_text())
 
 
-def write_notes(ledger: Ledger, notes: list[str]) -> None:
+def write_notes(ledger: TestLedger, notes: list[str]) -> None:
     ledger.settings.checkpoint_path.write_text("".join(f"{note}\n" for note in notes))
 
 
-def signer_of(ledger: Ledger) -> Signer:
+def signer_of(ledger: TestLedger) -> Signer:
     return load_signer(ledger.settings.key_path, ledger.settings.origin)
 
 
-def resign(ledger: Ledger, size: int, root_hash: bytes) -> str:
+def resign(ledger: TestLedger, size: int, root_hash: bytes) -> str:
     return sign_note(format_checkpoint(ledger.settings.origin, size, root_hash), signer_of(ledger))
 
 
-Change = Callable[[Ledger, list[str]], list[str]]
+Change = Callable[[TestLedger, list[str]], list[str]]
 
 CHECKPOINTS: dict[str, tuple[Change, list[tuple[str, str]]]] = {
     "size edited": (
@@ -425,14 +425,14 @@ CHECKPOINTS: dict[str, tuple[Change, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_a_changed_checkpoint_is_named(ledger: Ledger, name: str) -> None:
+def test_a_changed_checkpoint_is_named(ledger: TestLedger, name: str) -> None:
     change, expected = CHECKPOINTS[name]
     write_notes(ledger, change(ledger, notes_of(ledger)))
     assert failures(verify(ledger)) == expected
 
 
 @pytest.mark.parametrize("junk", ["junk\n", "\n", "audit.example/log\n8\nAAAA\n\njunk", "\0\0junk"])
-def test_bytes_behind_the_last_checkpoint_are_named(ledger: Ledger, junk: str) -> None:
+def test_bytes_behind_the_last_checkpoint_are_named(ledger: TestLedger, junk: str) -> None:
     with ledger.settings.checkpoint_path.open("a") as file:
         file.write(junk)
     steps = verify(ledger)
@@ -440,7 +440,7 @@ def test_bytes_behind_the_last_checkpoint_are_named(ledger: Ledger, junk: str) -
     assert decide_exit_code(steps) == 1
 
 
-def test_a_checkpoint_cut_off_by_a_crash_is_no_tampering_and_no_pass(ledger: Ledger) -> None:
+def test_a_checkpoint_cut_off_by_a_crash_is_no_tampering_and_no_pass(ledger: TestLedger) -> None:
     ledger.submit(build_delivery(40))
     before = ledger.settings.checkpoint_path.stat().st_size
     ledger.sign()
@@ -453,7 +453,7 @@ def test_a_checkpoint_cut_off_by_a_crash_is_no_tampering_and_no_pass(ledger: Led
     assert decide_exit_code(verify(ledger)) == 0
 
 
-def test_a_log_without_checkpoints_is_incomplete_evidence(ledger: Ledger) -> None:
+def test_a_log_without_checkpoints_is_incomplete_evidence(ledger: TestLedger) -> None:
     ledger.settings.checkpoint_path.unlink()
     steps = verify(ledger)
     assert failures(steps) == []
@@ -461,20 +461,22 @@ def test_a_log_without_checkpoints_is_incomplete_evidence(ledger: Ledger) -> Non
     assert decide_exit_code(steps) == 2
 
 
-def test_entries_after_the_last_checkpoint_are_incomplete_evidence(ledger: Ledger) -> None:
+def test_entries_after_the_last_checkpoint_are_incomplete_evidence(ledger: TestLedger) -> None:
     ledger.submit(build_delivery(40))
     steps = verify(ledger)
     assert [(step.code, step.where) for step in steps if step.state != "pass"] == [("UNCHECKPOINTED", "#8")]
     assert decide_exit_code(steps) == 2
 
 
-def test_signatures_of_others_beside_ours_are_fine(ledger: Ledger) -> None:
+def test_signatures_of_others_beside_ours_are_fine(ledger: TestLedger) -> None:
     extra = "— witness.example " + base64.b64encode(bytes(68)).decode() + "\n"
     write_notes(ledger, [note + extra for note in notes_of(ledger)])
     assert failures(verify(ledger)) == []
 
 
-def test_a_log_rewritten_and_signed_anew_differs_from_the_pinned_checkpoint(original: Ledger, tmp_path: Path) -> None:
+def test_a_log_rewritten_and_signed_anew_differs_from_the_pinned_checkpoint(
+    original: TestLedger, tmp_path: Path
+) -> None:
     other = open_ledger(tmp_path / "data")
     shutil.copytree(original.settings.key_path, other.settings.key_path)
     other.submit(*(build_delivery(number) for number in range(9)))
@@ -491,7 +493,7 @@ def test_a_log_rewritten_and_signed_anew_differs_from_the_pinned_checkpoint(orig
 
 
 @pytest.mark.parametrize("pinned", [{"size": 4}, ["note"], 4, True, ""])
-def test_a_pinned_checkpoint_that_is_no_note_is_not_passed_over(original: Ledger, pinned: object) -> None:
+def test_a_pinned_checkpoint_that_is_no_note_is_not_passed_over(original: TestLedger, pinned: object) -> None:
     data = {"origin": original.settings.origin, "log_vkey": format_vkey(original.trust.key)}
     assert parse_log_trust({**data, "pinned_checkpoint": None}) == original.trust
     with pytest.raises(AuditError):
@@ -507,14 +509,14 @@ def _checkpoint(note: str) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def bundle(original: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(original: TestLedger, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundle") / "period.bundle.tar"
     with original.engine.connect() as connection:
         write_bundle(connection, original.archive, path, first=3, last=7)
     return path
 
 
-def test_a_bundle_verifies_by_itself(original: Ledger, bundle: Path) -> None:
+def test_a_bundle_verifies_by_itself(original: TestLedger, bundle: Path) -> None:
     steps = verify_bundle(bundle, original.trust)
     assert [(step.number, step.state) for step in steps] == [(number, "pass") for number in range(1, 9)]
     assert "records of leaves [3, 7), headers of 8" in steps[0].detail
@@ -522,14 +524,14 @@ def test_a_bundle_verifies_by_itself(original: Ledger, bundle: Path) -> None:
     assert "2 objects" in steps[7].detail
 
 
-def test_equal_logs_give_equal_bundles(original: Ledger, bundle: Path, tmp_path: Path) -> None:
+def test_equal_logs_give_equal_bundles(original: TestLedger, bundle: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.bundle.tar"
     with original.engine.connect() as connection:
         write_bundle(connection, original.archive, again, first=3, last=7)
     assert again.read_bytes() == bundle.read_bytes()
 
 
-def test_every_flipped_byte_of_a_bundle_is_noticed(original: Ledger, bundle: Path, tmp_path: Path) -> None:
+def test_every_flipped_byte_of_a_bundle_is_noticed(original: TestLedger, bundle: Path, tmp_path: Path) -> None:
     data = bundle.read_bytes()
     spoiled = tmp_path / "spoiled.bundle.tar"
     places = [place for place in range(len(data)) if data[place] or place % 97 == 0]
@@ -543,13 +545,13 @@ def test_every_flipped_byte_of_a_bundle_is_noticed(original: Ledger, bundle: Pat
 
 
 @pytest.mark.parametrize("end", [0, 1, 511, 512, 700, -1, -512, -1024])
-def test_a_cut_bundle_is_noticed(original: Ledger, bundle: Path, tmp_path: Path, end: int) -> None:
+def test_a_cut_bundle_is_noticed(original: TestLedger, bundle: Path, tmp_path: Path, end: int) -> None:
     spoiled = tmp_path / "spoiled.bundle.tar"
     spoiled.write_bytes(bundle.read_bytes()[:end])
     assert decide_exit_code(verify_bundle(spoiled, original.trust)) == 1
 
 
-def test_bytes_after_the_end_are_noticed(original: Ledger, bundle: Path, tmp_path: Path) -> None:
+def test_bytes_after_the_end_are_noticed(original: TestLedger, bundle: Path, tmp_path: Path) -> None:
     spoiled = tmp_path / "spoiled.bundle.tar"
     for tail in (b"\0", b"\0" * 512, b"x"):
         spoiled.write_bytes(bundle.read_bytes() + tail)
@@ -635,7 +637,9 @@ DESCRIPTIONS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_a_description_in_any_other_form_is_noticed(original: Ledger, bundle: Path, tmp_path: Path, name: str) -> None:
+def test_a_description_in_any_other_form_is_noticed(
+    original: TestLedger, bundle: Path, tmp_path: Path, name: str
+) -> None:
     data, text = DESCRIPTIONS[name]
     forged = tmp_path / "forged.bundle.tar"
     rebuild(bundle, forged, {"bundle.json": data})
@@ -654,7 +658,7 @@ def read_member(bundle: Path, name: str) -> bytes:
 @pytest.mark.parametrize("name", ["headers.txt", "checkpoints.txt", "fingerprints.bin"])
 @pytest.mark.parametrize("added", [b"junk", b"\n", b"audit.example/log\n8\n"])
 def test_bytes_behind_the_last_item_of_a_member_are_noticed(
-    original: Ledger, bundle: Path, tmp_path: Path, name: str, added: bytes
+    original: TestLedger, bundle: Path, tmp_path: Path, name: str, added: bytes
 ) -> None:
     forged = tmp_path / "forged.bundle.tar"
     rebuild(bundle, forged, {name: read_member(bundle, name) + added})
@@ -663,7 +667,7 @@ def test_bytes_behind_the_last_item_of_a_member_are_noticed(
 
 
 def test_a_checkpoint_that_does_not_belong_to_a_bundle_is_noticed(
-    original: Ledger, bundle: Path, tmp_path: Path
+    original: TestLedger, bundle: Path, tmp_path: Path
 ) -> None:
     first, last = notes_of(original)
     forged = tmp_path / "forged.bundle.tar"
@@ -672,7 +676,7 @@ def test_a_checkpoint_that_does_not_belong_to_a_bundle_is_noticed(
         assert ("BUNDLE_ALTERED", "checkpoints.txt") in failures(verify_bundle(forged, original.trust)), notes
 
 
-def test_members_in_another_order_are_noticed(original: Ledger, bundle: Path, tmp_path: Path) -> None:
+def test_members_in_another_order_are_noticed(original: TestLedger, bundle: Path, tmp_path: Path) -> None:
     forged = tmp_path / "forged.bundle.tar"
     frame = read_member(bundle, "frames/3.zst")
     rebuild(bundle, forged, {"frames/3.zst": None})
@@ -681,7 +685,7 @@ def test_members_in_another_order_are_noticed(original: Ledger, bundle: Path, tm
     assert failures(steps) == [("BUNDLE_ALTERED", "frames/3.zst")]
 
 
-def test_a_member_header_of_any_size_and_name_ends_in_steps(original: Ledger, bundle: Path, tmp_path: Path) -> None:
+def test_a_member_header_of_any_size_and_name_ends_in_steps(original: TestLedger, bundle: Path, tmp_path: Path) -> None:
     forged = tmp_path / "forged.bundle.tar"
     data = bundle.read_bytes()
     chance = random.Random(2)
@@ -697,7 +701,9 @@ def test_a_member_header_of_any_size_and_name_ends_in_steps(original: Ledger, bu
         assert bytes(block) == data[:512] or decide_exit_code(steps) == 1
 
 
-def test_a_checkpoint_pinned_after_a_bundle_was_made_does_not_speak_against_it(original: Ledger, bundle: Path) -> None:
+def test_a_checkpoint_pinned_after_a_bundle_was_made_does_not_speak_against_it(
+    original: TestLedger, bundle: Path
+) -> None:
     later = LogTrust(original.trust.key, parse_checkpoint(resign(original, 50, bytes(32))))
     steps = verify_bundle(bundle, later)
     assert [(step.code, step.state) for step in steps if step.state != "pass"] == [("PINNED_LATER", "not done")]
@@ -706,7 +712,7 @@ def test_a_checkpoint_pinned_after_a_bundle_was_made_does_not_speak_against_it(o
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_member_is_noticed_although_the_manifest_fits(
-    original: Ledger, bundle: Path, tmp_path: Path, name: str
+    original: TestLedger, bundle: Path, tmp_path: Path, name: str
 ) -> None:
     changes, code, where = FORGED[name]
     forged = tmp_path / "forged.bundle.tar"
@@ -725,13 +731,13 @@ def test_a_bundle_of_another_log_is_refused(bundle: Path, tmp_path: Path) -> Non
     other.engine.dispose()
 
 
-def test_a_recompressed_frame_in_a_bundle_passes(original: Ledger, bundle: Path, tmp_path: Path) -> None:
+def test_a_recompressed_frame_in_a_bundle_passes(original: TestLedger, bundle: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.bundle.tar"
     rebuild(bundle, again, {"frames/3.zst": RECOMPRESSED})
     assert decide_exit_code(verify_bundle(again, original.trust)) == 0
 
 
-def test_the_verifier_does_not_write_to_the_database(ledger: Ledger) -> None:
+def test_the_verifier_does_not_write_to_the_database(ledger: TestLedger) -> None:
     ledger.engine.dispose()
     before = ledger.database.read_bytes()
     verify(ledger)

@@ -12,8 +12,8 @@ from auditsvc.alerts.service import count_alerts, get_alert, list_transitions
 from auditsvc.condition.parse import parse_query
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
 from auditsvc.ground.database import read_session
+from auditsvc.ledger.leaf import get_leaf
 from auditsvc.ledger.proof import get_head
-from auditsvc.ledger.service import get_leaf
 from tests.e2e.conftest import SignIn
 from tests.support.server import Server
 
@@ -67,7 +67,7 @@ def test_a_one_time_password_must_be_replaced_before_anything_else(page: Page, s
 def test_today_shows_the_figures_of_store_and_ledger(page: Page, server: Server, sign_in: SignIn) -> None:
     sign_in("auditor")
     services = server.services
-    with read_session(services.engine_db) as session:
+    with read_session(services.ledger.database) as session:
         counts = count_alerts(session)
     open_alerts = sum(count for (_, state), count in counts.items() if state is not AlertState.CLOSED)
     assert open_alerts > 0
@@ -80,7 +80,7 @@ def test_today_shows_the_figures_of_store_and_ledger(page: Page, server: Server,
         if severity == "critical" and state is not AlertState.CLOSED
     )
     assert read_number(page, "[data-severity=critical]") == critical
-    with services.engine_db.connect() as connection:
+    with services.ledger.database.connect() as connection:
         assert read_number(page, "#checkpoint-size") <= get_head(connection).size
 
 
@@ -101,13 +101,13 @@ def test_an_alert_is_found_acknowledged_and_closed_and_the_ledger_says_so(
     expect(page.locator("#timeline")).to_contain_text("letter 2026-118 was found")
     expect(page.locator("#acknowledge")).to_have_count(0)
     services = server.services
-    with read_session(services.engine_db) as session:
+    with read_session(services.ledger.database) as session:
         alert = get_alert(session, alert_id)
         steps = list_transitions(session, alert_id)
     assert alert.state is AlertState.CLOSED
     assert alert.close_reason is CloseReason.AUTHORISED
     assert [step.actor for step in steps] == ["engine", "officer", "officer"]
-    with services.engine_db.connect() as connection:
+    with services.ledger.database.connect() as connection:
         header = get_leaf(connection, steps[-1].leaf_seq).header
     assert "act alert.close\n" in header
     assert "actor officer\n" in header

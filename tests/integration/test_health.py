@@ -37,7 +37,7 @@ def test_a_healthy_service_is_ready(service: Service) -> None:
 
 
 def test_an_archive_that_cannot_be_written_is_named(service: Service) -> None:
-    segments = service.services.archive.segments
+    segments = service.services.ledger.archive.segments
     shutil.rmtree(segments)
     assert "archive cannot be written" in reasons(service)["archive"]
     segments.mkdir()

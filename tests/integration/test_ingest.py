@@ -21,7 +21,8 @@ from auditsvc.ground.document import build_bundle
 from auditsvc.ground.errors import StorageError
 from auditsvc.ingest.credentials import create_key, revoke_key
 from auditsvc.ingest.wsgi import build_ingest_app
-from auditsvc.ledger.service import activate_bundle, iter_leaves
+from auditsvc.ledger.leaf import iter_leaves
+from auditsvc.ledger.ledger import Ledger
 from tests.support.ingest import CATALOG, NOW, Worker, build_event, run_worker
 
 EVENTS = "/ingest/v1/events"
@@ -376,10 +377,8 @@ def test_a_new_catalogue_is_used_within_two_seconds(tmp_path: Path) -> None:
         assert worker.post(foreign).status == 422
         files = {**CATALOG, "interfaces.yaml": CATALOG["interfaces.yaml"].replace("native-2", "native-1")}
         with begin_write(worker.app.engine) as connection:
-            activate_bundle(
-                connection, worker.app.archive, clock, worker.settings.origin,
-                kind="catalog", bundle=build_bundle(files), actor="test",
-            )  # fmt: skip
+            ledger = Ledger.open(worker.app.engine, worker.settings, clock)
+            ledger.activate(connection, kind="catalog", bundle=build_bundle(files), actor="test")
         clock.instant += timedelta(seconds=2)
         assert worker.post(foreign).status == 201
 

@@ -14,7 +14,8 @@ import pytest
 
 from auditsvc.ledger.format.tree import hash_leaf
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.service import consistency_proof, get_leaf, get_root, inclusion_proof
+from auditsvc.ledger.leaf import get_leaf
+from auditsvc.ledger.proof import consistency_proof, get_root, inclusion_proof
 from tests.support.ledger import fill_ledger, open_ledger
 
 PROGRAM = """

@@ -13,7 +13,7 @@ from auditsvc.ground.database import open_engine
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import KeyRing, authenticate
-from auditsvc.ledger.service import iter_leaves
+from auditsvc.ledger.leaf import iter_leaves
 from tests.support.ingest import prepare_data
 
 

@@ -9,9 +9,9 @@ from auditsvc.auth.service import Accounts
 from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.database import migrate, open_engine
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import parse_header
-from auditsvc.ledger.service import iter_leaves
+from auditsvc.ledger.leaf import iter_leaves
+from auditsvc.ledger.ledger import Ledger
 
 
 def open_accounts(folder: Path) -> Accounts:
@@ -20,7 +20,7 @@ def open_accounts(folder: Path) -> Accounts:
     engine = open_engine(settings.database)
     migrate(engine)
     clock = FixedClock(datetime(2026, 11, 23, 4, 0, tzinfo=UTC))
-    return Accounts.open(engine, Archive(settings.archive_path), clock, settings)
+    return Accounts.open(Ledger.open(engine, settings, clock), settings)
 
 
 def list_recorded(connection: Connection) -> list[tuple[str, str, str]]:

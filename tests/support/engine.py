@@ -15,10 +15,11 @@ from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.database import begin_write, migrate, open_engine
 from auditsvc.ground.document import Bundle, build_bundle
 from auditsvc.ground.settings.model import Settings
+from auditsvc.inforce.versions import Versions
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.delivery import Delivery
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.receipt import Receipt
-from auditsvc.ledger.service import activate_bundle
 from auditsvc.ledger.write.committer import Committer
 from auditsvc.pipeline.loop import CHUNK_EVENTS, Engine, OnPoint, ignore_point
 from auditsvc.store.duckdb.store import DuckStore
@@ -109,6 +110,8 @@ class World:
         self.engine_db: DatabaseEngine = open_engine(self.settings.database)
         migrate(self.engine_db)
         self.archive = Archive(self.settings.archive_path)
+        self.ledger = Ledger(self.engine_db, self.archive, self.clock, self.settings.origin)
+        self.versions = Versions(self.ledger)
 
     def close(self) -> None:
         self.engine_db.dispose()
@@ -116,9 +119,7 @@ class World:
     def activate(self, kind: str, bundle: Bundle) -> None:
         """Put a catalogue or policy set in force."""
         with begin_write(self.engine_db) as connection:
-            activate_bundle(
-                connection, self.archive, self.clock, self.settings.origin, kind=kind, bundle=bundle, actor="tester"
-            )
+            self.ledger.activate(connection, kind=kind, bundle=bundle, actor="tester")
 
     def activate_small(self, *policies: str) -> None:
         """Put the small catalogue and these policies in force."""
@@ -131,7 +132,7 @@ class World:
 
     def deliver_all(self, bodies: Sequence[tuple[str, str, bytes]]) -> list[Receipt]:
         """Put (source, kind, body) in the ledger, each as a batch of its own, in order."""
-        committer = Committer(self.engine_db, self.archive, self.clock, self.settings)
+        committer = Committer(self.ledger, self.settings)
         try:
             return [committer.submit(_build_delivery(number, *body)) for number, body in enumerate(bodies)]
         finally:
@@ -149,11 +150,10 @@ class World:
     def build_engine(self, store: DuckStore, on_point: OnPoint = ignore_point) -> Engine:
         """Return an engine on the store."""
         return Engine(
-            self.engine_db,
-            self.archive,
+            self.ledger,
+            self.versions,
             store,
             self.settings,
-            self.clock,
             chunk_events=self.chunk_events,
             on_point=on_point,
         )

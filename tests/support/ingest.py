@@ -17,8 +17,7 @@ from auditsvc.ground.document import build_bundle
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import create_key
 from auditsvc.ingest.wsgi import IngestApp, build_ingest_app
-from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import activate_bundle
+from auditsvc.ledger.ledger import Ledger
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ORGANISATION = "11371200LWEX0003XY"
@@ -182,8 +181,8 @@ def prepare_data(settings: Settings, clock: Clock) -> None:
     """Make the database and put the small catalogue in force."""
     engine = open_engine(settings.database)
     migrate(engine)
-    archive = Archive(settings.archive_path)
+    ledger = Ledger.open(engine, settings, clock)
     with begin_write(engine) as connection:
         bundle = build_bundle(CATALOG)
-        activate_bundle(connection, archive, clock, settings.origin, kind="catalog", bundle=bundle, actor="test")
+        ledger.activate(connection, kind="catalog", bundle=bundle, actor="test")
     engine.dispose()

@@ -65,16 +65,15 @@ def issue_reports() -> dict[str, Issued]:
     records += [build_record("t1", consumer__org=TOWN, rows=7), b"{not json}\n"]
     world.deliver("gateway", *records[:6])
     world.deliver("gateway", *records[6:])
-    sign = Checkpointer(world.engine_db, world.settings, world.clock).sign_now
+    sign = Checkpointer(world.ledger, world.settings).sign_now
     issued = {}
     with world.judged() as store:
         for kind, project in (("compliance", None), ("project", "P-POP")):
             report = create_report(
-                world.engine_db,
-                world.archive,
+                world.ledger,
+                world.versions,
                 store,
                 world.settings,
-                world.clock,
                 kind=kind,
                 period=DAYS,
                 project_id=project,

@@ -16,7 +16,8 @@ from auditsvc.ground.database import begin_write, migrate, open_engine
 from auditsvc.ground.document import build_bundle
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
-from auditsvc.ledger.service import activate_bundle, get_leaf, record_act
+from auditsvc.ledger.leaf import get_leaf
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.verify import LogTrust
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.ledger.write.committer import Committer, Delivery, Receipt
@@ -33,8 +34,10 @@ def build_delivery(
 
 
 @dataclass
-class Ledger:
+class TestLedger:
     """Everything a ledger test needs."""
+
+    __test__ = False
 
     settings: Settings
     engine: Engine
@@ -42,9 +45,14 @@ class Ledger:
     clock: FixedClock
 
     @property
+    def ledger(self) -> Ledger:
+        """The product's own object on the same parts."""
+        return Ledger(self.engine, self.archive, self.clock, self.settings.origin)
+
+    @property
     def trust(self) -> LogTrust:
         """What a verifier trusts of this log."""
-        return LogTrust(Checkpointer(self.engine, self.settings, self.clock).signer.verifier_key)
+        return LogTrust(Checkpointer(self.ledger, self.settings).signer.verifier_key)
 
     @property
     def database(self) -> Path:
@@ -54,7 +62,7 @@ class Ledger:
     @contextmanager
     def committer(self) -> Iterator[Committer]:
         """Give a running committer."""
-        committer = Committer(self.engine, self.archive, self.clock, self.settings)
+        committer = Committer(self.ledger, self.settings)
         try:
             yield committer
         finally:
@@ -67,25 +75,25 @@ class Ledger:
 
     def sign(self) -> None:
         """Sign a checkpoint."""
-        Checkpointer(self.engine, self.settings, self.clock).sign_now()
+        Checkpointer(self.ledger, self.settings).sign_now()
 
 
-def open_ledger(folder: Path) -> Ledger:
+def open_ledger(folder: Path) -> TestLedger:
     """Return the ledger in ``folder``, made when missing."""
     settings = Settings(data_dir=folder, origin="audit.example/log")
     engine = open_engine(settings.database)
     migrate(engine)
-    return Ledger(settings, engine, Archive(settings.archive_path), FixedClock(START))
+    return TestLedger(settings, engine, Archive(settings.archive_path), FixedClock(START))
 
 
-def copy_ledger(ledger: Ledger, folder: Path) -> Ledger:
+def copy_ledger(ledger: TestLedger, folder: Path) -> TestLedger:
     """Return a copy of a ledger, to be spoiled."""
     ledger.engine.dispose()
     shutil.copytree(ledger.settings.data_dir, folder)
     return open_ledger(folder)
 
 
-def replace_frame(ledger: Ledger, seq: int, frame: bytes) -> None:
+def replace_frame(ledger: TestLedger, seq: int, frame: bytes) -> None:
     """Put other bytes where a batch's frame lies: appended to its segment, the database told where."""
     with ledger.engine.connect() as connection:
         segment = get_leaf(connection, seq).segment
@@ -96,21 +104,16 @@ def replace_frame(ledger: Ledger, seq: int, frame: bytes) -> None:
     edit_database(ledger, f'UPDATE batch SET "offset" = {offset}, length = {len(frame)} WHERE seq = {seq}')  # noqa: S608
 
 
-def fill_ledger(ledger: Ledger) -> None:
+def fill_ledger(ledger: TestLedger) -> None:
     """Put a policy set, acts, and batches of two sources in the log, with a checkpoint in the middle and at the end."""
     bundle = build_bundle({"policies/a.yaml": "id: a\n"})
     with begin_write(ledger.engine) as connection:
-        activate_bundle(
-            connection, ledger.archive, ledger.clock, ledger.settings.origin, kind="policy", bundle=bundle, actor="chen"
-        )
+        ledger.ledger.activate(connection, kind="policy", bundle=bundle, actor="chen")
     ledger.submit(build_delivery(1), build_delivery(2, source="portal"), build_delivery(3))
     ledger.sign()
     with begin_write(ledger.engine) as connection:
-        record_act(
+        ledger.ledger.record_act(
             connection,
-            ledger.archive,
-            ledger.clock,
-            ledger.settings.origin,
             actor="li",
             act="alert-close",
             subject="alert-7",
@@ -120,7 +123,7 @@ def fill_ledger(ledger: Ledger) -> None:
     ledger.sign()
 
 
-def edit_database(ledger: Ledger, *statements: str) -> None:
+def edit_database(ledger: TestLedger, *statements: str) -> None:
     """Change the database behind the program's back."""
     ledger.engine.dispose()
     connection = sqlite3.connect(ledger.database)

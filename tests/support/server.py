@@ -17,7 +17,6 @@ from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import load_bundle
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.delivery import Delivery
-from auditsvc.ledger.service import activate_bundle
 from auditsvc.ledger.write.committer import Committer
 from auditsvc.runtime.services import Services
 from examples.laiwu.traffic import CATALOG_DIR, generate
@@ -66,17 +65,14 @@ def activate_city(services: Services) -> None:
     """Put the worked city's catalogue and the shipped policies in force."""
     for kind, folder in (("catalog", CATALOG_DIR), ("policy", ROOT / "policies")):
         bundle = load_bundle(folder)
-        origin = services.settings.origin
-        with begin_write(services.engine_db) as connection:
-            activate_bundle(
-                connection, services.archive, services.clock, origin, kind=kind, bundle=bundle, actor="secadmin"
-            )
+        with begin_write(services.ledger.database) as connection:
+            services.ledger.activate(connection, kind=kind, bundle=bundle, actor="secadmin")
 
 
 def deliver_city(services: Services, folder: Path, events: int) -> None:
     """Make the city's logs, put them in the ledger as their sources would, and let the engine judge all of it."""
     traffic = generate(folder, events=events)
-    committer = Committer(services.engine_db, services.archive, services.clock, services.settings)
+    committer = Committer(services.ledger, services.settings)
     try:
         for source, path in traffic.files.items():
             body = path.read_bytes()

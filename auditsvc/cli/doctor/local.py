@@ -15,21 +15,21 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from auditsvc.catalog.load import load_catalog
 from auditsvc.cli.context import require_ledger, require_log_key
 from auditsvc.cli.doctor.check import Check, attempt, failed, passed, skipped, warned
 from auditsvc.figures.store_status import MIN_FREE_BYTES
 from auditsvc.ground import database
-from auditsvc.ground.clock import Clock, format_instant
+from auditsvc.ground.clock import Clock, SystemClock, format_instant
 from auditsvc.ground.database import find_file, open_engine
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
+from auditsvc.inforce.versions import Versions
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.note import verify_checkpoint
 from auditsvc.ledger.keys import LOG_KEY_FILE, load_signer
-from auditsvc.ledger.service import active_bundle, get_head, latest_checkpoint
+from auditsvc.ledger.ledger import Ledger
+from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.ledger.write.checkpoint_file import read_last_note
-from auditsvc.policy.load import load_policy_set
 from auditsvc.store.duckdb.schema import VERSION, find_version
 
 LITTLE_FREE_BYTES = 20 * MIN_FREE_BYTES
@@ -197,13 +197,13 @@ def _check_in_force(engine: Engine, settings: Settings, kind: str) -> Check:
     name = "policies" if kind == "policy" else "catalogue"
     if not (settings.archive_path / "objects").is_dir():
         return skipped(name, "there is no archive to read them from")
-    with engine.connect() as connection:
-        bundle = active_bundle(connection, Archive(settings.archive_path), kind)
-    if bundle is None:
-        return warned(name, "none was ever put in force", f"run `auditsvc {kind} activate DIR`")
-    if kind == "policy":
-        return passed(name, f"{len(load_policy_set(bundle).policies)} policies are in force")
-    return passed(name, f"{len(load_catalog(bundle).interfaces)} interfaces are in force")
+    in_force = Versions(Ledger.open(engine, settings, SystemClock())).find()
+    policy_set, catalog = (in_force.find_policy_set(), None) if kind == "policy" else (None, in_force.find_catalog())
+    if policy_set is not None:
+        return passed(name, f"{len(policy_set.policies)} policies are in force")
+    if catalog is not None:
+        return passed(name, f"{len(catalog.interfaces)} interfaces are in force")
+    return warned(name, "none was ever put in force", f"run `auditsvc {kind} activate DIR`")
 
 
 def _check_duckdb(settings: Settings) -> Check:

@@ -6,7 +6,6 @@ times never go back, and the primary key of ``leaf`` makes a second history fail
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -15,6 +14,7 @@ from auditsvc.ground.clock import Clock, format_instant
 from auditsvc.ground.errors import LogError
 from auditsvc.ledger.format.header import format_header
 from auditsvc.ledger.format.tree import CompactRange, Node, hash_leaf
+from auditsvc.ledger.leaf import Leaf
 from auditsvc.ledger.tables import HEAD_ID, head, leaf, node
 from auditsvc.ledger.write.proof_path import join_frontier, split_frontier
 
@@ -24,36 +24,6 @@ _LOCK_HEAD = _READ_HEAD.with_for_update()
 _INSERT_LEAF = insert(leaf)
 _INSERT_NODE = insert(node)
 _MOVE_HEAD = update(head).where(head.c.id == HEAD_ID)
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The log as it stands: ``size`` leaves under ``root_hash``; ``last_accepted`` is None while it is empty."""
-
-    size: int
-    root_hash: bytes
-    last_accepted: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """One leaf of the log.
-
-    Attributes:
-        seq: leaf index, 0-based.
-        kind: ``batch``, ``policy``, ``catalog``, ``key``, ``report`` or ``admin``.
-        header: the entry the log commits to, see ``docs/ledger.md``; :func:`parse_header` reads it.
-        leaf_hash: 32 bytes.
-        segment, offset, length: where a batch's frame lies; empty and 0 for other kinds.
-    """
-
-    seq: int
-    kind: str
-    header: str
-    leaf_hash: bytes
-    segment: str = ""
-    offset: int = 0
-    length: int = 0
 
 
 def read_head(connection: Connection, *, lock: bool = False) -> tuple[CompactRange, datetime | None]:

@@ -14,9 +14,10 @@ from auditsvc.ground.ids import new_uuid7
 from auditsvc.ledger.delivery import Delivery
 from auditsvc.ledger.format.header import NONE
 from auditsvc.ledger.format.tree import build_root, hash_records
+from auditsvc.ledger.leaf import Leaf
 from auditsvc.ledger.receipt import Receipt
 from auditsvc.ledger.tables import batch, delivery, source_head
-from auditsvc.ledger.write.appender import Appender, Leaf, digest_header
+from auditsvc.ledger.write.appender import Appender, digest_header
 from auditsvc.ledger.write.segment import FramePlace, IndexedDelivery, IndexLine
 
 FINGERPRINT_BYTES = 4

@@ -19,8 +19,8 @@ from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import OBJECT_FIELDS, parse_header
 from auditsvc.ledger.format.note import Checkpoint, parse_checkpoint
 from auditsvc.ledger.format.tar import END, build_member_header, pad
+from auditsvc.ledger.leaf import Leaf, find_latest, iter_leaves
 from auditsvc.ledger.proof import checkpoint_at_least
-from auditsvc.ledger.service import find_latest, iter_leaves
 from auditsvc.ledger.tables import batch, checkpoint
 from auditsvc.ledger.verify.bundle import (
     CHECKPOINTS,
@@ -32,7 +32,6 @@ from auditsvc.ledger.verify.bundle import (
     name_frame,
     name_object,
 )
-from auditsvc.ledger.write.appender import Leaf
 
 
 class _TarWriter:

@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from auditsvc.ground.clock import Clock
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import AuditError, LogError, SigningError, StorageError
 from auditsvc.ground.files import sync_folder
@@ -35,6 +34,7 @@ from auditsvc.ledger.format.note import (
 )
 from auditsvc.ledger.format.tree import CompactRange, hash_leaf
 from auditsvc.ledger.keys import load_signer
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.proof import latest_checkpoint, load_range
 from auditsvc.ledger.tables import checkpoint, leaf
 from auditsvc.ledger.write.appender import read_head
@@ -51,13 +51,11 @@ _log = logging.getLogger(__name__)
 class Checkpointer:
     """Signs the log's head."""
 
-    def __init__(self, engine: Engine, settings: Settings, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
         """Load the signing key; see :func:`load_signer` for errors."""
-        self._engine = engine
-        self._clock = clock
+        self._ledger = ledger
         self._path = settings.checkpoint_path
-        self._origin = settings.origin
-        self._signer = load_signer(settings.key_path, settings.origin)
+        self._signer = load_signer(settings.key_path, ledger.origin)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.refusal: AuditError | None = None
@@ -89,10 +87,10 @@ class Checkpointer:
         """
         try:
             with _locked(self._path):
-                with self._engine.connect() as connection:
+                with self._ledger.database.connect() as connection:
                     signed, missing = self._sign(connection)
                 if missing is not None:
-                    with begin_write(self._engine) as connection:
+                    with begin_write(self._ledger.database) as connection:
                         self._insert(connection, missing)
                 return signed
         except OSError as err:
@@ -140,9 +138,9 @@ class Checkpointer:
             return None, last if known is None or known.size < last.size else None
         if head.size == 0:
             return None, None
-        note = sign_note(format_checkpoint(self._origin, head.size, head.root_hash()), self._signer)
+        note = sign_note(format_checkpoint(self._ledger.origin, head.size, head.root_hash()), self._signer)
         _append(self._path, note)
-        signed = Checkpoint(self._origin, head.size, head.root_hash(), note)
+        signed = Checkpoint(self._ledger.origin, head.size, head.root_hash(), note)
         _log.debug("checkpoint_signed", extra={"size": head.size})
         return signed, signed
 
@@ -154,7 +152,7 @@ class Checkpointer:
         """
         note, end = read_last_note(self._path)
         rest = _read_from(self._path, end)
-        if rest and not is_unfinished(rest.decode("utf-8", "replace"), self._origin):
+        if rest and not is_unfinished(rest.decode("utf-8", "replace"), self._ledger.origin):
             message = f"`{self._path}` has {len(rest)} bytes from byte {end} on that are no unfinished checkpoint"
             raise LogError("log_damaged", f"{message}; find out who wrote them and cut them off")
         if rest:
@@ -183,7 +181,7 @@ class Checkpointer:
     def _insert(self, connection: Connection, signed: Checkpoint) -> None:
         """Put a checkpoint into the database, where others read it."""
         values = {"size": signed.size, "root_hash": signed.root_hash, "note": signed.note}
-        connection.execute(insert(checkpoint).values(**values, signed_at=self._clock.now()))
+        connection.execute(insert(checkpoint).values(**values, signed_at=self._ledger.clock.now()))
 
 
 @contextmanager

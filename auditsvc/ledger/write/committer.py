@@ -12,17 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from auditsvc.ground.clock import Clock
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import AuditError, InputError, StorageError
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive, compress_frame
+from auditsvc.ledger.archive import compress_frame
 from auditsvc.ledger.delivery import Delivery, Identity, find_received
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.receipt import Receipt, Received
-from auditsvc.ledger.write.appender import Appender, read_head
+from auditsvc.ledger.write.appender import read_head
 from auditsvc.ledger.write.batch import HashedDelivery, append_batches, group_parts, hash_delivery, prepare_batch
 from auditsvc.ledger.write.recovery import recover
 from auditsvc.ledger.write.segment import SegmentWriter
@@ -60,22 +60,19 @@ class _Pending:
 class Committer:
     """Makes deliveries durable in groups. One per process; thread-safe."""
 
-    def __init__(self, engine: Engine, archive: Archive, clock: Clock, settings: Settings) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
         """Claim a slot of the archive, offer orphan frames to the log again, and start the thread.
 
         Raises:
             StorageError: ``storage_unavailable`` when no slot can be had.
             LogError: ``log_damaged`` when the log is shorter than its last checkpoint.
         """
-        self._engine = engine
-        self._archive = archive
-        self._clock = clock
-        self._origin = settings.origin
+        self._ledger = ledger
         self._horizon = timedelta(days=settings.duplicate_horizon_days)
         self._max_pending_bytes = settings.max_pending_bytes
-        self._writer = SegmentWriter(archive, settings.worker_slot)
+        self._writer = SegmentWriter(ledger.archive, settings.worker_slot)
         try:
-            self.recovery = recover(engine, archive, clock, settings, self._writer)
+            self.recovery = recover(ledger, settings, self._writer)
         except BaseException:
             self._writer.close()
             raise
@@ -95,7 +92,7 @@ class Committer:
     def check_ready(self) -> None:
         """Raise the last storage error, or a fresh one when the archive cannot be written now."""
         if self.failure is not None:
-            self._archive.check_writable()
+            self._ledger.archive.check_writable()
         if self._closed or not self._thread.is_alive():
             raise StorageError("storage_unavailable", "committer: stopped")
 
@@ -177,7 +174,7 @@ class Committer:
         answers: dict[Identity, Received] = {}
         fresh = {identity: item.hashed for identity, item in first.items()}
         while fresh:
-            with self._engine.connect() as connection:
+            with self._ledger.database.connect() as connection:
                 size = read_head(connection)[0].size
                 answers.update(self._find_received(connection, fresh.values()))
             fresh = {identity: part for identity, part in fresh.items() if identity not in answers}
@@ -193,10 +190,10 @@ class Committer:
 
         ``size`` is the log's size at which none of them was in it: while it stands, none can be.
         """
-        batches = [prepare_batch(self._clock, parts) for parts in group_parts(list(fresh.values()))]
+        batches = [prepare_batch(self._ledger.clock, parts) for parts in group_parts(list(fresh.values()))]
         places = self._writer.append([(compress_frame(item.payload), item.build_index_line()) for item in batches])
-        with begin_write(self._engine) as connection:
-            appender = Appender(connection, self._clock, self._origin)
+        with begin_write(self._ledger.database) as connection:
+            appender = self._ledger.open_appender(connection)
             if appender.size != size:
                 overtaken = self._find_received(connection, fresh.values())
                 if overtaken:
@@ -210,7 +207,7 @@ class Committer:
 
     def _find_received(self, connection: Connection, parts: Iterable[HashedDelivery]) -> dict[Identity, Received]:
         """Return those of ``parts`` that the log already holds."""
-        since = self._clock.now() - self._horizon
+        since = self._ledger.clock.now() - self._horizon
         return find_received(connection, [part.delivery for part in parts], since)
 
     def _answer(self, item: _Pending, received: Received, *, repeated: bool) -> None:

@@ -18,9 +18,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import zstandard
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, func, select
 
-from auditsvc.ground.clock import Clock
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import InputError, LogError
 from auditsvc.ground.settings.model import Settings
@@ -28,8 +27,8 @@ from auditsvc.ledger.archive import Archive, compress_frame
 from auditsvc.ledger.delivery import Delivery, find_received
 from auditsvc.ledger.format.frame import read_frame
 from auditsvc.ledger.format.note import parse_checkpoint
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.tables import batch
-from auditsvc.ledger.write.appender import Appender, read_head
 from auditsvc.ledger.write.batch import HashedDelivery, append_batches, hash_delivery, prepare_batch
 from auditsvc.ledger.write.checkpoint_file import read_last_note
 from auditsvc.ledger.write.segment import (
@@ -70,9 +69,7 @@ class Outcome:
     seq: int | None = None
 
 
-def recover(
-    engine: Engine, archive: Archive, clock: Clock, settings: Settings, writer: SegmentWriter
-) -> tuple[Outcome, ...]:
+def recover(ledger: Ledger, settings: Settings, writer: SegmentWriter) -> tuple[Outcome, ...]:
     """Offer the orphan frames of ``writer``'s slot and of every free slot to the log again; return what became of each.
 
     Slots that another live worker holds are left to it.
@@ -81,18 +78,18 @@ def recover(
         LogError: ``log_damaged`` when the log is shorter than its last checkpoint: whatever were appended to it would be
             a second history.
     """
-    _check_not_rolled_back(engine, settings)
+    _check_not_rolled_back(ledger, settings)
     outcomes: list[Outcome] = []
-    for slot in sorted({slot_of(name) for name in list_segments(archive)}):
-        held = None if slot == writer.slot else claim_slot(archive, slot)
+    for slot in sorted({slot_of(name) for name in list_segments(ledger.archive)}):
+        held = None if slot == writer.slot else claim_slot(ledger.archive, slot)
         if slot != writer.slot and held is None:
             continue
         try:
-            with engine.connect() as connection:
-                orphans = list(find_orphans(connection, archive, slot))
+            with ledger.database.connect() as connection:
+                orphans = list(find_orphans(connection, ledger.archive, slot))
             for orphan in orphans:
-                with begin_write(engine) as connection:
-                    outcomes.append(_offer(connection, archive, clock, settings.origin, orphan, writer))
+                with begin_write(ledger.database) as connection:
+                    outcomes.append(_offer(connection, ledger, orphan, writer))
         finally:
             if held is not None:
                 os.close(held)
@@ -103,14 +100,13 @@ def recover(
     return tuple(outcomes)
 
 
-def _check_not_rolled_back(engine: Engine, settings: Settings) -> None:
+def _check_not_rolled_back(ledger: Ledger, settings: Settings) -> None:
     """Raise when the database is older than the checkpoint file, as after restoring an old backup."""
     note, _ = read_last_note(settings.checkpoint_path)
     if note is None:
         return
     signed = parse_checkpoint(note).size
-    with engine.connect() as connection:
-        size = read_head(connection)[0].size
+    size = ledger.get_head().size
     if size < signed:
         message = f"the log has {size} leaves, a checkpoint was signed over {signed}; restore a newer backup"
         raise LogError("log_damaged", message)
@@ -191,27 +187,25 @@ def _list_deliveries(payload: bytes, line: IndexLine) -> list[HashedDelivery]:
 
 def _offer(
     connection: Connection,
-    archive: Archive,
-    clock: Clock,
-    origin: str,
+    ledger: Ledger,
     orphan: OrphanFrame,
     writer: SegmentWriter,
 ) -> Outcome:
     """Append what the log has not received of one orphan frame."""
     line = orphan.line
     place = orphan.place
-    payload = archive.read_payload(place.segment, place.offset, place.length) if line is not None else b""
+    payload = ledger.archive.read_payload(place.segment, place.offset, place.length) if line is not None else b""
     parts = _list_deliveries(payload, line) if line is not None else []
     if line is None or not parts:
         return Outcome(orphan.place, "unattributed" if orphan.whole else "torn", "", 0)
-    appender = Appender(connection, clock, origin)
+    appender = ledger.open_appender(connection)
     received = find_received(connection, [part.delivery for part in parts], EVER)
     missing = [part for part in parts if part.delivery.identity not in received]
     if not missing:
         return Outcome(orphan.place, "superseded", line.source, len(parts))
-    prepared = prepare_batch(clock, missing)
+    prepared = prepare_batch(ledger.clock, missing)
     if len(missing) == len(parts):
-        _sync(archive, place.segment)
+        _sync(ledger.archive, place.segment)
     else:
         (place,) = writer.append([(compress_frame(prepared.payload), prepared.build_index_line())])
     receipts = append_batches(connection, appender, [(prepared, place)])

@@ -27,7 +27,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def show(service: Service) -> Detail:
-    with read_session(service.services.engine_db) as session:
+    with read_session(service.services.ledger.database) as session:
         (alert,) = list_alerts(session).alerts
     with service.app.test_request_context():
         return build_detail(service.services, alert.id, 1)

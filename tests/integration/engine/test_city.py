@@ -68,7 +68,7 @@ def test_findings_equal_the_truth_and_again_after_a_rebuild(world: World, traffi
         alerts = list_alerts(session, limit=500).alerts
     assert sum(alert.count for alert in alerts) == len(named)
     assert all("{" not in alert.title_zh + alert.title_en for alert in alerts)
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert done.is_identical is True
     assert done.digest == before
     with world.judged() as store:

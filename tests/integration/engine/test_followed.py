@@ -27,7 +27,7 @@ def build_world(folder: Path, *, delivered: int) -> World:
 
 
 def build_engine(world: World, store: EventStore) -> Engine:
-    return Engine(world.engine_db, world.archive, store, world.settings, world.clock)
+    return Engine(world.ledger, world.versions, store, world.settings)
 
 
 def count_alerts(world: World) -> int:
@@ -42,7 +42,7 @@ def test_a_store_another_ledger_fills_is_refused(tmp_path: Path, delivered: int,
         build_engine(first, store).catch_up()
         before = store.digest()
         engine = build_engine(second, store)
-        for act in (engine.catch_up, engine.status, Followed(second.engine_db, store).use):
+        for act in (engine.catch_up, engine.status, Followed(second.ledger, store).use):
             with pytest.raises(
                 StorageError, match=rf"{told}.*another one in the settings.*auditsvc reindex --replace-other"
             ):
@@ -74,10 +74,10 @@ def test_a_store_that_outlived_its_log_is_replaced_only_when_told_so(tmp_path: P
             ours = store.digest()
         shutil.copyfile(first.settings.duckdb_path, second.settings.duckdb_path)
         with pytest.raises(StorageError, match="has followed another log"):
-            reindex(second.engine_db, second.archive, second.settings, second.clock)
+            reindex(second.ledger, second.settings)
         with second.open_store() as store:
             assert store.digest() == theirs
-        done = reindex(second.engine_db, second.archive, second.settings, second.clock, replaces_other=True)
+        done = reindex(second.ledger, second.settings, replaces_other=True)
         assert (done.is_identical, done.digest) == (None, ours)
         with second.judged() as store:
             assert store.digest() == ours

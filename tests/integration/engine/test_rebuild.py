@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from auditsvc.alerts.model import Alert
-from auditsvc.alerts.service import Journal, acknowledge, list_alerts
+from auditsvc.alerts.service import acknowledge, list_alerts
 from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import StorageError
 from auditsvc.pipeline.rebuild import reindex
@@ -35,14 +35,14 @@ def test_a_rebuilt_store_is_identical_and_alerts_stay(world: World) -> None:
     with world.judged() as store:
         before: StoreDigest = store.digest()
         keys = {finding.key for finding in store.list_findings(FindingQuery(*EVERYTHING))}
-    journal = Journal(world.archive, world.clock, world.settings.origin)
+    journal = world.ledger
     with write_session(world.engine_db) as session:
         acknowledge(session, journal, list_all(world)[0].id, actor="officer")
     with world.judged():
         pass
     alerts = list_all(world)
     world.chunk_events = 10_000
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert done.is_identical is True
     assert done.digest == before
     assert list_all(world) == alerts
@@ -69,7 +69,7 @@ def test_a_removed_month_stays_removed_and_nothing_else_changes(world: World) ->
         assert store.count(None, *EVERYTHING) == before.events + 1
         assert store.get_findings([finding.key]) == [finding]
     assert list_all(world) == alerts
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert (done.is_identical, done.removed) == (True, ("2026.10",))
     with world.judged() as store:
         assert store.count(None, *EVERYTHING) == before.events + 1
@@ -82,7 +82,7 @@ def test_months_that_were_removed_come_back_when_the_store_before_is_lost_and_th
         before = store.digest()
         store.delete_month("2026.10", world.clock.now_ns())
     world.settings.duckdb_path.unlink()
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert (done.removed, done.digest) == (None, before)
 
 
@@ -91,14 +91,14 @@ def test_a_changed_row_is_found_and_put_right(world: World) -> None:
         before = store.digest()
         store._connection.execute("UPDATE event SET rows = 1 WHERE id = 'a19'")
         assert store.digest() != before
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert done.is_identical is False
     assert done.digest == before
 
 
 def test_a_store_that_cannot_be_read_is_replaced(world: World) -> None:
     world.settings.duckdb_path.write_bytes(b"not a database" * 1000)
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert done.is_identical is None
     with world.judged() as store:
         assert store.digest() == done.digest
@@ -106,4 +106,4 @@ def test_a_store_that_cannot_be_read_is_replaced(world: World) -> None:
 
 def test_a_running_service_is_asked_to_stop_first(world: World) -> None:
     with world.judged(), pytest.raises(StorageError, match="stop the service"):
-        reindex(world.engine_db, world.archive, world.settings, world.clock)
+        reindex(world.ledger, world.settings)

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from auditsvc.ground.errors import StorageError
-from auditsvc.ledger.service import get_head
+from auditsvc.ledger.proof import get_head
 from auditsvc.runtime import workers as worker_module
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.rows import Position

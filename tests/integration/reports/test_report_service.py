@@ -17,7 +17,7 @@ from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.keys import load_or_create_log_key
-from auditsvc.ledger.service import get_leaf, iter_leaves
+from auditsvc.ledger.leaf import get_leaf, iter_leaves
 from auditsvc.ledger.write.bundle import write_bundle
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.pipeline.rebuild import reindex
@@ -45,10 +45,10 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def make(world: World, store: EventStore | None = None, **changes: Any) -> Any:
-    sign = Checkpointer(world.engine_db, world.settings, world.clock).sign_now
+    sign = Checkpointer(world.ledger, world.settings).sign_now
     options = {"kind": "compliance", "period": DAYS, "actor": "李审计", "sign_checkpoint": sign, **changes}
     with nullcontext(store) if store is not None else world.judged() as opened:
-        return create_report(world.engine_db, world.archive, opened, world.settings, world.clock, **options)
+        return create_report(world.ledger, world.versions, opened, world.settings, **options)
 
 
 def test_the_digest_of_a_report_is_a_leaf_of_the_log() -> None:
@@ -81,7 +81,7 @@ def test_a_store_that_lost_or_gained_a_row_gives_no_report(world: World, change:
         store._connection.execute(change)
         with pytest.raises(StorageError, match=f"expected 3 events, .*, got {held}; .*auditsvc reindex"):
             make(world, store=store)
-    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is False
+    assert reindex(world.ledger, world.settings).is_identical is False
     assert make(world).kind == "compliance"
 
 

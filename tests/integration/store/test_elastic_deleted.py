@@ -46,10 +46,10 @@ def test_a_store_deleted_while_records_come_in_is_rebuilt_while_more_come_in(
             with growing(following) as acknowledged:
                 delete_all(admin, world.settings.elasticsearch_prefix)
                 before = len(acknowledged)
-                reindex(world.engine_db, world.archive, world.settings, world.clock)
+                reindex(world.ledger, world.settings)
                 while len(acknowledged) < before + 3:  # also after the swap
                     time.sleep(0.1)
             following.wait_level(LEVEL_S)
             assert following.store.count(None, *EVERYTHING) == 1501 + sum(acknowledged)
             check_same(world, following.store)
-        assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is True
+        assert reindex(world.ledger, world.settings).is_identical is True

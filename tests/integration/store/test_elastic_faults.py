@@ -91,11 +91,10 @@ def check_same(world: World, store: EventStore) -> None:
 
 def build_engine(world: World, store: EventStore, *, raises_alerts: bool = True, chunk_events: int = CHUNK) -> Engine:
     return Engine(
-        world.engine_db,
-        world.archive,
+        world.ledger,
+        world.versions,
         store,
         world.settings,
-        world.clock,
         chunk_events=chunk_events,
         raises_alerts=raises_alerts,
     )
@@ -359,7 +358,7 @@ def test_an_index_that_is_deleted_under_us_is_told_and_never_comes_back_empty(
     deliver(world, "b")
     following.wait_failure(f"index `{index}` held rows and is gone; run `auditsvc reindex`")
     assert not admin.indices.exists(index=index)
-    reindex(world.engine_db, world.archive, world.settings, world.clock)
+    reindex(world.ledger, world.settings)
     following.wait_level()
     check_same(world, following.store)
 
@@ -417,7 +416,7 @@ def test_documents_a_month_replaced_in_mid_run_refuses_are_listed_and_a_rebuild_
     world.deliver("gateway", early[0])  # one that is known, though it is not stored
     following.wait_level()
     assert store.batch_stats(*EVERYTHING)[0].duplicates == 3
-    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is False
+    assert reindex(world.ledger, world.settings).is_identical is False
     following.wait_level()
     assert store.count_dead_letters() == 0
     check_same(world, store)

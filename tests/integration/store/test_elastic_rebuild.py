@@ -52,7 +52,7 @@ def store(world: World) -> Iterator[EventStore]:
 
 
 def build_engine(world: World, store: EventStore) -> Engine:
-    return Engine(world.engine_db, world.archive, store, world.settings, world.clock, chunk_events=7)
+    return Engine(world.ledger, world.versions, store, world.settings, chunk_events=7)
 
 
 def catch_up(engine: Engine) -> None:
@@ -67,13 +67,13 @@ def test_the_service_moves_to_the_rebuilt_store_and_goes_on(world: World, store:
     engine = build_engine(world, store)
     engine.catch_up()
     before = store.digest()
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert done.is_identical is True
     assert (done.digest, store.digest()) == (before, before)
     world.deliver("gateway", *(build_record(f"b{n}", rows=n * 10) for n in range(20)))
     catch_up(engine)
     assert store.count(None, *EVERYTHING) == 40
-    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is True
+    assert reindex(world.ledger, world.settings).is_identical is True
 
 
 def test_an_answer_a_rebuild_takes_the_store_away_from_is_given_by_the_new_one(
@@ -87,7 +87,7 @@ def test_an_answer_a_rebuild_takes_the_store_away_from_is_given_by_the_new_one(
         asked.append(view.names.generation)
         if len(asked) == 1:
             monkeypatch.setattr(elastic_store, "digest_store", digest_store)
-            reindex(world.engine_db, world.archive, world.settings, world.clock)
+            reindex(world.ledger, world.settings)
             monkeypatch.setattr(elastic_store, "digest_store", swap_and_answer)
         return digest_store(view)
 
@@ -110,7 +110,7 @@ def test_a_damaged_document_of_the_stores_state_is_told_and_a_rebuild_replaces_i
 ) -> None:
     build_engine(world, store).catch_up()
     before = store.digest()
-    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is True
+    assert reindex(world.ledger, world.settings).is_identical is True
     client, prefix = admin
     index = f"{prefix}-state"
     document = client.get(index=index, id=name)["_source"] | changed
@@ -120,7 +120,7 @@ def test_a_damaged_document_of_the_stores_state_is_told_and_a_rebuild_replaces_i
         pytest.raises(StorageError, match="auditsvc reindex"),
     ):
         opened.position()
-    reindex(world.engine_db, world.archive, world.settings, world.clock)
+    reindex(world.ledger, world.settings)
     with closing(open_store(world.settings, world.clock)) as opened:
         assert opened.digest() == before
     world.deliver("gateway", build_record("later"))
@@ -154,7 +154,7 @@ def test_the_store_of_another_ledger_is_not_replaced(world: World, store: EventS
     with closing(other):
         other.activate_small(build_policy("P-B"))
         with pytest.raises(StorageError, match="elasticsearch_prefix"):
-            reindex(other.engine_db, other.archive, other.settings, other.clock)
+            reindex(other.ledger, other.settings)
     assert store.digest() == before
     build_engine(world, store).catch_up()
 
@@ -170,18 +170,18 @@ def test_what_is_delivered_during_a_rebuild_is_in_the_new_store(world: World, st
             sent.append(world.deliver("gateway", build_record(f"during-{len(sent)}")))
             engine.catch_up()
 
-    reindex(world.engine_db, world.archive, world.settings, world.clock, deliver_more)
+    reindex(world.ledger, world.settings, deliver_more)
     catch_up(engine)
     assert len(sent) > 0
     assert store.count(None, *EVERYTHING) == 20 + len(sent)
-    assert reindex(world.engine_db, world.archive, world.settings, world.clock).is_identical is True
+    assert reindex(world.ledger, world.settings).is_identical is True
 
 
 def test_only_the_new_indices_and_one_alias_are_left(
     world: World, store: EventStore, admin: tuple[Elasticsearch, str]
 ) -> None:
     build_engine(world, store).catch_up()
-    reindex(world.engine_db, world.archive, world.settings, world.clock)
+    reindex(world.ledger, world.settings)
     client, prefix = admin
     names = {name.removeprefix(f"{prefix}-") for name in client.indices.get(index=f"{prefix}-*")}
     assert {name.split("-")[1] for name in names if name != "state"} == {"2"}
@@ -198,7 +198,7 @@ def test_a_store_that_was_deleted_is_built_again_whole(
     client, prefix = admin
     for name in client.indices.get(index=f"{prefix}-*"):
         client.indices.delete(index=name)
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert (done.is_identical, done.digest, store.digest()) == (None, before, before)
 
 
@@ -212,7 +212,7 @@ def test_a_month_that_was_removed_stays_removed_and_the_service_goes_on(world: W
     world.deliver("gateway", old, build_record("new"))
     catch_up(engine)
     assert store.count(None, *EVERYTHING) == 21
-    done = reindex(world.engine_db, world.archive, world.settings, world.clock)
+    done = reindex(world.ledger, world.settings)
     assert (done.is_identical, done.removed, done.digest.events) == (True, ("2026.10",), 21)
     world.deliver("gateway", build_record("late", time="2026-10-06T10:00:00+08:00"), build_record("newer"))
     catch_up(engine)
@@ -228,4 +228,4 @@ def test_a_month_that_was_deleted_is_told_and_not_made_again_empty(
     client.indices.delete(index=f"{prefix}-events-1-2026.11")
     with pytest.raises(StorageError, match="is gone; run `auditsvc reindex`"):
         build_engine(world, store).catch_up()
-    assert reindex(world.engine_db, world.archive, world.settings, world.clock).digest.events == 20
+    assert reindex(world.ledger, world.settings).digest.events == 20

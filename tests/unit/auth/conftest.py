@@ -14,4 +14,4 @@ def accounts(tmp_path: Path) -> Iterator[Accounts]:
     """An account service over a fresh database."""
     service = open_accounts(tmp_path)
     yield service
-    service.engine.dispose()
+    service.ledger.database.dispose()

@@ -13,11 +13,14 @@ from auditsvc.auth.model import Person
 from auditsvc.auth.service import Accounts
 from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.errors import AuthError, SigningError
+from auditsvc.ground.settings.model import Settings
 
 
 @pytest.fixture
 def tokens(accounts: Accounts) -> BearerTokens:
-    return BearerTokens.open(accounts.engine, accounts.clock, accounts.settings)
+    return BearerTokens.open(
+        accounts.ledger.database, accounts.ledger.clock, Settings(data_dir=accounts.ledger.archive.path.parent)
+    )
 
 
 @pytest.fixture
@@ -34,10 +37,10 @@ def test_a_token_names_account_and_credential_version(tokens: BearerTokens, pers
 
 def test_a_token_ends_with_its_lifetime(accounts: Accounts, tokens: BearerTokens, person: Person) -> None:
     token, _ = tokens.issue(person)
-    assert isinstance(accounts.clock, FixedClock)
-    accounts.clock.instant += LIFETIME - timedelta(seconds=1)
+    assert isinstance(accounts.ledger.clock, FixedClock)
+    accounts.ledger.clock.instant += LIFETIME - timedelta(seconds=1)
     tokens.check(token)
-    accounts.clock.instant += timedelta(seconds=1)
+    accounts.ledger.clock.instant += timedelta(seconds=1)
     with pytest.raises(AuthError, match="expired"):
         tokens.check(token)
 
@@ -55,10 +58,10 @@ def test_a_withdrawal_is_forgotten_once_the_token_would_have_ended(
 ) -> None:
     grant = tokens.check(tokens.issue(person)[0])
     tokens.withdraw(grant)
-    assert isinstance(accounts.clock, FixedClock)
-    accounts.clock.instant += LIFETIME + timedelta(seconds=1)
+    assert isinstance(accounts.ledger.clock, FixedClock)
+    accounts.ledger.clock.instant += LIFETIME + timedelta(seconds=1)
     tokens.withdraw(tokens.check(tokens.issue(person)[0]))
-    with accounts.engine.connect() as connection:
+    with accounts.ledger.database.connect() as connection:
         assert connection.exec_driver_sql("select count(*) from withdrawn_token").scalar() == 1
 
 

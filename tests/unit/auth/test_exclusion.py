@@ -31,7 +31,7 @@ def give(accounts: Accounts, role: Role) -> str:
 def test_raw_sql_cannot_add_a_role_of_another_duty(accounts: Accounts, held: Role, other: Role) -> None:
     name = give(accounts, held)
     for duty in (ROLES[held].duty, ROLES[other].duty):
-        with pytest.raises(IntegrityError), begin_write(accounts.engine) as connection:
+        with pytest.raises(IntegrityError), begin_write(accounts.ledger.database) as connection:
             connection.execute(text(INSERT), {"role": str(other), "duty": str(duty), "name": name})
     assert accounts.get(name).roles == (held,)
 
@@ -54,14 +54,14 @@ def test_a_connection_without_foreign_keys_is_refused_by_the_triggers(
 
 def test_a_role_cannot_pass_as_one_of_another_duty(accounts: Accounts) -> None:
     accounts.create("lin", display_name="", actor=INSTALLATION)
-    with pytest.raises(IntegrityError, match="role_fits_duty"), begin_write(accounts.engine) as connection:
+    with pytest.raises(IntegrityError, match="role_fits_duty"), begin_write(accounts.ledger.database) as connection:
         connection.execute(text(INSERT), {"role": "system_administrator", "duty": "business", "name": "lin"})
 
 
 def test_nobody_can_be_the_giver_of_their_own_role(accounts: Accounts) -> None:
     accounts.create("lin", display_name="", actor=INSTALLATION)
     statement = INSERT.replace("granted)", "granted, granted_by_id)").replace("FROM account", ", id FROM account")
-    with pytest.raises(IntegrityError, match="not_by_oneself"), begin_write(accounts.engine) as connection:
+    with pytest.raises(IntegrityError, match="not_by_oneself"), begin_write(accounts.ledger.database) as connection:
         connection.execute(text(statement), {"role": "auditor", "duty": "business", "name": "lin"})
     with pytest.raises(AuthError, match="nobody gives a role to themselves"):
         accounts.assign_role("lin", Role.AUDITOR, actor="lin")
@@ -82,7 +82,7 @@ def test_business_roles_can_be_held_together(accounts: Accounts) -> None:
 
 
 def test_the_migration_names_the_roles_and_duties_of_the_table(accounts: Accounts) -> None:
-    with accounts.engine.connect() as connection:
+    with accounts.ledger.database.connect() as connection:
         ddl = "".join(connection.execute(text("SELECT sql FROM sqlite_master WHERE type = 'table'")).scalars())
     for role, info in ROLES.items():
         assert f"role = '{role}' AND duty = '{info.duty}'" in ddl

@@ -16,8 +16,8 @@ NEW = "Nine-Red-Lanterns-Hang"
 
 
 def move(accounts: Accounts, by: timedelta) -> None:
-    assert isinstance(accounts.clock, FixedClock)
-    accounts.clock.instant += by
+    assert isinstance(accounts.ledger.clock, FixedClock)
+    accounts.ledger.clock.instant += by
 
 
 def fail(accounts: Accounts, name: str, times: int) -> None:
@@ -156,7 +156,7 @@ def test_every_act_is_a_leaf_of_the_log_with_its_actor(accounts: Accounts) -> No
     accounts.set_enabled("lin", enabled=False, actor="sysadmin")
     accounts.set_enabled("lin", enabled=False, actor="sysadmin")
     fail(accounts, "lin", lockout.MAX_FAILURES)
-    with accounts.engine.connect() as connection:
+    with accounts.ledger.database.connect() as connection:
         assert list_recorded(connection) == [
             ("sysadmin", "account_created", "lin"),
             ("secadmin", "role_assigned", "lin"),

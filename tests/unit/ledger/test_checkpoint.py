@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from auditsvc.ground.errors import LogError, SigningError
 from auditsvc.ledger.format.note import Signer, format_checkpoint, parse_vkey, sign_note, split_notes, verify_checkpoint
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.service import checkpoint_at_least, get_head, latest_checkpoint
+from auditsvc.ledger.proof import checkpoint_at_least, get_head, latest_checkpoint
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.ledger.write.checkpoint_file import read_last_note
-from tests.support.ledger import Ledger, build_delivery, edit_database, fill_ledger, open_ledger
+from tests.support.ledger import TestLedger, build_delivery, edit_database, fill_ledger, open_ledger
 
 
-def checkpointer(ledger: Ledger) -> Checkpointer:
-    return Checkpointer(ledger.engine, ledger.settings, ledger.clock)
+def checkpointer(ledger: TestLedger) -> Checkpointer:
+    return Checkpointer(ledger.ledger, ledger.settings)
 
 
 def test_a_checkpoint_states_the_head_and_its_signature_holds(tmp_path: Path) -> None:

@@ -15,13 +15,15 @@ from sqlalchemy.exc import DatabaseError
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import build_bundle
 from auditsvc.ground.errors import InputError, LogError, StorageError
-from auditsvc.ledger import service
+from auditsvc.ledger import leaf as leaf_module
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.format.tree import build_root, hash_leaf, hash_lines, verify_consistency, verify_inclusion
-from auditsvc.ledger.receipt import find_by_body, find_by_key
+from auditsvc.ledger.leaf import find_latest, get_leaf, iter_leaves
+from auditsvc.ledger.proof import consistency_proof, get_head, get_root, inclusion_proof
+from auditsvc.ledger.receipt import find_by_body, find_by_key, find_receipt
 from auditsvc.ledger.write.committer import Committer, Delivery, Receipt
 from auditsvc.ledger.write.segment import SegmentWriter
-from tests.support.ledger import START, Ledger, build_delivery, fill_ledger, open_ledger
+from tests.support.ledger import START, TestLedger, build_delivery, fill_ledger, open_ledger
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
@@ -31,7 +33,7 @@ def wait_until(reached: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def written_bytes(ledger: Ledger) -> int:
+def written_bytes(ledger: TestLedger) -> int:
     """Return how many bytes of frames are in the archive."""
     return sum(path.stat().st_size for path in ledger.archive.segments.glob("*.seg"))
 
@@ -41,7 +43,7 @@ def test_a_delivery_is_archived_as_received_and_its_header_says_what_it_is(tmp_p
     delivery = build_delivery(1)
     (receipt,) = ledger.submit(delivery)
     with ledger.engine.connect() as connection:
-        leaf = service.get_leaf(connection, receipt.seq)
+        leaf = get_leaf(connection, receipt.seq)
     assert ledger.archive.read_payload(leaf.segment, leaf.offset, leaf.length) == delivery.body
     header = parse_header(receipt.header)
     assert header.events_root == build_root(hash_lines(delivery.body))
@@ -75,7 +77,7 @@ def test_the_same_delivery_gets_its_first_receipt(tmp_path: Path) -> None:
     assert again == replace(first, replayed=True)
     assert keyed_again == replace(keyed, replayed=True)
     with ledger.engine.connect() as connection:
-        assert service.get_head(connection).size == 2
+        assert get_head(connection).size == 2
 
 
 def test_a_key_used_for_other_bytes_is_a_conflict(tmp_path: Path) -> None:
@@ -117,13 +119,11 @@ def test_deliveries_that_wait_together_share_a_batch_and_keep_their_places(tmp_p
     assert len(batches) == 2
     with ledger.engine.connect() as connection:
         for number, receipt in receipts.items():
-            leaf = service.get_leaf(connection, receipt.seq)
+            leaf = get_leaf(connection, receipt.seq)
             lines = ledger.archive.read_payload(leaf.segment, leaf.offset, leaf.length).splitlines(keepends=True)
             own = lines[receipt.first_record : receipt.first_record + receipt.records]
             assert b"".join(own) == build_delivery(number, records=number + 1).body
-            assert receipt in [
-                replace(item, replayed=False) for item in service.find_receipt(connection, receipt.batch_id)
-            ]
+            assert receipt in [replace(item, replayed=False) for item in find_receipt(connection, receipt.batch_id)]
 
 
 def test_a_blob_is_one_record(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_delivery_that_is_not_what_it_says_is_refused(tmp_path: Path, body: by
 def test_too_much_waiting_is_refused_until_there_is_room(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     settings = replace(ledger.settings, max_pending_bytes=200)
-    committer = Committer(ledger.engine, ledger.archive, ledger.clock, settings)
+    committer = Committer(ledger.ledger, settings)
     try:
         with begin_write(ledger.engine):
             threads = [threading.Thread(target=committer.submit, args=(build_delivery(n),)) for n in range(2)]
@@ -190,9 +190,9 @@ def test_a_segment_is_closed_when_it_is_full(tmp_path: Path, monkeypatch: pytest
     ledger = open_ledger(tmp_path)
     ledger.submit(*(build_delivery(number) for number in range(4)))
     with ledger.engine.connect() as connection:
-        places = [(leaf.segment, leaf.offset) for leaf in service.iter_leaves(connection, 0)]
+        places = [(leaf.segment, leaf.offset) for leaf in iter_leaves(connection, 0)]
         assert len({segment for segment, _ in places}) > 1
-        for leaf in service.iter_leaves(connection, 0):
+        for leaf in iter_leaves(connection, 0):
             ledger.archive.read_payload(leaf.segment, leaf.offset, leaf.length)
 
 
@@ -213,7 +213,7 @@ def test_two_committers_share_one_log(tmp_path: Path) -> None:
         receipts = [committer.submit(build_delivery(n)) for n in range(10) for committer in (one, two)]
     assert [receipt.replayed for receipt in receipts] == [False, True] * 10
     with ledger.engine.connect() as connection:
-        assert service.get_head(connection).size == 10
+        assert get_head(connection).size == 10
 
 
 def send(worker: Committer, delivery: Delivery, receipts: list[Receipt]) -> None:
@@ -249,40 +249,39 @@ def test_every_proof_of_the_stored_log_holds(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     fill_ledger(ledger)
     with ledger.engine.connect() as connection:
-        leaves = list(service.iter_leaves(connection, 0))
-        head = service.get_head(connection)
+        leaves = list(iter_leaves(connection, 0))
+        head = get_head(connection)
         assert head.size == len(leaves) == 8
         for size in range(1, head.size + 1):
             root = build_root([leaf.leaf_hash for leaf in leaves[:size]])
-            assert service.get_root(connection, size) == root
+            assert get_root(connection, size) == root
             for leaf in leaves[:size]:
-                path = service.inclusion_proof(connection, leaf.seq, size)
+                path = inclusion_proof(connection, leaf.seq, size)
                 verify_inclusion(leaf.leaf_hash, leaf.seq, size, path, root)
-            path = service.consistency_proof(connection, size, head.size)
+            path = consistency_proof(connection, size, head.size)
             verify_consistency(size, head.size, path, root, head.root_hash)
         with pytest.raises(LogError, match="not in a tree"):
-            service.inclusion_proof(connection, 8, 8)
+            inclusion_proof(connection, 8, 8)
 
 
 def test_leaves_are_read_page_by_page_up_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "PAGE", 3)
+    monkeypatch.setattr(leaf_module, "PAGE", 3)
     ledger = open_ledger(tmp_path)
     fill_ledger(ledger)
     with ledger.engine.connect() as connection:
-        assert [leaf.seq for leaf in service.iter_leaves(connection, 0)] == list(range(8))
-        assert [leaf.seq for leaf in service.iter_leaves(connection, 2, 7)] == [2, 3, 4, 5, 6]
-        assert list(service.iter_leaves(connection, 8)) == []
+        assert [leaf.seq for leaf in iter_leaves(connection, 0)] == list(range(8))
+        assert [leaf.seq for leaf in iter_leaves(connection, 2, 7)] == [2, 3, 4, 5, 6]
+        assert list(iter_leaves(connection, 8)) == []
         with pytest.raises(LogError, match="there is no leaf 8"):
-            service.get_leaf(connection, 8)
+            get_leaf(connection, 8)
 
 
 def test_an_act_is_a_leaf_with_its_detail_in_the_archive(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     with begin_write(ledger.engine) as connection:
-        leaf = service.record_act(
-            connection, ledger.archive, ledger.clock, "a/log",
-            actor="李 明", act="close", subject="alert-1", detail={"reason": "误报"},
-        )  # fmt: skip
+        leaf = ledger.ledger.record_act(
+            connection, actor="李 明", act="close", subject="alert-1", detail={"reason": "误报"}
+        )
     fields = parse_header(leaf.header).fields
     assert fields["actor"] == "%E6%9D%8E%20%E6%98%8E"
     assert ledger.archive.get_object(bytes.fromhex(fields["detail-sha256"])) == '{"reason":"误报"}'.encode()
@@ -291,30 +290,22 @@ def test_an_act_is_a_leaf_with_its_detail_in_the_archive(tmp_path: Path) -> None
 def test_an_act_that_is_rolled_back_leaves_no_leaf(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     with begin_write(ledger.engine) as connection:
-        service.record_act(connection, ledger.archive, ledger.clock, "a", actor="a", act="b", subject="c", detail={})
+        ledger.ledger.record_act(connection, actor="a", act="b", subject="c", detail={})
         connection.rollback()
     with ledger.engine.connect() as connection:
-        assert service.get_head(connection).size == 0
+        assert get_head(connection).size == 0
 
 
 def test_the_bundle_last_activated_is_in_force(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
-    with ledger.engine.connect() as connection:
-        assert service.active_bundle(connection, ledger.archive, "policy") is None
+    assert ledger.ledger.find_latest("policy") is None
     for content in ("a: 1\n", "a: 2\n"):
         with begin_write(ledger.engine) as connection:
-            service.activate_bundle(
-                connection,
-                ledger.archive,
-                ledger.clock,
-                "a",
-                kind="policy",
-                bundle=build_bundle({"p.yaml": content}),
-                actor="x",
-            )
-    with ledger.engine.connect() as connection:
-        assert service.active_bundle(connection, ledger.archive, "policy") == build_bundle({"p.yaml": "a: 2\n"})
-        assert service.active_bundle(connection, ledger.archive, "catalog") is None
+            ledger.ledger.activate(connection, kind="policy", bundle=build_bundle({"p.yaml": content}), actor="x")
+    latest = ledger.ledger.find_latest("policy")
+    assert latest is not None
+    assert ledger.ledger.load_bundle(latest) == build_bundle({"p.yaml": "a: 2\n"})
+    assert ledger.ledger.find_latest("catalog") is None
 
 
 def test_an_object_that_was_changed_is_not_given_out(tmp_path: Path) -> None:
@@ -348,10 +339,10 @@ def test_nothing_on_the_way_of_a_delivery_or_a_proof_reads_a_whole_table(tmp_pat
     with ledger.engine.connect() as connection:
         find_by_key(connection, [("gateway", "a"), ("portal", "b")])
         find_by_body(connection, [("gateway", b"a"), ("portal", b"b")], START)
-        service.inclusion_proof(connection, 3, 7)
-        service.consistency_proof(connection, 3, 7)
-        service.find_latest(connection, "policy")
-        service.find_receipt(connection, "x")
+        inclusion_proof(connection, 3, 7)
+        consistency_proof(connection, 3, 7)
+        find_latest(connection, "policy")
+        find_receipt(connection, "x")
         asked = [item for item in seen if item[0].startswith("SELECT")]
         assert len(asked) >= 7
         for sql, values in asked:

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from auditsvc.ground.errors import StorageError
-from auditsvc.ledger import service
+from auditsvc.ledger.leaf import iter_leaves
 from auditsvc.ledger.verify import verify_archive
 from auditsvc.ledger.write import committer as committer_module
 from auditsvc.ledger.write.committer import Delivery
 from auditsvc.ledger.write.recovery import Outcome, find_orphans
-from tests.support.ledger import Ledger, build_delivery, open_ledger
+from tests.support.ledger import TestLedger, build_delivery, open_ledger
 
 
 class DatabaseGone(Exception):
     """Stands for any failure of the commit."""
 
 
-def leave_orphan(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *deliveries: Delivery) -> None:
+def leave_orphan(ledger: TestLedger, monkeypatch: pytest.MonkeyPatch, *deliveries: Delivery) -> None:
     """Write each delivery's frame to the archive, and lose the commit."""
 
     def fail(*_: object) -> None:
@@ -33,17 +33,16 @@ def leave_orphan(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *deliveries: D
                 committer.submit(delivery)
 
 
-def restart(ledger: Ledger) -> tuple[Outcome, ...]:
+def restart(ledger: TestLedger) -> tuple[Outcome, ...]:
     """Start a worker and stop it again; return what it recovered."""
     with ledger.committer() as committer:
         return committer.recovery
 
 
-def read_bodies(ledger: Ledger) -> list[bytes]:
+def read_bodies(ledger: TestLedger) -> list[bytes]:
     with ledger.engine.connect() as connection:
         return [
-            ledger.archive.read_payload(leaf.segment, leaf.offset, leaf.length)
-            for leaf in service.iter_leaves(connection, 0)
+            ledger.archive.read_payload(leaf.segment, leaf.offset, leaf.length) for leaf in iter_leaves(connection, 0)
         ]
 
 
