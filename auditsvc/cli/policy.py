@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,7 @@ def command() -> None:
 @command.command()
 @paths_argument
 @json_option
-@click.pass_context
-def lint(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
+def lint(paths: Sequence[Path], as_json: bool) -> None:
     """Check the policies in PATHS (files or folders, read as one policy set) for likely mistakes.
 
     Exit code 1 when there is a finding; each is printed as file:line:column.
@@ -61,14 +61,13 @@ def lint(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
             click.echo(str(problem))
         click.echo(f"{len(policy_set.policies)} policies, {len(problems)} findings", err=True)
     if problems:
-        context.exit(EXIT_FINDING)
+        sys.exit(EXIT_FINDING)
 
 
 @command.command()
 @paths_argument
 @json_option
-@click.pass_context
-def test(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
+def test(paths: Sequence[Path], as_json: bool) -> None:
     """Run the inline tests of the policies in PATHS (files or folders, read as one policy set).
 
     Exit code 1 when one fails.
@@ -88,7 +87,7 @@ def test(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
             click.echo(f"{mark}  {result.policy_id} v{result.version}  {result.name}{place}")
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed", err=True)
     if failed or not results:
-        context.exit(EXIT_FINDING)
+        sys.exit(EXIT_FINDING)
 
 
 @command.command()
@@ -122,15 +121,14 @@ def explain(event_file: Any, policies: Path | None, catalog: Path | None, as_jso
 @command.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @json_option
-@click.pass_context
-def activate(context: click.Context, folder: Path, as_json: bool) -> None:
+def activate(folder: Path, as_json: bool) -> None:
     """Put the policy set in FOLDER in force for every event judged from now on; its inline tests must pass."""
     bundle = load_bundle(folder)
     failed = [result for result in run_tests(load_policy_set(bundle)) if not result.passed]
     for result in failed:
         click.echo(f"FAIL  {result.policy_id}  {result.name} ({result.message})", err=True)
     if failed:
-        context.exit(EXIT_FINDING)
+        sys.exit(EXIT_FINDING)
     settings = load_settings()
     engine = open_database(settings)
     archive = Archive(settings.archive_path)
