@@ -19,6 +19,7 @@ from auditsvc.errors import AuditError
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.keys import load_log_vkey
 from auditsvc.ledger.service import activate_bundle, active_bundle
+from auditsvc.policy.check import require_policies
 from auditsvc.policy.load import load_policy_set
 from auditsvc.reports.keys import load_or_create_report_keys
 from auditsvc.settings import Settings
@@ -103,7 +104,7 @@ def _load_bundles(policies: Path | None, catalog: Path | None) -> dict[str, Bund
         load_catalog(bundles["catalog"])
     if policies is not None:
         bundles["policy"] = load_bundle(policies)
-        load_policy_set(bundles["policy"])
+        require_policies(load_policy_set(bundles["policy"]))
     return bundles
 
 

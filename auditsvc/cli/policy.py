@@ -24,7 +24,7 @@ from auditsvc.event.native import read_native
 from auditsvc.event.time import parse_time_ns
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.service import activate_bundle, active_bundle
-from auditsvc.policy.check import run_tests
+from auditsvc.policy.check import require_policies, run_tests
 from auditsvc.policy.judge import explain as explain_event
 from auditsvc.policy.lint import lint as lint_policies
 from auditsvc.policy.load import load_policy_set
@@ -53,6 +53,7 @@ def lint(paths: Sequence[Path], as_json: bool) -> None:
     Exit code 1 when there is a finding; each is printed as file:line:column.
     """
     policy_set = load_policy_set(_gather(paths))
+    require_policies(policy_set)
     problems = lint_policies(policy_set)
     if as_json:
         print_json({"policies": len(policy_set.policies), "problems": [str(problem) for problem in problems]})
@@ -72,7 +73,9 @@ def test(paths: Sequence[Path], as_json: bool) -> None:
 
     Exit code 1 when one fails.
     """
-    results = run_tests(load_policy_set(_gather(paths)))
+    policy_set = load_policy_set(_gather(paths))
+    require_policies(policy_set)
+    results = run_tests(policy_set)
     failed = [result for result in results if not result.passed]
     if as_json:
         rows = [
@@ -124,7 +127,9 @@ def explain(event_file: Any, policies: Path | None, catalog: Path | None, as_jso
 def activate(folder: Path, as_json: bool) -> None:
     """Put the policy set in FOLDER in force for every event judged from now on; its inline tests must pass."""
     bundle = load_bundle(folder)
-    failed = [result for result in run_tests(load_policy_set(bundle)) if not result.passed]
+    policy_set = load_policy_set(bundle)
+    require_policies(policy_set)
+    failed = [result for result in run_tests(policy_set) if not result.passed]
     for result in failed:
         click.echo(f"FAIL  {result.policy_id}  {result.name} ({result.message})", err=True)
     if failed:

@@ -163,11 +163,14 @@ def test_a_clean_stop_of_the_service_is_0(stopped: Shell) -> None:
 
 
 def test_init(stopped: Shell) -> None:
-    broken = stopped.folder / "broken"
+    broken, empty = stopped.folder / "broken", stopped.folder / "empty"
     broken.mkdir()
+    empty.mkdir()
+    (empty / "list.yaml").write_text("list:\n  id: a-list\n  values: [a]\n", encoding="utf-8")
     (broken / "p.yaml").write_text("a: [", encoding="utf-8")
     stopped.expect(0, "init")
     stopped.expect(1, f"init --policies {broken}")
+    stopped.expect(1, f"init --policies {empty}")
     stopped.expect(2, "init --account nonsense")
     stopped.expect(3, "init", AUDITSVC_DATA_DIR=str(stopped.folder / "log"))
 

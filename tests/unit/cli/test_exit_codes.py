@@ -18,6 +18,8 @@ def folder(tmp_path: Path) -> Path:
     for name, text in (("finding", FINDING), ("failing", FAILING)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "p.yaml").write_text(build_policy_yaml(text), encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "list.yaml").write_text("list:\n  id: a-list\n  values: [a]\n", encoding="utf-8")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "p.yaml").write_text("a: [", encoding="utf-8")
     return tmp_path
@@ -29,6 +31,9 @@ CALLS = [
     ("nonsense", 2),
     ("policy lint {shipped}", 0),
     ("policy lint {0}/finding", 1),
+    ("policy lint {0}/empty", 1),
+    ("policy test {0}/empty", 1),
+    ("policy activate {0}/empty", 1),
     ("policy lint {0}/nowhere", 2),
     ("policy test {shipped}", 0),
     ("policy test {0}/failing", 1),
