@@ -248,7 +248,7 @@ def _read_span(query: dict[str, Any]) -> tuple[Node | None, int, int, Any]:
         raise InputError("field_invalid", f"query: `from` must be before `to`, at most {MAX_SPAN.days} days")
     text = query["query"].strip()
     nodes = [parse_query(text, zone=services.settings.time_zone)] if text else []
-    own = _own_condition(current_person())
+    own = find_own_condition(current_person())
     nodes += [own] if own else []
     policy_set = services.versions.find().find_policy_set()
     return (
@@ -259,7 +259,7 @@ def _read_span(query: dict[str, Any]) -> tuple[Node | None, int, int, Any]:
     )
 
 
-def _own_condition(person: Person) -> Node | None:
+def find_own_condition(person: Person) -> Node | None:
     """Return what limits a department reader to the own department; None for those who read everything."""
     if person.has("event.read"):
         return None
@@ -270,7 +270,7 @@ def _own_condition(person: Person) -> Node | None:
 
 def _may_see(event: Event) -> bool:
     """Tell whether the caller may see this event."""
-    own = _own_condition(current_person())
+    own = find_own_condition(current_person())
     return own is None or evaluate(own, event, EMPTY_CONTEXT) is Truth.TRUE
 
 

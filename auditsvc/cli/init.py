@@ -20,6 +20,7 @@ from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.keys import load_log_vkey
 from auditsvc.ledger.leaf import find_latest
 from auditsvc.ledger.ledger import Ledger
+from auditsvc.policy.check import require_policies
 from auditsvc.policy.load import load_policy_set
 from auditsvc.reports.keys import load_or_create_report_keys
 
@@ -103,7 +104,7 @@ def _load_bundles(policies: Path | None, catalog: Path | None) -> dict[str, Bund
         load_catalog(bundles["catalog"])
     if policies is not None:
         bundles["policy"] = load_bundle(policies)
-        load_policy_set(bundles["policy"])
+        require_policies(load_policy_set(bundles["policy"]))
     return bundles
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection, Engine
 
+from auditsvc.cli.checklist import VerifyCommand, describe_step
 from auditsvc.cli.context import (
     json_option,
     load_settings,
@@ -19,7 +20,7 @@ from auditsvc.cli.context import (
     require_log_key,
 )
 from auditsvc.ground.clock import SystemClock, format_instant
-from auditsvc.ground.errors import AuditError, InputError, LogError
+from auditsvc.ground.errors import InputError, LogError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.note import parse_vkey
@@ -32,30 +33,9 @@ from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, parse_log_t
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.ledger.write.recovery import OrphanFrame, find_orphans
 
-EXIT_NOT_BEGUN = 3
 MAX_SIZE = 2**62
 """More leaves than a log can have; a larger number does not fit the database's."""
 _MARKS = {"pass": "✓", "fail": "✗", "not done": "–"}
-
-
-class _VerifyCommand(click.Command):
-    """A command that ends with 3 when it could not begin, because 1 says "tampered" and 2 "incomplete evidence" here."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Return the context of a call, or end with 3 when the call is wrong."""
-        try:
-            return super().make_context(*args, **kwargs)
-        except click.UsageError as err:
-            err.show()
-            sys.exit(EXIT_NOT_BEGUN)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run, or end with 3 when settings, ledger or trust file cannot be used."""
-        try:
-            return super().invoke(ctx)
-        except AuditError as err:
-            click.echo(f"auditsvc: {err.message} [{err.code}]", err=True)
-            sys.exit(EXIT_NOT_BEGUN)
 
 
 @click.group()
@@ -202,7 +182,7 @@ def _describe_orphan(orphan: OrphanFrame) -> dict[str, Any]:
     }
 
 
-@command.command("verify-archive", cls=_VerifyCommand)
+@command.command("verify-archive", cls=VerifyCommand)
 @click.option(
     "--trust", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Trust file with origin and log_vkey, kept elsewhere; default this installation's own key.",
@@ -225,7 +205,7 @@ def verify_archive_command(trust: Path | None, as_json: bool) -> None:
         _load_trust(trust, settings),
     )
     if as_json:
-        print_json({"exit_code": decide_exit_code(steps), "steps": [_describe_step(step) for step in steps]})
+        print_json({"exit_code": decide_exit_code(steps), "steps": [describe_step(step) for step in steps]})
     else:
         _print_steps(steps)
     sys.exit(decide_exit_code(steps))
@@ -245,18 +225,6 @@ def _load_trust(path: Path | None, settings: Settings) -> LogTrust:
     if not isinstance(data, dict):
         raise InputError("input_invalid", f"trust file `{path}` is not a JSON object")
     return parse_log_trust(data)
-
-
-def _describe_step(step: Step) -> dict[str, Any]:
-    """Return a step for JSON."""
-    return {
-        "number": step.number,
-        "name": {"en": step.name_en, "zh": step.name_zh},
-        "state": step.state,
-        "code": step.code,
-        "where": step.where,
-        "detail": step.detail,
-    }
 
 
 def _print_steps(steps: Sequence[Step]) -> None:

@@ -1,12 +1,14 @@
 """The ``auditsvc`` command: a lazy group, so that ``--help`` and small commands do not load the service.
 
 Data goes to standard output, messages to standard error. Exit codes: 0 fine, 1 a finding or failed check, 2 usage,
-3 a dependency is down; ``verify`` has its own, see ``auditsvc verify --help``.
+3 a dependency is down; a verification has its own, see ``auditsvc verify --help``. A command ends with another
+code than 0 by raising an :class:`AuditError` or by ``sys.exit``.
 """
 
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 
 import click
@@ -65,9 +67,9 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; an :class:`AuditError` becomes one line on standard error and its exit code."""
+    """Run the command line; an error becomes one line on standard error and its exit code."""
     try:
-        cli.main(standalone_mode=False)
+        sys.exit(cli.main(standalone_mode=False))  # the code of `Context.exit`, which click returns instead of raising
     except AuditError as err:
         code = "" if isinstance(err, DocumentError) else f" [{err.code}]"  # whose lines each end with their code
         click.echo(f"auditsvc: {err.message}{code}", err=True)
@@ -84,4 +86,8 @@ def main() -> None:
     except OSError as err:  # a file or folder that cannot be used, wherever it was
         place = f"`{err.filename}`: " if err.filename else ""
         click.echo(f"auditsvc: {place}{err.strerror or err} [storage_unavailable]", err=True)
+        sys.exit(EXIT_DEPENDENCY)
+    except Exception as err:  # a fault of ours must not end as a finding, as the interpreter would have it
+        traceback.print_exc()
+        click.echo(f"auditsvc: the program failed: {type(err).__name__}: {err} [internal]", err=True)
         sys.exit(EXIT_DEPENDENCY)

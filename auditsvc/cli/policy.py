@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import Bundle, build_bundle, load_bundle
 from auditsvc.ground.errors import EXIT_FINDING, InputError
 from auditsvc.inforce.versions import Versions
-from auditsvc.policy.check import run_tests
+from auditsvc.policy.check import require_policies, run_tests
 from auditsvc.policy.judge import explain as explain_event
 from auditsvc.policy.lint import lint as lint_policies
 from auditsvc.policy.load import load_policy_set
@@ -44,13 +45,13 @@ def command() -> None:
 @command.command()
 @paths_argument
 @json_option
-@click.pass_context
-def lint(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
+def lint(paths: Sequence[Path], as_json: bool) -> None:
     """Check the policies in PATHS (files or folders, read as one policy set) for likely mistakes.
 
     Exit code 1 when there is a finding; each is printed as file:line:column.
     """
     policy_set = load_policy_set(_gather(paths))
+    require_policies(policy_set)
     problems = lint_policies(policy_set)
     if as_json:
         print_json({"policies": len(policy_set.policies), "problems": [str(problem) for problem in problems]})
@@ -59,19 +60,20 @@ def lint(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
             click.echo(str(problem))
         click.echo(f"{len(policy_set.policies)} policies, {len(problems)} findings", err=True)
     if problems:
-        context.exit(EXIT_FINDING)
+        sys.exit(EXIT_FINDING)
 
 
 @command.command()
 @paths_argument
 @json_option
-@click.pass_context
-def test(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
+def test(paths: Sequence[Path], as_json: bool) -> None:
     """Run the inline tests of the policies in PATHS (files or folders, read as one policy set).
 
     Exit code 1 when one fails.
     """
-    results = run_tests(load_policy_set(_gather(paths)))
+    policy_set = load_policy_set(_gather(paths))
+    require_policies(policy_set)
+    results = run_tests(policy_set)
     failed = [result for result in results if not result.passed]
     if as_json:
         rows = [
@@ -86,7 +88,7 @@ def test(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
             click.echo(f"{mark}  {result.policy_id} v{result.version}  {result.name}{place}")
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed", err=True)
     if failed or not results:
-        context.exit(EXIT_FINDING)
+        sys.exit(EXIT_FINDING)
 
 
 @command.command()
@@ -120,15 +122,16 @@ def explain(event_file: Any, policies: Path | None, catalog: Path | None, as_jso
 @command.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @json_option
-@click.pass_context
-def activate(context: click.Context, folder: Path, as_json: bool) -> None:
+def activate(folder: Path, as_json: bool) -> None:
     """Put the policy set in FOLDER in force for every event judged from now on; its inline tests must pass."""
     bundle = load_bundle(folder)
-    failed = [result for result in run_tests(load_policy_set(bundle)) if not result.passed]
+    policy_set = load_policy_set(bundle)
+    require_policies(policy_set)
+    failed = [result for result in run_tests(policy_set) if not result.passed]
     for result in failed:
         click.echo(f"FAIL  {result.policy_id}  {result.name} ({result.message})", err=True)
     if failed:
-        context.exit(EXIT_FINDING)
+        sys.exit(EXIT_FINDING)
     ledger = open_ledger(load_settings())
     with begin_write(ledger.database) as connection:
         leaf = ledger.activate(connection, kind="policy", bundle=bundle, actor=find_actor())

@@ -1,39 +1,27 @@
 """``auditsvc verify``: check reports, bundles and archives offline."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from auditsvc.cli.checklist import VerifyCommand, describe_step
 from auditsvc.cli.context import json_option, print_json
-from auditsvc.ground.errors import AuditError
-from auditsvc.ledger.verify.step import Step
+from auditsvc.ground.errors import EXIT_FINDING, EXIT_INCOMPLETE, EXIT_OK
 from auditsvc.reports.trust import load_trust_file
-from auditsvc.reports.verify import EXIT_USAGE, Verification, verify_files
+from auditsvc.reports.verify import Verification, verify_files
 
 _MARKS = {"pass": "✓ pass    ", "fail": "✗ FAIL    ", "not done": "– not done"}
 _VERDICTS = {
-    0: "verified: every step was done and passed / 校验通过：所有步骤均已完成且通过",
-    1: "TAMPERED: at least one step failed; do not rely on these files / 校验失败：至少一步不通过，不可采信",
-    2: "incomplete: what was checked held, but not every step could be done / 证据不全：已检查的步骤均通过，但有步骤无法进行",
+    EXIT_OK: "verified: every step was done and passed / 校验通过：所有步骤均已完成且通过",
+    EXIT_FINDING: "TAMPERED: at least one step failed; do not rely on these files / 校验失败：至少一步不通过，不可采信",
+    EXIT_INCOMPLETE: "incomplete: what was checked held, but not every step could be done / 证据不全：已检查的步骤均通过，但有步骤无法进行",
 }
 
 
-class _VerifyCommand(click.Command):
-    """A command whose usage errors end with 3, because 2 says "incomplete evidence" here."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Return the context of a call, or end with 3 when the call is wrong."""
-        try:
-            return super().make_context(*args, **kwargs)
-        except click.UsageError as err:
-            err.show()
-            sys.exit(EXIT_USAGE)
-
-
-@click.command(cls=_VerifyCommand)
+@click.command(cls=VerifyCommand)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--trust", "trust_file", type=click.Path(path_type=Path), help="Keys to trust, got apart from the report."
@@ -44,12 +32,8 @@ def command(files: Sequence[Path], trust_file: Path | None, as_json: bool) -> No
 
     Exit codes: 0 verified, 1 tampered, 2 incomplete evidence, 3 usage.
     """
-    try:
-        trust = None if trust_file is None else load_trust_file(trust_file)
-        verification = verify_files(files, trust, trust_file)
-    except AuditError as err:
-        click.echo(f"auditsvc: {err.message} [{err.code}]", err=True)
-        sys.exit(EXIT_USAGE)
+    trust = None if trust_file is None else load_trust_file(trust_file)
+    verification = verify_files(files, trust, trust_file)
     if as_json:
         print_json(_describe(verification))
     else:
@@ -64,19 +48,7 @@ def _describe(verification: Verification) -> dict[str, Any]:
         "exit_code": verification.exit_code,
         "report": None if report is None else {"id": report.get("id"), "kind": report.get("kind")},
         "not_checked": list(verification.not_checked),
-        "steps": [_describe_step(step) for step in verification.steps],
-    }
-
-
-def _describe_step(step: Step) -> Mapping[str, Any]:
-    """Return one step as data."""
-    return {
-        "number": step.number,
-        "name": {"en": step.name_en, "zh": step.name_zh},
-        "state": step.state,
-        "code": step.code,
-        "where": step.where,
-        "detail": step.detail,
+        "steps": [describe_step(step) for step in verification.steps],
     }
 
 

@@ -183,9 +183,12 @@ def collect_fields(node: Node) -> tuple[Field, ...]:
     return tuple(seen.values())
 
 
-def build_equals(name: str, *values: Scalar) -> Compare:
-    """Return the condition that field ``name`` has one of ``values``; they must be of the field's type already."""
-    return Compare(get_field(name), Operator.EQ, values)
+def build_equals(name: str, *values: Scalar) -> Compare | AnyOf:
+    """Return the condition that field ``name`` has one of ``values``; they must be of the field's type already.
+
+    With no values it is false of every event: an empty choice is not the whole.
+    """
+    return Compare(get_field(name), Operator.EQ, values) if values else AnyOf(())
 
 
 def build_range(name: str, first: int, last: int) -> All:

@@ -63,7 +63,7 @@ class Evidence:
     @property
     def is_proven(self) -> bool:
         """Whether every step was done and passed."""
-        return all(check.state == PASS for check in self.checks)
+        return bool(self.checks) and all(check.state == PASS for check in self.checks)
 
 
 def collect_evidence(services: Services, event: Event) -> Evidence:

@@ -85,6 +85,7 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "qualified": lazy_gettext("Qualified: the evidence is incomplete"),
         "met": lazy_gettext("Targets met"),
         "missed": lazy_gettext("Targets missed"),
+        "not_assessed": lazy_gettext("Not assessed"),
     },
     "report_file": {
         "report.json": lazy_gettext("every figure, for programs"),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from auditsvc.catalog.coverage import Cell, expect_cells
 from auditsvc.catalog.model import Catalog, Project, ServiceLevel
-from auditsvc.condition.ast import All, AnyOf, Exists, Node, Not, build_equals, build_range
+from auditsvc.condition.ast import All, Exists, Node, Not, build_equals, build_range
 from auditsvc.event.fields import get_field
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS, to_datetime
 from auditsvc.reports.indicators.model import InterfaceUse, Minutes, Period, ProjectUse
@@ -113,14 +113,14 @@ def list_project_interfaces(catalog: Catalog, project: Project) -> tuple[str, ..
 def gather_project_use(scope: Scope, project: Project) -> ProjectUse:
     """Return the aggregates of one project's interfaces; see :class:`ProjectUse` for what each means."""
     interfaces = list_project_interfaces(scope.catalog, project)
-    of_project = build_equals("interface.id", *interfaces) if interfaces else AnyOf(())
+    of_project = build_equals("interface.id", *interfaces)
     business = All((of_project, BUSINESS))
     success = All((of_project, BUSINESS, SUCCESS))
     by_interface = _count_interface_days(scope, success)
     cross, own = _count_cross(scope, success)
     failures = _count_failures(scope, business)
     expected, covered = count_cells(scope, interfaces)
-    severities = scope.count_findings({**VIOLATIONS, "interface.id": interfaces}, "severity") if interfaces else []
+    severities = scope.count_findings({**VIOLATIONS, "interface.id": interfaces}, "severity")
     return ProjectUse(
         interfaces=by_interface,
         delivered=_list_delivered(scope, success),
@@ -166,8 +166,6 @@ def list_first_seen(scope: Scope, project: Project) -> dict[str, date]:
     """Return the local day of the first success by interface and by consumer of a project, up to the period's end."""
     interfaces = {*list_project_interfaces(scope.catalog, project)}
     interfaces.update(name for milestone in project.milestones for name in milestone.interfaces)
-    if not interfaces:
-        return {}
     _, last = scope.bounds_ns
     success = All((build_equals("interface.id", *sorted(interfaces)), BUSINESS, SUCCESS))
     seen: dict[str, date] = {}

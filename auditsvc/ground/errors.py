@@ -14,6 +14,10 @@ EXIT_OK = 0
 EXIT_FINDING = 1
 EXIT_USAGE = 2
 EXIT_DEPENDENCY = 3
+EXIT_INCOMPLETE = 2
+"""A verification's own: nothing failed, but a step could not be done; a verification never says "usage" with it."""
+EXIT_NOT_BEGUN = 3
+"""A verification's own: nothing was checked, because the call was wrong or there was nothing to check."""
 
 
 class AuditError(Exception):

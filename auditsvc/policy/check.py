@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from auditsvc.condition.evaluate import Context
+from auditsvc.ground.errors import PolicyError
 from auditsvc.policy.decide import State, decide_policy
 from auditsvc.policy.model import Expectation, InlineTest, Policy, PolicySet
 
@@ -25,6 +26,16 @@ class TestResult:
     line: int
     passed: bool
     message: str
+
+
+def require_policies(policy_set: PolicySet) -> None:
+    """Refuse a policy set that judges nothing.
+
+    Raises:
+        PolicyError: ``policy_invalid`` when it holds no policy.
+    """
+    if not policy_set.policies:
+        raise PolicyError("policy_invalid", "expected at least one policy, got none; name the folder that holds them")
 
 
 def run_tests(policy_set: PolicySet) -> list[TestResult]:

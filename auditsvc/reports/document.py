@@ -82,16 +82,17 @@ def build_compliance(scope: Scope, frame: Frame, policy_set: PolicySet, alerts: 
     policies = describe_violations(scope, policy_set, {})
     violations = sum(policy["violations"] for policy in policies)
     dead_letters = scope.store.count_dead_letters()
+    rate = _build_rate(verdicts)
     reserves = verdicts.get("indeterminate", 0) + dead_letters
     return {
         **_build_head(scope, frame, "compliance"),
         "summary": {
-            "verdict": _judge_compliance(violations, reserves, coverage["percent"]),
+            "verdict": _judge_compliance(violations, reserves, coverage["percent"], rate["judged"]),
             "events": sum(traffic.values()),
             "traffic": traffic,
             "probes": sum(whole(row.values[0]) for row in scope.aggregate(PROBE)),
             "verdicts": verdicts,
-            "rate": _build_rate(verdicts),
+            "rate": rate,
             "violations": violations,
             "coverage": coverage["percent"],
         },
@@ -114,10 +115,10 @@ def build_project(scope: Scope, frame: Frame, policy_set: PolicySet, project: Pr
     """Return the performance report of one project: indicators, milestones, and what they rest on."""
     use = gather_project_use(scope, project)
     interfaces = list_project_interfaces(scope.catalog, project)
-    within = {"interface.id": interfaces} if interfaces else {"project.id": (project.id,)}
+    within = {"interface.id": interfaces}
     values = compute_indicators(project, use, scope.period)
     described = [_describe_indicator(project, value) for value in values]
-    own = All((BUSINESS, build_equals("interface.id", *interfaces))) if interfaces else All((BUSINESS,))
+    own = All((BUSINESS, build_equals("interface.id", *interfaces)))
     policies = [row for row in describe_violations(scope, policy_set, within) if row["violations"]]
     dead_letters = scope.store.count_dead_letters()
     return {
@@ -194,26 +195,37 @@ def _build_rate(verdicts: Mapping[str, int]) -> dict[str, Any]:
     return {"lawful": lawful, "judged": judged, "percent": str(percent(lawful, judged)) if judged else None}
 
 
-def _judge_compliance(violations: int, reserves: int, coverage: str | None) -> str:
+def _judge_compliance(violations: int, reserves: int, coverage: str | None, judged: int) -> str:
     """Return the verdict: violations stand whatever else; their absence needs full coverage and no reserve.
+
+    Where nothing was judged and nothing was left undecided, nothing was assessed.
 
     Args:
         violations: number of violations.
         reserves: accesses that could not be decided, and rows the event store could not take.
         coverage: of the log, percent; None when no log is due.
+        judged: accesses that a policy permits, excepts or finds in violation.
     """
     if violations:
         return "violations"
+    if not judged and not reserves:
+        return "not_assessed"
     if coverage is None or Decimal(coverage) < FULL_COVERAGE or reserves:
         return "qualified"
     return "clean"
 
 
 def _judge_project(indicators: list[dict[str, Any]], dead_letters: int) -> str:
-    """Return the verdict on a project: a missed target stands, else everything must be computable, from every row."""
-    if any(row["target_state"] == "missed" for row in indicators):
+    """Return the verdict on a project: a missed target stands, else everything must be computable, from every row.
+
+    Without any target nothing is assessed, so nothing is met.
+    """
+    assessed = [row for row in indicators if row["target_state"] != "no_target"]
+    if not assessed:
+        return "not_assessed"
+    if any(row["target_state"] == "missed" for row in assessed):
         return "missed"
-    if dead_letters or any(row["state"] != "computed" for row in indicators if row["target_state"] != "no_target"):
+    if dead_letters or any(row["state"] != "computed" for row in assessed):
         return "qualified"
     return "met"
 

@@ -3,14 +3,16 @@
 import hashlib
 import random
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
-from auditsvc.catalog.model import Catalog
+from auditsvc.catalog.model import Catalog, Target
 from auditsvc.event.model import Event
 from auditsvc.event.time import count_ns
 from auditsvc.figures.alerts import AlertTimes, describe_alerts
@@ -51,13 +53,27 @@ def load_city_catalog() -> Catalog:
     return load_catalog(load_bundle(ROOT / "examples" / "laiwu" / "catalog"))
 
 
+def promise_little(catalog: Catalog, project: str = "P-LIB-POP") -> Catalog:
+    """Return a catalogue in which all that a project promised is a log that is half complete."""
+    target = Target("I-20", "gte", Decimal(50), "%", LAST)
+    return replace(
+        catalog, projects={**catalog.projects, project: replace(catalog.projects[project], targets=(target,))}
+    )
+
+
 def load_policies() -> PolicySet:
     """Return the shipped policies."""
     return load_policy_set(load_bundle(ROOT / "policies"))
 
 
 def fill_store(
-    store: EventStore, catalog: Catalog, policies: PolicySet, *, violated: float = 0.02, undecided: float = 0.01
+    store: EventStore,
+    catalog: Catalog,
+    policies: PolicySet,
+    *,
+    violated: float = 0.02,
+    undecided: float = 0.01,
+    is_covered: bool = True,
 ) -> None:
     """Store a month of accesses with findings, one silent day of one interface, and quarantined records.
 
@@ -66,6 +82,7 @@ def fill_store(
         catalog, policies: what is in force.
         violated: share of accesses with a violation.
         undecided: share of the others that no policy could decide.
+        is_covered: a policy is about each access.
     """
     chance = random.Random(7)
     enricher = Enricher(catalog)
@@ -96,6 +113,7 @@ def fill_store(
         uid = build_event_uid(str(event["source_id"]), str(event["id"]), "gateway")
         is_violated = chance.random() < violated
         lawful = chance.choices(("permitted", "indeterminate"), (1 - undecided, undecided))[0]
+        lawful = lawful if is_covered else "not_covered"
         event["verdict"] = "violated" if is_violated else lawful
         if is_violated:
             policy = chance.choice(sorted(severity)[:8])

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from auditsvc.condition.ast import InList, Node
+from auditsvc.condition.ast import All, AnyOf, InList, Node, Not, build_equals
 from auditsvc.condition.evaluate import Context, Truth, evaluate
 from auditsvc.condition.parse import parse_query
 from auditsvc.event.fields import get_field
@@ -517,6 +517,30 @@ class StoreContract:
         assert list(store.iter_findings(Place(0, 1), Place(0, 3))) == found[1:3]
         assert store.get_findings([found[3].key]) == [found[3]]
         assert store.find_finding_uids([found[2].key, FindingKey(b"x" * 16)]) == {found[2].key: found[2].uid}
+
+    def test_an_empty_choice_finds_nothing_and_no_choice_everything(self, store: EventStore) -> None:
+        write(store, [build_row(0), build_row(1)], findings=[build_finding(0), build_finding(1)])
+        for query, number in ((FindingQuery(*ALL), 2), (FindingQuery(*ALL, {"interface.id": ()}), 0)):
+            assert len(store.list_findings(query)) == number
+            assert sum(int(str(row.values[0])) for row in store.count_findings(query, ())) == number
+        both = FindingQuery(*ALL, {"interface.id": (), "status": ("active",)})
+        assert store.list_findings(both) == []
+
+    @pytest.mark.parametrize(
+        ("node", "number"),
+        [
+            (None, 2), (All(()), 2), (AnyOf(()), 0), (build_equals("interface.id"), 0),
+            (Not(build_equals("interface.id")), 2), (All((All(()), AnyOf(()))), 0), (AnyOf((All(()), AnyOf(()))), 2),
+        ],
+    )  # fmt: skip
+    def test_a_condition_without_parts_or_values_is_not_dropped(
+        self, store: EventStore, node: Node | None, number: int
+    ) -> None:
+        write(store, [build_row(0), build_row(1)])
+        assert store.count(node, *ALL) == number
+        assert len(store.search(node, *ALL, limit=5).events) == number
+        assert sum(int(str(row.values[0])) for row in store.aggregate(AggregateQuery(node, *ALL))) == number
+        assert sum(count for _, count in store.histogram(TimeBucket(TimeUnit.DAY, SHANGHAI), node, *ALL)) == number
 
     def test_findings_are_counted_by_their_fields_and_by_day(self, store: EventStore) -> None:
         found = [build_finding(n, policy_id=f"P-{n % 2}", status="shadow" if n == 4 else "active") for n in range(5)]

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["pass", "fail", "not done"]
+from auditsvc.ground.errors import EXIT_FINDING, EXIT_INCOMPLETE, EXIT_OK
 
-EXIT_VERIFIED = 0
-EXIT_TAMPERED = 1
-EXIT_INCOMPLETE = 2
+State = Literal["pass", "fail", "not done"]
 
 NAMES: dict[int, tuple[str, str]] = {
     1: ("the files are whole and none is missing or added", "文件完整，无缺失、无多余"),
@@ -64,5 +62,5 @@ def decide_exit_code(steps: Sequence[Step]) -> int:
     """Return 0 when every step passed, 1 when any failed, 2 when some could not be done."""
     states = {step.state for step in steps}
     if "fail" in states:
-        return EXIT_TAMPERED
-    return EXIT_INCOMPLETE if "not done" in states or not states else EXIT_VERIFIED
+        return EXIT_FINDING
+    return EXIT_INCOMPLETE if "not done" in states or not states else EXIT_OK

@@ -2,22 +2,7 @@
 
 from dataclasses import replace
 
-from auditsvc.ledger.verify.step import EXIT_INCOMPLETE, EXIT_TAMPERED, EXIT_VERIFIED, Step
-
-__all__ = [
-    "BUNDLE_OFFSET",
-    "EXIT_INCOMPLETE",
-    "EXIT_TAMPERED",
-    "EXIT_USAGE",
-    "EXIT_VERIFIED",
-    "NAMES",
-    "failed",
-    "not_done",
-    "passed",
-    "place_bundle_step",
-]
-
-EXIT_USAGE = 3
+from auditsvc.ledger.verify.step import Step
 
 NAMES: dict[int, tuple[str, str]] = {
     1: ("keys to trust were given", "已提供受信任的密钥"),

@@ -9,7 +9,7 @@ import pytest
 from auditsvc.event.time import parse_time_ns
 from auditsvc.reports.render import LANGUAGES, dump_report, render_pdf
 from tests.support.elastic_store import given_store
-from tests.support.reports import fill_store, load_city_catalog, load_policies, report_on
+from tests.support.reports import fill_store, load_city_catalog, load_policies, promise_little, report_on
 from tests.support.store_contract import build_row, write
 
 LINES = {
@@ -21,13 +21,13 @@ LINES = {
 @pytest.fixture(scope="module")
 def reports() -> dict[int, dict[str, dict[str, Any]]]:
     """Reports on a lawful month before and after a row that Elasticsearch refuses, by the number of such rows."""
-    catalog, policies = load_city_catalog(), load_policies()
+    catalog, policies = promise_little(load_city_catalog()), load_policies()
     refused = build_row(1, time=parse_time_ns("2026-10-20T00:00:00Z"), rows=2**63, seq=3)
     with given_store() as (_, store):
         fill_store(store, catalog, policies, violated=0, undecided=0)
-        whole = report_on(store, catalog, policies, "P-POLICY")
+        whole = report_on(store, catalog, policies)
         write(store, [refused])
-        return {0: whole, 1: report_on(store, catalog, policies, "P-POLICY")}
+        return {0: whole, 1: report_on(store, catalog, policies)}
 
 
 def test_the_verdict_is_qualified_by_a_refused_row(reports: dict[int, dict[str, dict[str, Any]]]) -> None:

@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,6 +13,7 @@ from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.keys import load_or_create_log_key
+from tests.support.commands import list_leaf_commands
 from tests.support.policy import SHIPPED
 
 CITY = str(Path(__file__).parents[3] / "examples" / "laiwu" / "catalog")
@@ -59,16 +59,6 @@ NEED_NONE = {
 """``init`` makes a ledger; the others read files, or look and ask and make nothing."""
 
 
-def list_leaf_commands(group: click.Group, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-    found = set()
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        found |= list_leaf_commands(command, (*path, name)) if isinstance(command, click.Group) else {(*path, name)}
-    return found
-
-
 def run(folder: Path, path: tuple[str, ...], words: list[str], **more: str) -> Result:
     environment = {"AUDITSVC_DATA_DIR": str(folder), **more}
     names = [name for name in path if path[0] != "serve" or name == "serve"]
@@ -86,7 +76,7 @@ def message_of(result: Result) -> str:
 def test_the_lists_here_name_every_command() -> None:
     needing = {path for path in NEED_LEDGER if path[1:] not in {("core",), ("ingest",)}}
     assert {path[0] for path in needing | NEED_NONE} == set(COMMANDS)
-    assert needing | NEED_NONE == list_leaf_commands(cli)  # type: ignore[arg-type]
+    assert needing | NEED_NONE == list_leaf_commands(cli)
 
 
 @pytest.mark.parametrize("path", NEED_LEDGER, ids=" ".join)

@@ -4,11 +4,12 @@ from datetime import date
 
 import pytest
 
-from auditsvc.condition.ast import All, AnyOf, InCalendar, InList, build_equals, build_range
+from auditsvc.condition.ast import All, AnyOf, InCalendar, InList, Node, Not, build_equals, build_range
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.compile.duckdb import UnsupportedNodeError, compile_to_duckdb, split_for_duckdb
 from auditsvc.condition.evaluate import Context, Truth, evaluate
 from auditsvc.event.fields import get_field
+from auditsvc.event.model import Event
 from auditsvc.event.time import parse_time_ns
 from tests.support.condition import CONTEXT, EventTable
 
@@ -60,6 +61,21 @@ def test_the_reference_follows_a_zone_that_shifts() -> None:
     assert evaluate(IN_SUMMER, {"time": winter}, SHIFTING) is Truth.TRUE
     assert evaluate(IN_SUMMER, {"time": summer}, SHIFTING) is Truth.TRUE
     assert evaluate(IN_SUMMER, {"time": winter - 3_600_000_000_000}, SHIFTING) is Truth.FALSE
+
+
+@pytest.mark.parametrize(
+    ("node", "truth"),
+    [
+        (All(()), Truth.TRUE), (AnyOf(()), Truth.FALSE), (build_equals("user.id"), Truth.FALSE),
+        (Not(build_equals("user.id")), Truth.TRUE), (All((AnyOf(()), build_equals("user.id", "u1"))), Truth.FALSE),
+    ],
+)  # fmt: skip
+def test_what_has_no_parts_means_the_same_here_as_in_the_reference(node: Node, truth: Truth) -> None:
+    table = EventTable()
+    found: list[Event] = [{}, {"user.id": None}, {"user.id": "u1"}]
+    table.fill(found)
+    assert [evaluate(node, event, CONTEXT) for event in found] == [truth] * 3
+    assert table.select(node, CONTEXT) == ({0, 1, 2} if truth is Truth.TRUE else set())
 
 
 def test_a_range_is_closed_below_and_open_above() -> None:

@@ -66,6 +66,17 @@ def compare(name: str, operator: Operator, *values: object, **more: object) -> C
     return Compare(get_field(name), operator, values, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("node", "query"),
+    [
+        (All(()), MATCH_ALL), (AnyOf(()), MATCH_NONE), (build_equals("user.id"), MATCH_NONE),
+        (Not(build_equals("user.id")), MATCH_ALL), (All((AnyOf(()), build_equals("user.id", "u1"))), MATCH_NONE),
+    ],
+)  # fmt: skip
+def test_what_has_no_parts_asks_for_all_or_nothing(node: Node, query: object) -> None:
+    assert (split(node).query, split(node).residual) == (query, None)
+
+
 # --- paths
 
 

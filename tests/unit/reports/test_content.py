@@ -1,7 +1,9 @@
 """Content adds up, names its range, and says what it leaves out."""
 
 import json
+import subprocess
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from tests.support.reports import (
     fill_store,
     load_city_catalog,
     load_policies,
+    promise_little,
     report_on,
 )
 
@@ -94,8 +97,8 @@ def test_labels_have_the_same_keys_in_both_languages_and_none_is_empty() -> None
     assert [key for key, text in labels["en"].items() if not text] == ["page_after", "u_n"]
 
 
-NOTHING_TO_MISS = "P-POLICY"
-"""A project without interfaces and targets, so that nothing but dead letters can qualify its verdict."""
+EMPTY = "P-POLICY"
+"""A project without interfaces and targets."""
 
 
 class ShortStore(DuckStore):
@@ -111,12 +114,95 @@ class ShortStore(DuckStore):
 def test_a_verdict_is_without_reserve_only_when_the_store_took_every_row(
     opener: type[DuckStore], number: int, verdicts: tuple[str, str], tmp_path: Path
 ) -> None:
-    catalog, policies = load_city_catalog(), load_policies()
+    catalog, policies = promise_little(load_city_catalog()), load_policies()
     with closing(opener(tmp_path / "events.duckdb", Settings(data_dir=tmp_path))) as store:
         fill_store(store, catalog, policies, violated=0, undecided=0)
-        reports = report_on(store, catalog, policies, NOTHING_TO_MISS)
+        reports = report_on(store, catalog, policies)
     assert tuple(report["summary"]["verdict"] for report in reports.values()) == verdicts
     assert [report["dead_letters"] for report in reports.values()] == [number, number]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report on a project without interfaces and targets, in a city full of accesses and violations."""
+    return build_samples(tmp_path_factory.mktemp("empty"), EMPTY)["project"]
+
+
+def test_a_project_without_targets_is_not_assessed(empty: dict[str, Any]) -> None:
+    assert empty["summary"]["verdict"] == "not_assessed"
+    assert empty["summary"]["targets"] == {"no_target": 9}
+
+
+def test_rows_that_are_missing_assess_nothing_either(tmp_path: Path) -> None:
+    catalog, policies = load_city_catalog(), load_policies()
+    with closing(ShortStore(tmp_path / "events.duckdb", Settings(data_dir=tmp_path))) as store:
+        fill_store(store, catalog, policies)
+        report = report_on(store, catalog, policies, EMPTY)["project"]
+    assert report["summary"]["verdict"] == "not_assessed"
+
+
+def test_a_project_without_interfaces_has_empty_tables_and_not_the_citys(empty: dict[str, Any]) -> None:
+    summary = empty["summary"]
+    assert (summary["events"], summary["successes"], summary["violations"]) == (0, 0, 0)
+    assert summary["coverage"] is None
+    assert {row["events"] + row["violations"] for row in empty["days"]} == {0}
+    assert (empty["policies"], empty["articles"], empty["use"]) == ([], [], [])
+    assert empty["findings"] == {"total": 0, "rows": []}
+    assert (empty["coverage"]["interfaces"], empty["coverage"]["expected"], empty["coverage"]["percent"]) == (
+        0,
+        0,
+        None,
+    )
+    assert {row["state"] for row in empty["indicators"]} == {"not_computable"}
+    assert [row["raised"] for row in empty["signals"] if row["raised"]] == []
+    assert [row["successes"] for row in empty["reach"]["promised"] if row["successes"]] == []
+    assert empty["reach"]["extra"]["rows"] == []
+
+
+def test_a_finding_filed_under_a_project_does_not_make_up_for_its_interfaces(tmp_path: Path) -> None:
+    catalog, policies = load_city_catalog(), load_policies()
+    with closing(DuckStore(tmp_path / "events.duckdb", Settings(data_dir=tmp_path))) as store:
+        fill_store(store, catalog, policies)
+        bare = replace(
+            catalog,
+            interface_history={
+                key: tuple(replace(version, project=None) for version in versions)
+                for key, versions in catalog.interface_history.items()
+            },
+            projects={**catalog.projects, "P-LIB-POP": replace(catalog.projects["P-LIB-POP"], interfaces=())},
+        )
+        report = report_on(store, bare, policies)["project"]
+    assert (report["findings"]["total"], report["policies"], report["summary"]["violations"]) == (0, [], 0)
+
+
+@pytest.mark.parametrize("undecided", [0, 1])
+def test_where_no_access_was_judged_nothing_is_called_clean(undecided: int, tmp_path: Path) -> None:
+    catalog, policies = load_city_catalog(), load_policies()
+    with closing(DuckStore(tmp_path / "events.duckdb", Settings(data_dir=tmp_path))) as store:
+        fill_store(store, catalog, policies, violated=0, undecided=undecided, is_covered=bool(undecided))
+        report = report_on(store, catalog, policies)["compliance"]
+    assert report["summary"]["rate"]["judged"] == 0
+    assert report["summary"]["verdict"] == ("qualified" if undecided else "not_assessed")
+
+
+def test_an_empty_period_is_not_assessed(tmp_path: Path) -> None:
+    catalog, policies = load_city_catalog(), load_policies()
+    with closing(DuckStore(tmp_path / "events.duckdb", Settings(data_dir=tmp_path))) as store:
+        reports = report_on(store, catalog, policies, EMPTY)
+    assert {kind: report["summary"]["verdict"] for kind, report in reports.items()} == {
+        "compliance": "not_assessed",
+        "project": "not_assessed",
+    }
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Not assessed: no targets"), ("zh", "未评估：未设目标")])
+def test_a_verdict_of_nothing_stands_on_the_pages(
+    empty: dict[str, Any], language: str, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.pdf"
+    path.write_bytes(render_pdf(dump_report(empty), language))
+    done = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True)
+    assert "".join(words.split()) in "".join(done.stdout.split())
 
 
 def test_violations_and_missed_targets_stand_whatever_the_store_could_not_take(tmp_path: Path) -> None:
