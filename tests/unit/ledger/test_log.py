@@ -25,7 +25,7 @@ from tests.support.ledger import START, Ledger, build_delivery, fill_ledger, ope
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.001)
