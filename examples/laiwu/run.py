@@ -18,11 +18,12 @@ from typing import Any
 
 from auditsvc.ground.errors import AuditError
 from auditsvc.runtime.locks import LOCK_FILE, claim_address, claim_folder
-from examples.laiwu.city import ROOT, City, CityError, find_free_port
+from examples.laiwu.city import ROOT, City, CityError
 from examples.laiwu.findings import build_planted, find_violations
 from examples.laiwu.rhythm import FIRST_DAY, LAST_DAY
 from examples.laiwu.traffic import EVENTS, Traffic, generate
 from tools.elasticsearch import ToolError, start
+from tools.ports import find_free_port
 
 DATA = ROOT / "var" / "laiwu"
 OUT = ROOT / "out"

@@ -14,9 +14,10 @@ import duckdb
 import pytest
 
 from auditsvc.cli.main import cli
-from examples.laiwu.city import CATALOG, POLICIES, City, find_free_port
+from examples.laiwu.city import CATALOG, POLICIES, City
 from tests.support.commands import list_leaf_commands
 from tests.support.entry import run_entry
+from tools.ports import find_free_port
 
 pytestmark = pytest.mark.slow
 

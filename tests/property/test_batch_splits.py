@@ -4,11 +4,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditsvc.store.query import FindingQuery, Order
 from tests.support.engine import EVERYTHING, World, build_policy, build_record, split_lines_into
+from tests.support.examples import one_in
 
 POLICIES = (build_policy("P-ROWS"), build_policy("P-SHADOW", status="shadow", body="forbid: {rows|gt: 50}"))
 
@@ -49,7 +50,7 @@ def judge(lines: list[bytes], sizes: list[int], chunk_events: int) -> tuple[list
         return events, findings, (stats.records, stats.duplicates, stats.conflicts, stats.paired)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=one_in(6))  # each makes two installations with their own databases
 @given(
     lines=st.lists(records, min_size=2, max_size=30),
     sizes=st.lists(st.integers(1, 9), max_size=6),

@@ -1,7 +1,7 @@
 """The compiled condition, executed, selects exactly the events for which the reference is true."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from auditsvc.condition.ast import Node, Not
@@ -15,7 +15,6 @@ def table() -> EventTable:
     return EventTable()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(stored=st.lists(events(), min_size=4, max_size=8), conditions=st.lists(nodes(), min_size=6, max_size=10))
 def test_duckdb_selects_what_the_reference_calls_true(
     table: EventTable, stored: list[Event], conditions: list[Node]

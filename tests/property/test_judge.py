@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from auditsvc.event.model import Event
@@ -29,7 +29,6 @@ def accesses(draw: st.DrawFn) -> Event:
     return event
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(policy_set=policy_sets(), accessed=st.lists(accesses(), min_size=1, max_size=8))
 def test_the_index_judges_as_the_reference(policy_set: PolicySet, accessed: list[Event]) -> None:
     judge = compile_policy_set(policy_set)

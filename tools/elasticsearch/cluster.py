@@ -1,10 +1,10 @@
 """Test servers of three kinds on free ports of this machine, each cluster with a folder of its own."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -14,23 +14,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from random import SystemRandom
 from typing import Any, Literal, get_args
 from urllib.request import Request, urlopen
 
 from tools.elasticsearch import security
 from tools.elasticsearch.account import check_reachable, command_prefix, hand_over
 from tools.elasticsearch.distribution import ToolError, fetch_home, find_java
+from tools.ports import find_free_ports
 
 Kind = Literal["open", "secured", "three"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STATE_FILE = "cluster.json"
-PORTS = range(20_000, 32_000)
-"""Below the ports the system gives out by itself, so that a killed node finds its port free when it comes back."""
 START_S = 600  # it takes 15 s, but on a machine that does ten other things minutes
 STOP_S = 120
 ANSWER_S = 30
 PAUSE_S = 0.2
+REMOVE_S = 60
+TAIL = 3000
+"""Characters of a log in an error."""
+STARTS = 3
+"""Times a cluster is started when another program takes one of its ports before it does."""
+PORT_TAKEN = "Address already in use"
+"""What a node's log has when another program listens at one of its ports."""
+
+
+class PortTakenError(ToolError):
+    """A node did not start because another program listens at one of its ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +59,34 @@ class Node:
 
     @property
     def pid(self) -> int | None:
-        """The process's id; None when it does not run."""
+        """The server's process id; None when it does not run, or has begun to end."""
         try:
             pid = int((self.folder / "pid").read_text())
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (OSError, ValueError):
             return None
-        return pid if str(self.folder).encode() in words and state != "Z" else None
+        return pid if self.owns(pid) else None
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of all processes of this node: the server, also while it ends, and the program that starts it.
+
+        A server that ends removes its pid file first, and writes to its folder for some time after.
+        """
+        return [pid for pid in (int(path.name) for path in Path("/proc").glob("[0-9]*")) if self.owns(pid)]
+
+    def owns(self, pid: int) -> bool:
+        """Return whether a process is one of this node's and has not ended."""
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, ValueError, IndexError):
+            return False
+        return state != "Z" and self.mark.encode() in words.split(b"\0")
+
+    @property
+    def mark(self) -> str:
+        """The argument of Java by which a process is known as this node's."""
+        return f"-Djava.io.tmpdir={self.folder / 'tmp'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +133,7 @@ class Cluster:
         Raises:
             ToolError: it does not run, or does not end.
         """
-        pid = self.nodes[index].pid
-        self._signal(self.nodes[index], signal.SIGKILL)
-        Path(f"/tmp/.java_pid{pid}").unlink(missing_ok=True)  # noqa: S108  (Java's fixed place, whatever its temporary folder)
+        _remove_socket(self._signal(self.nodes[index], signal.SIGKILL))
 
     def shut_down(self, index: int) -> None:
         """End a node in order, and wait until it has ended; 0-based.
@@ -122,9 +149,11 @@ class Cluster:
         Raises:
             ToolError: it does not come up.
         """
-        if self.nodes[index].pid is not None:
+        node = self.nodes[index]
+        if node.pid is not None:
             self.shut_down(index)
-        self.run([self.nodes[index]])
+        _wait_until(lambda: not node.pids, STOP_S, f"{node.name} does not end")
+        self.run([node])
         self.wait("yellow")
 
     def wait(self, status: Literal["yellow", "green"]) -> None:
@@ -155,17 +184,23 @@ class Cluster:
             return json.loads(answer.read())
 
     def stop(self) -> None:
-        """End all nodes and remove the cluster's folder; a node that does not end in order is killed."""
-        running = {node: node.pid for node in self.nodes}
-        for pid in running.values():
-            if pid is not None:
-                os.kill(pid, signal.SIGTERM)
-        for node in running:
-            try:
-                _wait_until(lambda node=node: node.pid is None, STOP_S, node.name)
-            except ToolError:
-                self.kill(self.nodes.index(node))
-        shutil.rmtree(self.folder)
+        """End all nodes and remove the cluster's folder; a node that does not end in order is killed.
+
+        Raises:
+            ToolError: a node does not end even so, or its folder cannot be removed.
+        """
+        pids = {pid: node for node in self.nodes for pid in node.pids}
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid in pids:
+                _send(pid, number)
+            with contextlib.suppress(ToolError):
+                _wait_until(lambda: not any(node.owns(pid) for pid, node in pids.items()), STOP_S, "")
+                break
+        else:
+            raise ToolError(f"processes {sorted(pids)} of {self.folder} do not end")
+        for pid in pids:
+            _remove_socket(pid)
+        remove_folder(self.folder)
 
     def run(self, nodes: Sequence[Node]) -> None:
         """Start the processes of ``nodes`` and wait until each says it is up.
@@ -181,7 +216,9 @@ class Cluster:
                 process.kill()
                 code = -1
             if code:
-                raise ToolError(f"{node.name} did not start (exit code {code}):\n{_tail(node.folder / 'start.log')}")
+                said = _read(node.folder / "start.log")
+                kind = PortTakenError if PORT_TAKEN in said else ToolError
+                raise kind(f"{node.name} did not start (exit code {code}):\n{said[-TAIL:]}")
 
     def _launch(self, node: Node) -> "subprocess.Popen[bytes]":
         """Start one node's process; the returned one ends when the server is up and detached."""
@@ -194,7 +231,7 @@ class Cluster:
             "ES_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap}",
             "ES_PATH_CONF": str(node.folder / "config"),
             "ES_TMPDIR": str(node.folder / "tmp"),
-            "CLI_JAVA_OPTS": f"-Djava.io.tmpdir={node.folder / 'tmp'}",  # the starting program's own, else in /tmp for good
+            "CLI_JAVA_OPTS": node.mark,  # the starting program's own temporary folder, else in /tmp for good
         }
         (node.folder / "pid").unlink(missing_ok=True)
         command = [*command_prefix(), str(home / "bin" / "elasticsearch"), "-d", "-p", str(node.folder / "pid")]
@@ -206,20 +243,21 @@ class Cluster:
     def _answers(self, node: Node, path: str) -> bool:
         """Return whether a node answers ``GET path`` with 2xx; a node that ended is an error at once."""
         if node.pid is None:
-            raise ToolError(f"{node.name} ended:\n{_tail(node.folder / 'start.log')}")
+            raise ToolError(f"{node.name} ended:\n{_read(node.folder / 'start.log')[-TAIL:]}")
         try:
             self.get(path, node)
         except (OSError, HTTPException, ValueError):
             return False
         return True
 
-    def _signal(self, node: Node, number: signal.Signals) -> None:
-        """Send a signal to a node's process and wait until it has ended."""
+    def _signal(self, node: Node, number: signal.Signals) -> int:
+        """Send a signal to a node's process, wait until it has ended, and return its id."""
         pid = node.pid
         if pid is None:
             raise ToolError(f"{node.name} does not run")
-        os.kill(pid, number)
-        _wait_until(lambda: node.pid is None, STOP_S, f"{node.name} (pid {pid}) does not end")
+        _send(pid, number)
+        _wait_until(lambda: not node.owns(pid), STOP_S, f"{node.name} (pid {pid}) does not end")
+        return pid
 
     def _save(self) -> None:
         """Write down what :meth:`load` needs, readable by its owner only."""
@@ -253,9 +291,18 @@ def start(
         ToolError: Java or Maven is missing, the folder is used, or a node does not come up.
     """
     fetch_home()
-    folder = _own_folder(folder)
+    for _ in range(STARTS - 1):
+        try:
+            return _start(kind, _own_folder(folder), heap, extra or {})
+        except PortTakenError:
+            continue
+    return _start(kind, _own_folder(folder), heap, extra or {})
+
+
+def _start(kind: Kind, folder: Path, heap: str, extra: Mapping[str, str]) -> Cluster:
+    """Start a cluster on free ports; one that does not come up leaves nothing."""
     names = [f"n{number}" for number in range(1, (3 if kind == "three" else 1) + 1)]
-    ports = iter(_free_ports(2 * len(names)))
+    ports = iter(find_free_ports(2 * len(names)))
     scheme = "http" if kind == "open" else "https"
     nodes = tuple(Node(name, f"{scheme}://127.0.0.1:{next(ports)}", next(ports), folder / name) for name in names)
     identity = None if kind == "open" else security.build_identity(folder / "tls")
@@ -263,7 +310,7 @@ def start(
     cluster = Cluster(kind, folder, nodes, identity and identity.ca_file, users, heap)
     try:
         for node in nodes:
-            _write_configuration(cluster, node, identity, extra or {})
+            _write_configuration(cluster, node, identity, extra)
         hand_over(folder)
         cluster._save()
         cluster.run(nodes)
@@ -316,19 +363,30 @@ def _own_folder(folder: Path | None) -> Path:
     return folder
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports of this machine nobody listens on."""
-    found: list[int] = []
-    for port in SystemRandom().sample(PORTS, 50 * count):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise ToolError(f"no {count} free ports between {PORTS.start} and {PORTS.stop}")
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and what is in it, also while others remove, or still add, files of their own there.
+
+    Raises:
+        ToolError: not within a minute.
+    """
+
+    def is_gone() -> bool:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
+        return not folder.exists()
+
+    _wait_until(is_gone, REMOVE_S, f"{folder} cannot be removed")
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended by now."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _remove_socket(pid: int) -> None:
+    """Remove what a killed Java leaves in its fixed place, whatever its temporary folder."""
+    Path(f"/tmp/.java_pid{pid}").unlink(missing_ok=True)  # noqa: S108
 
 
 def _wait_until(holds: Callable[[], bool], limit_s: float, failure: str) -> None:
@@ -340,6 +398,6 @@ def _wait_until(holds: Callable[[], bool], limit_s: float, failure: str) -> None
         time.sleep(PAUSE_S)
 
 
-def _tail(path: Path) -> str:
-    """Return the end of a text file."""
-    return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+def _read(path: Path) -> str:
+    """Return a text file; empty when there is none."""
+    return path.read_text(errors="replace") if path.exists() else ""

@@ -1,5 +1,6 @@
 """Twenty kill -9 while the city's logs come in: nothing acknowledged is lost, nothing stands twice, the truth is found."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,16 +10,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from examples.laiwu.city import ROOT, City, CityError, find_free_port
+from examples.laiwu.city import ROOT, City, CityError
 from examples.laiwu.findings import build_planted, find_violations
 from examples.laiwu.traffic import Traffic, generate
+from tools.ports import find_free_port
 
 EVENTS = 20_000
 ROUNDS = 10
 """Each kills one process of the core and one of ingest."""
 PUSHED_WITHIN_S = 600
+KILLED_WITHIN_S = 180
+RESTARTS = 5
+"""Times a request may meet a process that was killed just before, or its successor that is not ready yet."""
 
 
 def read_children(pid: int) -> list[int]:
@@ -38,7 +44,7 @@ def find_leaves(pid: int) -> list[int]:
 def kill_one(city: City, role: str) -> None:
     """Kill a worker of ``role`` as soon as there is one."""
     assert city.service is not None
-    end = time.monotonic() + 60
+    end = time.monotonic() + KILLED_WITHIN_S
     while time.monotonic() < end:
         for child in read_children(city.service.pid):
             try:
@@ -48,7 +54,7 @@ def kill_one(city: City, role: str) -> None:
             except (OSError, IndexError):
                 continue
         time.sleep(0.1)
-    raise AssertionError(f"no process of {role} within 60 s")
+    raise AssertionError(f"no process of {role} within {KILLED_WITHIN_S} s")
 
 
 @pytest.fixture
@@ -90,8 +96,6 @@ def test_twenty_kills_lose_nothing_and_double_nothing(city: City, tmp_path: Path
     pusher.join(timeout=PUSHED_WITHIN_S)
     assert done.is_set()
     assert killed == 2 * ROUNDS
-    city.wait_ready()
-    city.sign_in("runner")
     status = wait_through_restarts(city)
     resent = sum(len(lines) for lines in traffic.resent.values())
     unreadable = sum(len(lines) for lines in traffic.quarantined.values())
@@ -103,9 +107,9 @@ def test_twenty_kills_lose_nothing_and_double_nothing(city: City, tmp_path: Path
 
 
 def wait_through_restarts(city: City) -> dict[str, int]:
-    for _ in range(3):
-        try:
-            return city.wait_judged()
-        except CityError:
+    for _ in range(RESTARTS):
+        with contextlib.suppress(CityError, httpx.HTTPError):
             city.wait_ready()
+            return city.wait_judged()
+        time.sleep(1)
     return city.wait_judged()

@@ -1,6 +1,5 @@
 """The whole store is deleted under a service at work: rebuilt from the archive, it is the one the archive says."""
 
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,17 +11,25 @@ from auditsvc.pipeline.rebuild import reindex
 from auditsvc.runtime import workers as worker_module
 from auditsvc.store.elasticsearch.setup import install_templates
 from tests.integration.laiwu.test_elastic_kills import LEVEL_S, growing
-from tests.integration.store.test_elastic_faults import build_settings, build_world, check_same, deliver, follow
+from tests.integration.store.test_elastic_faults import (
+    build_settings,
+    build_world,
+    check_same,
+    deliver,
+    follow,
+    start_own,
+    wait_for,
+)
 from tests.support.elastic import admin_client
 from tests.support.engine import EVERYTHING
-from tools.elasticsearch import Cluster, start
+from tools.elasticsearch import Cluster
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = start("open", heap="512m")
+    made = start_own()
     yield made
     made.stop()
 
@@ -47,8 +54,7 @@ def test_a_store_deleted_while_records_come_in_is_rebuilt_while_more_come_in(
                 delete_all(admin, world.settings.elasticsearch_prefix)
                 before = len(acknowledged)
                 reindex(world.ledger, world.settings)
-                while len(acknowledged) < before + 3:  # also after the swap
-                    time.sleep(0.1)
+                wait_for(lambda: len(acknowledged) >= before + 3, LEVEL_S)  # also after the swap
             following.wait_level(LEVEL_S)
             assert following.store.count(None, *EVERYTHING) == 1501 + sum(acknowledged)
             check_same(world, following.store)

@@ -1,6 +1,7 @@
 """The tool that starts real servers: by hand, with three nodes, through kills and restarts, and what it leaves behind."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,14 @@ def test_a_node_that_does_not_start_says_why_and_leaves_nothing() -> None:
         with pytest.raises(ToolError, match=r"n1 did not start .*\n(.*\n)*.*no\.such\.setting"):
             cluster.start("open", folder, extra={"no.such.setting": "1"})
         assert not folder.exists()
+
+
+def test_a_port_another_program_took_is_known_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "STARTS", 1)
+    with TemporaryDirectory() as parent, socket.create_server(("127.0.0.1", 0)) as taken:
+        Path(parent).chmod(0o755)
+        with pytest.raises(cluster.PortTakenError, match="n1 did not start"):
+            cluster.start("open", Path(parent) / "cluster", extra={"http.port": str(taken.getsockname()[1])})
 
 
 def test_a_folder_servers_cannot_get_into_is_refused_with_the_closed_folder(monkeypatch: pytest.MonkeyPatch) -> None:

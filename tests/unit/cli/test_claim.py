@@ -12,6 +12,7 @@ import pytest
 
 from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.runtime.locks import LOCK_FILE, claim_address, claim_folder
+from tools.ports import find_free_port
 
 HOST = "127.0.0.1"
 HOLDER = """
@@ -20,15 +21,8 @@ from pathlib import Path
 from auditsvc.runtime.locks import claim_address, claim_folder
 with claim_folder(Path(sys.argv[1]), "serve"), claim_address("X_PORT", "127.0.0.1", int(sys.argv[2])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def listen(port: int, *options: int) -> socket.socket:

@@ -4,7 +4,7 @@ import json
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from auditsvc.condition.ast import (
@@ -193,7 +193,6 @@ def test_what_the_index_cannot_decide_is_left_over_and_the_rest_is_exact() -> No
     assert split(two).residual == two
 
 
-@settings(max_examples=300)
 @given(node=nodes())
 def test_every_query_is_json_within_the_bounds_of_a_server(node: Node) -> None:
     query = split_for_elastic(node, CONTEXT)
@@ -421,7 +420,6 @@ def test_a_calendar_that_shifts_or_is_too_long_is_left_to_the_reference() -> Non
     assert (cut.residual, len(spans(cut.query))) == (None, 31)
 
 
-@settings(max_examples=50)
 @given(st.lists(st.integers(0, 0x10FFFF), max_size=12))
 def test_parsing_never_fails_otherwise(codes: list[int]) -> None:
     try:

@@ -27,7 +27,7 @@ from tests.support.ledger import START, TestLedger, build_delivery, fill_ledger,
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.001)
