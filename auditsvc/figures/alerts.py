@@ -1,15 +1,34 @@
-"""Figures on the handling of alerts, from their times alone."""
+"""Alerts: how many are open, and how fast those of a period were handled."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from auditsvc.reports.indicators.model import quotient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from auditsvc.alerts.model import AlertState
+from auditsvc.alerts.service import count_alerts
+from auditsvc.alerts.tables import AlertRow
+from auditsvc.figures.rounding import quotient
+from auditsvc.figures.violations import SEVERITIES
 
 SECONDS_AN_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """Alerts that are not closed: by severity, gravest first, none left out; and those nobody has acknowledged."""
+
+    by_severity: Mapping[str, int]
+    unacknowledged: int
+
+    @property
+    def total(self) -> int:
+        """Number of open alerts."""
+        return sum(self.by_severity.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,42 +44,88 @@ class AlertTimes:
     close_reason: str | None = None
 
 
-def describe_alerts(alerts: Iterable[AlertTimes]) -> dict[str, Any]:
-    """Return numbers by state and severity, and the time to acknowledge and to close (median, 90th percentile)."""
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Finished spans in hours, two decimals: number, median and 90th percentile by nearest rank; None without any."""
+
+    count: int
+    median: Decimal | None
+    p90: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertHandling:
+    """How the alerts of a period were handled.
+
+    Attributes:
+        raised: number of alerts.
+        findings: number of findings in them.
+        by_severity: severity, gravest first, to number by state; severities without alerts are left out.
+        close_reasons: reason to number, in order of the reason.
+    """
+
+    raised: int
+    findings: int
+    by_severity: Mapping[str, Mapping[str, int]]
+    close_reasons: Mapping[str, int]
+    acknowledging: Durations
+    closing: Durations
+
+
+def count_open_alerts(session: Session) -> OpenAlerts:
+    """Return the alerts that are not closed."""
+    counts = count_alerts(session)
+    by_severity = dict.fromkeys(SEVERITIES, 0)
+    for (severity, state), count in counts.items():
+        if state is not AlertState.CLOSED:
+            by_severity[severity] = by_severity.get(severity, 0) + count
+    return OpenAlerts(by_severity, sum(count for (_, state), count in counts.items() if state is AlertState.NEW))
+
+
+def list_alert_times(session: Session, first_ns: int, last_ns: int) -> list[AlertTimes]:
+    """Return the times of the alerts whose first event lies in ``[first_ns, last_ns)``."""
+    query = select(AlertRow).where(AlertRow.first_ns >= first_ns, AlertRow.first_ns < last_ns)
+    return [
+        AlertTimes(
+            severity=row.severity,
+            state=row.state,
+            findings=row.count,
+            raised=row.opened_at,
+            acknowledged=row.acknowledged_at,
+            closed=row.closed_at,
+            close_reason=row.close_reason,
+        )
+        for row in session.scalars(query)
+    ]
+
+
+def measure_handling(alerts: Iterable[AlertTimes]) -> AlertHandling:
+    """Return how alerts were handled, from their times alone."""
     listed = list(alerts)
     by_severity: dict[str, Counter[str]] = {}
-    reasons: Counter[str] = Counter()
     for alert in listed:
         by_severity.setdefault(alert.severity, Counter())[alert.state] += 1
-        if alert.close_reason:
-            reasons[alert.close_reason] += 1
-    return {
-        "raised": len(listed),
-        "findings": sum(alert.findings for alert in listed),
-        "by_severity": [
-            {
-                "severity": severity,
-                **{state: by_severity[severity][state] for state in ("new", "acknowledged", "closed")},
-            }
-            for severity in ("critical", "high", "medium", "low")
-            if severity in by_severity
-        ],
-        "close_reasons": [{"reason": reason, "count": count} for reason, count in sorted(reasons.items())],
-        "hours_to_acknowledge": _describe([(alert.raised, alert.acknowledged) for alert in listed]),
-        "hours_to_close": _describe([(alert.raised, alert.closed) for alert in listed]),
-    }
+    reasons = Counter(alert.close_reason for alert in listed if alert.close_reason)
+    return AlertHandling(
+        raised=len(listed),
+        findings=sum(alert.findings for alert in listed),
+        by_severity={severity: by_severity[severity] for severity in SEVERITIES if severity in by_severity},
+        close_reasons=dict(sorted(reasons.items())),
+        acknowledging=_measure_durations([(alert.raised, alert.acknowledged) for alert in listed]),
+        closing=_measure_durations([(alert.raised, alert.closed) for alert in listed]),
+    )
 
 
-def _describe(spans: Sequence[tuple[datetime, datetime | None]]) -> dict[str, Any]:
-    """Return the number of finished spans, their median and 90th percentile in hours; None without any."""
+def _measure_durations(spans: Sequence[tuple[datetime, datetime | None]]) -> Durations:
+    """Return the figures of the spans that have ended."""
     hours = sorted(
         quotient(int((end - start).total_seconds()), SECONDS_AN_HOUR) for start, end in spans if end is not None
     )
-    return {"count": len(hours), "median": _rank(hours, 50), "p90": _rank(hours, 90)}
+    return Durations(len(hours), _find_rank(hours, 50), _find_rank(hours, 90))
 
 
-def _rank(ordered: Sequence[Decimal], percentile: int) -> str | None:
-    """Return the value at a nearest rank."""
+def _find_rank(ordered: Sequence[Decimal], percentile: int) -> Decimal | None:
+    """Return the value at a nearest rank; None without values."""
     if not ordered:
         return None
-    return str(ordered[max(0, -(-percentile * len(ordered) // 100) - 1)])
+    return ordered[max(0, -(-percentile * len(ordered) // 100) - 1)]

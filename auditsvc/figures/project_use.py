@@ -1,107 +1,93 @@
-"""Asks the event store for the exact aggregates that indicators and sections are computed from."""
+"""The exact aggregates over the business accesses of one project's interfaces, from which indicators are computed."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from zoneinfo import ZoneInfo
+from decimal import Decimal
 
-from auditsvc.catalog.coverage import Cell, expect_cells
 from auditsvc.catalog.model import Catalog, Project, ServiceLevel
 from auditsvc.condition.ast import All, Exists, Node, Not, build_equals, build_range
 from auditsvc.event.fields import get_field
-from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS, to_datetime
-from auditsvc.reports.indicators.model import InterfaceUse, Minutes, Period, ProjectUse
-from auditsvc.reports.period import bounds_ns
-from auditsvc.store.port import EventStore
-from auditsvc.store.query import (
-    COUNT,
-    AggregateQuery,
-    AggregateRow,
-    By,
-    FindingQuery,
-    Group,
-    Measure,
-    MeasureKind,
-    TimeBucket,
-    TimeUnit,
-)
-from auditsvc.store.rows import FindingKind
+from auditsvc.figures.coverage import measure_coverage
+from auditsvc.figures.rounding import percent
+from auditsvc.figures.scope import MISSING, Scope, name_values
+from auditsvc.figures.traffic import BUSINESS, SUCCESS
+from auditsvc.figures.violations import count_by_value
+from auditsvc.store.query import AggregateRow, Measure, MeasureKind, TimeUnit
 
 NIGHT_HOURS = range(5)
+"""The small hours, [00:00, 05:00) local time."""
 MINUTES_A_HOUR = 60
 CONSUMER_FAULT = range(400, 500)
 """HTTP statuses of failures the caller caused; every other failure counts as the provider's."""
-
-BUSINESS = build_equals("traffic", "business")
-ACCESS = build_equals("traffic", "business", "test", "metadata", "internal")
-"""Everything but probes and heartbeats, which nobody reads data with."""
-PROBE = build_equals("traffic", "probe")
-SUCCESS = build_equals("outcome", "success")
 PROVIDER_FAULT = All(
     (
         build_equals("outcome", "failure"),
         Not(All((Exists(get_field("http.status")), build_range("http.status", 400, 500)))),
     )
 )
+FIRST_TIME = Measure(MeasureKind.MIN, "time")
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What a report asks about: the store, the catalogue, the period and the zone of its days."""
+class InterfaceUse:
+    """Successful business accesses of one interface in the period: how many and on how many local days."""
 
-    store: EventStore
-    catalog: Catalog
-    period: Period
-    zone: ZoneInfo
+    successes: int
+    active_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """Interface-minutes within the hours of the service level.
+
+    ``faulty`` had a provider fault and no success; ``observed`` had any traffic or probe; ``window`` are all there are.
+    """
+
+    faulty: int
+    observed: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectUse:
+    """Exact aggregates over the counted accesses of one project's interfaces in one period.
+
+    Attributes:
+        interfaces: by interface id, those with at least one success.
+        delivered: interfaces with a success on or before the period's end.
+        events: business accesses; ``successes`` those that succeeded.
+        provider_faults, consumer_faults, denied: the accesses that failed, by whose fault.
+        cross: consumer organisation to successes where it is not the provider.
+        own: successes where consumer and provider are one organisation.
+        night: successes in the small hours, :data:`NIGHT_HOURS` of local time.
+        verdicts: verdict to business accesses.
+        violations: severity to violations of active policies.
+        minutes: for availability; None when the project has no service level.
+        expected_cells, covered_cells: (interface, hour) cells due, and those with data or a heartbeat.
+    """
+
+    interfaces: Mapping[str, InterfaceUse]
+    delivered: frozenset[str]
+    events: int
+    successes: int
+    provider_faults: int
+    consumer_faults: int
+    denied: int
+    cross: Mapping[str, int]
+    own: int
+    night: int
+    verdicts: Mapping[str, int]
+    violations: Mapping[str, int]
+    minutes: Minutes | None
+    expected_cells: int
+    covered_cells: int
 
     @property
-    def bounds_ns(self) -> tuple[int, int]:
-        """The period as nanoseconds ``[first, last)``."""
-        return bounds_ns(self.period, self.zone)
-
-    @property
-    def whole_log_ns(self) -> tuple[int, int]:
-        """All accepted times, as nanoseconds ``[first, last)``: logs are often delivered after their period."""
-        return MIN_TIME_NS, MAX_TIME_NS
-
-    def aggregate(
-        self, where: Node | None, *by: By, measures: tuple[Measure, ...] = (COUNT,), uncounted: bool = False
-    ) -> list[AggregateRow]:
-        """Return exact figures over the period."""
-        first, last = self.bounds_ns
-        return self.store.aggregate(AggregateQuery(where, first, last, by, measures, include_uncounted=uncounted))
-
-    def count_findings(self, equal: Mapping[str, Collection[str]], *by: By) -> list[AggregateRow]:
-        """Return numbers of findings of the period."""
-        first, last = self.bounds_ns
-        return self.store.count_findings(FindingQuery(first, last, equal), by)
-
-    def bucket(self, unit: TimeUnit) -> TimeBucket:
-        """Return a time bucket in the report's zone."""
-        return TimeBucket(unit, self.zone)
-
-
-VIOLATIONS: Mapping[str, Collection[str]] = {"kind": (FindingKind.VIOLATION.value,), "status": ("active",)}
-"""Findings that count as violations: of active policies, not excepted, not indeterminate."""
-
-
-def whole(value: object) -> int:
-    """Return a count or sum as ``int``; None, which stands for no value at all, is 0."""
-    return int(str(value)) if value is not None else 0
-
-
-def text_of(key: object) -> str:
-    """Return a group key as text; ``-`` for missing and null."""
-    return "-" if isinstance(key, Group) else str(key)
-
-
-def counts(rows: list[AggregateRow]) -> dict[str, int]:
-    """Return group to count for rows grouped by one field; missing and null are one group, ``-``."""
-    found: Counter[str] = Counter()
-    for row in rows:
-        found[text_of(row.key[0])] += whole(row.values[0])
-    return dict(found)
+    def coverage(self) -> Decimal | None:
+        """Log completeness in per cent; None when no log is due."""
+        return percent(self.covered_cells, self.expected_cells) if self.expected_cells else None
 
 
 def list_project_interfaces(catalog: Catalog, project: Project) -> tuple[str, ...]:
@@ -110,21 +96,20 @@ def list_project_interfaces(catalog: Catalog, project: Project) -> tuple[str, ..
     return tuple(sorted(own | set(project.interfaces)))
 
 
-def gather_project_use(scope: Scope, project: Project) -> ProjectUse:
-    """Return the aggregates of one project's interfaces; see :class:`ProjectUse` for what each means."""
-    interfaces = list_project_interfaces(scope.catalog, project)
+def measure_project_use(scope: Scope, catalog: Catalog, project: Project) -> ProjectUse:
+    """Return the aggregates of one project's interfaces; all are zero when it has none."""
+    interfaces = list_project_interfaces(catalog, project)
     of_project = build_equals("interface.id", *interfaces)
     business = All((of_project, BUSINESS))
     success = All((of_project, BUSINESS, SUCCESS))
     by_interface = _count_interface_days(scope, success)
     cross, own = _count_cross(scope, success)
     failures = _count_failures(scope, business)
-    expected, covered = count_cells(scope, interfaces)
-    severities = scope.count_findings({**VIOLATIONS, "interface.id": interfaces}, "severity")
+    coverage = measure_coverage(scope, catalog, interfaces)
     return ProjectUse(
         interfaces=by_interface,
-        delivered=_list_delivered(scope, success),
-        events=sum(whole(row.values[0]) for row in scope.aggregate(business)),
+        delivered=frozenset(name_values(scope.before().aggregate(success, "interface.id"))),
+        events=sum(row.count for row in scope.aggregate(business)),
         successes=sum(use.successes for use in by_interface.values()),
         provider_faults=failures["provider"],
         consumer_faults=failures["consumer"],
@@ -132,52 +117,40 @@ def gather_project_use(scope: Scope, project: Project) -> ProjectUse:
         cross=cross,
         own=own,
         night=_count_night(scope, success),
-        verdicts=counts(scope.aggregate(business, "verdict")),
-        violations=counts(severities),
+        verdicts=name_values(scope.aggregate(business, "verdict")),
+        violations=count_by_value(scope, "severity", {"interface.id": interfaces}),
         minutes=None if project.sla is None else _count_minutes(scope, of_project, len(interfaces), project.sla),
-        expected_cells=expected,
-        covered_cells=covered,
+        expected_cells=coverage.due,
+        covered_cells=coverage.covered,
     )
 
 
-def count_cells(scope: Scope, interfaces: Collection[str] | None = None) -> tuple[int, int]:
-    """Return how many (interface, hour) cells are due in the period, and how many have data or a heartbeat."""
-    expected = set(expect_cells(scope.catalog, *scope.bounds_ns, interfaces))
-    return len(expected), len(expected & list_covered_cells(scope))
-
-
-def list_covered_cells(scope: Scope) -> set[Cell]:
-    """Return the (interface, hour) cells of the period with any record: business, probe, heartbeat, even a duplicate."""
-    rows = scope.aggregate(None, "interface.id", scope.bucket(TimeUnit.HOUR), uncounted=True)
-    return {Cell(str(row.key[0]), whole(row.key[1])) for row in rows if not isinstance(row.key[0], Group)}
-
-
-FIRST_TIME = Measure(MeasureKind.MIN, "time")
-
-
 def find_log_begin(scope: Scope) -> date | None:
-    """Return the local day of the first access in the store, or None when there is none."""
-    _, last = scope.bounds_ns
-    rows = scope.store.aggregate(AggregateQuery(BUSINESS, 0, last, measures=(FIRST_TIME,)))
-    return _local_day(scope, rows[0].values[0]) if rows and rows[0].values[0] is not None else None
+    """Return the local day of the first business access up to the scope's end, or None when there is none."""
+    return next(
+        iter(_list_first_days(scope, scope.before().aggregate(BUSINESS, measures=(FIRST_TIME,))).values()), None
+    )
 
 
-def list_first_seen(scope: Scope, project: Project) -> dict[str, date]:
-    """Return the local day of the first success by interface and by consumer of a project, up to the period's end."""
-    interfaces = {*list_project_interfaces(scope.catalog, project)}
+def list_first_seen(scope: Scope, catalog: Catalog, project: Project) -> dict[str, date]:
+    """Return the local day of the first success by interface and by consumer of a project, up to the scope's end."""
+    interfaces = {*list_project_interfaces(catalog, project)}
     interfaces.update(name for milestone in project.milestones for name in milestone.interfaces)
-    _, last = scope.bounds_ns
     success = All((build_equals("interface.id", *sorted(interfaces)), BUSINESS, SUCCESS))
     seen: dict[str, date] = {}
     for name in ("interface.id", "consumer.org"):
-        for row in scope.store.aggregate(AggregateQuery(success, 0, last, (name,), (FIRST_TIME,))):
-            seen[text_of(row.key[0])] = _local_day(scope, row.values[0])
+        seen |= _list_first_days(scope, scope.before().aggregate(success, name, measures=(FIRST_TIME,)))
     return seen
 
 
-def _local_day(scope: Scope, instant_ns: object) -> date:
-    """Return the local day of an instant."""
-    return to_datetime(whole(instant_ns)).astimezone(scope.zone).date()
+def _list_first_days(scope: Scope, rows: list[AggregateRow]) -> dict[str, date]:
+    """Return the local day of the first event by group; groups without any are left out."""
+    found: dict[str, date] = {}
+    for row in rows:
+        first_ns = row.whole()
+        if first_ns is not None:
+            found[(row.text() if row.key else None) or MISSING] = scope.local_day(first_ns)
+    return found
 
 
 def _count_interface_days(scope: Scope, success: Node) -> dict[str, InterfaceUse]:
@@ -185,17 +158,10 @@ def _count_interface_days(scope: Scope, success: Node) -> dict[str, InterfaceUse
     calls: Counter[str] = Counter()
     days: Counter[str] = Counter()
     for row in scope.aggregate(success, "interface.id", scope.bucket(TimeUnit.DAY)):
-        calls[text_of(row.key[0])] += whole(row.values[0])
-        days[text_of(row.key[0])] += 1
+        name = row.text() or MISSING
+        calls[name] += row.count
+        days[name] += 1
     return {name: InterfaceUse(calls[name], days[name]) for name in sorted(calls)}
-
-
-def _list_delivered(scope: Scope, success: Node) -> frozenset[str]:
-    """Return interfaces with a success at any time before the period's end."""
-    _, last = scope.bounds_ns
-    return frozenset(
-        text_of(row.key[0]) for row in scope.store.aggregate(AggregateQuery(success, 0, last, ("interface.id",)))
-    )
 
 
 def _count_cross(scope: Scope, success: Node) -> tuple[dict[str, int], int]:
@@ -203,13 +169,13 @@ def _count_cross(scope: Scope, success: Node) -> tuple[dict[str, int], int]:
     cross: Counter[str] = Counter()
     own = 0
     for row in scope.aggregate(success, "consumer.org", "provider.org"):
-        consumer, provider = row.key
-        if isinstance(consumer, Group):
+        consumer, provider = row.text(0), row.text(1)
+        if consumer is None:
             continue
         if consumer == provider:
-            own += whole(row.values[0])
+            own += row.count
         else:
-            cross[str(consumer)] += whole(row.values[0])
+            cross[consumer] += row.count
     return dict(sorted(cross.items())), own
 
 
@@ -217,40 +183,33 @@ def _count_failures(scope: Scope, business: Node) -> dict[str, int]:
     """Return numbers of accesses that failed, by whose fault."""
     found = {"provider": 0, "consumer": 0, "denied": 0}
     for row in scope.aggregate(business, "outcome", "http.status"):
-        outcome, status = row.key
-        count = whole(row.values[0])
+        outcome, status = row.text(0), row.number(1)
         if outcome == "denied":
-            found["denied"] += count
+            found["denied"] += row.count
         elif outcome == "failure":
-            by_consumer = isinstance(status, int) and status in CONSUMER_FAULT
-            found["consumer" if by_consumer else "provider"] += count
+            by_consumer = status is not None and status in CONSUMER_FAULT
+            found["consumer" if by_consumer else "provider"] += row.count
     return found
 
 
 def _count_night(scope: Scope, success: Node) -> int:
     """Return successes in the small hours, local time."""
     rows = scope.aggregate(success, scope.bucket(TimeUnit.HOUR))
-    return sum(whole(row.values[0]) for row in rows if _local_hour(scope, row.key[0]) in NIGHT_HOURS)
+    return sum(row.count for row in rows if scope.local_hour(row.instant()) in NIGHT_HOURS)
 
 
 def _count_minutes(scope: Scope, of_project: Node, interfaces: int, sla: ServiceLevel) -> Minutes:
     """Return interface-minutes within the hours of the service level."""
     hours = range(sla.start_hour, sla.end_hour)
-    observed = _list_minutes(scope, All((of_project, build_equals("traffic", "business", "probe"))), hours)
-    good = _list_minutes(scope, All((of_project, build_equals("traffic", "business", "probe"), SUCCESS)), hours)
-    faulty = _list_minutes(
-        scope, All((of_project, build_equals("traffic", "business", "probe"), PROVIDER_FAULT)), hours
-    )
-    window = interfaces * len(hours) * MINUTES_A_HOUR * scope.period.days
+    served = All((of_project, build_equals("traffic", "business", "probe")))
+    observed = _list_minutes(scope, served, hours)
+    good = _list_minutes(scope, All((served, SUCCESS)), hours)
+    faulty = _list_minutes(scope, All((served, PROVIDER_FAULT)), hours)
+    window = interfaces * len(hours) * MINUTES_A_HOUR * len(scope.local_days())
     return Minutes(faulty=len(faulty - good), observed=len(observed), window=window)
 
 
 def _list_minutes(scope: Scope, where: Node, hours: range) -> set[tuple[str, int]]:
     """Return the (interface, minute) pairs with an event, in the given local hours."""
     rows = scope.aggregate(where, "interface.id", scope.bucket(TimeUnit.MINUTE))
-    return {(text_of(row.key[0]), whole(row.key[1])) for row in rows if _local_hour(scope, row.key[1]) in hours}
-
-
-def _local_hour(scope: Scope, instant_ns: object) -> int:
-    """Return the hour of the day at an instant, in the report's zone."""
-    return to_datetime(whole(instant_ns)).astimezone(scope.zone).hour
+    return {(row.text() or MISSING, row.instant(1)) for row in rows if scope.local_hour(row.instant(1)) in hours}

@@ -8,20 +8,19 @@ from typing import Any
 
 from auditsvc.catalog.model import Project
 from auditsvc.condition.ast import All, build_equals
+from auditsvc.figures import traffic, violations
+from auditsvc.figures.alerts import AlertHandling
+from auditsvc.figures.coverage import measure_coverage
+from auditsvc.figures.deliveries import measure_deliveries
 from auditsvc.figures.project_use import (
-    ACCESS,
-    BUSINESS,
-    PROBE,
-    VIOLATIONS,
-    Scope,
-    counts,
+    ProjectUse,
     find_log_begin,
-    gather_project_use,
     list_first_seen,
     list_project_interfaces,
-    text_of,
-    whole,
+    measure_project_use,
 )
+from auditsvc.figures.rounding import percent
+from auditsvc.figures.traffic import ACCESS, BUSINESS, measure_traffic
 from auditsvc.ground.clock import format_instant
 from auditsvc.policy.model import PolicySet
 from auditsvc.reports.evidence import LogRange, describe_log
@@ -29,10 +28,10 @@ from auditsvc.reports.indicators.compliance import EVALUATED
 from auditsvc.reports.indicators.compute import compute_indicators, judge_target
 from auditsvc.reports.indicators.gaming import list_signals
 from auditsvc.reports.indicators.milestone import judge_milestones
-from auditsvc.reports.indicators.model import FULL_COVERAGE, IndicatorValue, ProjectUse, percent
+from auditsvc.reports.indicators.model import FULL_COVERAGE, IndicatorValue
 from auditsvc.reports.indicators.reach import find_target
 from auditsvc.reports.printed_tables import (
-    count_by,
+    describe_alerts,
     describe_articles,
     describe_coverage,
     describe_days,
@@ -46,6 +45,7 @@ from auditsvc.reports.printed_tables import (
     name_source,
     rank,
 )
+from auditsvc.reports.scope import ReportScope
 
 FORMAT = "auditsvc/report/v1"
 
@@ -75,52 +75,52 @@ class Frame:
     tools: Mapping[str, str]
 
 
-def build_compliance(scope: Scope, frame: Frame, policy_set: PolicySet, alerts: Mapping[str, Any]) -> dict[str, Any]:
+def build_compliance(scope: ReportScope, frame: Frame, policy_set: PolicySet, alerts: AlertHandling) -> dict[str, Any]:
     """Return the compliance report of a period: what the policies say of every counted access."""
-    verdicts, traffic = _count_verdicts(scope)
-    coverage = describe_coverage(scope)
-    policies = describe_violations(scope, policy_set, {})
-    violations = sum(policy["violations"] for policy in policies)
-    dead_letters = scope.store.count_dead_letters()
-    rate = _build_rate(verdicts)
-    reserves = verdicts.get("indeterminate", 0) + dead_letters
+    accesses = measure_traffic(scope.figures)
+    coverage = describe_coverage(scope, measure_coverage(scope.figures, scope.catalog))
+    policies = describe_violations(scope, policy_set)
+    total = sum(policy["violations"] for policy in policies)
+    dead_letters = scope.figures.store.count_dead_letters()
+    rate = _build_rate(accesses.by_verdict)
+    reserves = accesses.by_verdict.get("indeterminate", 0) + dead_letters
     return {
         **_build_head(scope, frame, "compliance"),
         "summary": {
-            "verdict": _judge_compliance(violations, reserves, coverage["percent"], rate["judged"]),
-            "events": sum(traffic.values()),
-            "traffic": traffic,
-            "probes": sum(whole(row.values[0]) for row in scope.aggregate(PROBE)),
-            "verdicts": verdicts,
+            "verdict": _judge_compliance(total, reserves, coverage["percent"], rate["judged"]),
+            "events": accesses.accesses,
+            "traffic": accesses.by_class,
+            "probes": accesses.probes,
+            "verdicts": accesses.by_verdict,
             "rate": rate,
-            "violations": violations,
+            "violations": total,
             "coverage": coverage["percent"],
         },
         "policies": policies,
         "articles": describe_articles(policies),
         "consumers": rank(_rank_rows(scope, "consumer.org"), "violations"),
         "interfaces": rank(_rank_rows(scope, "interface.id"), "violations"),
-        "days": describe_days(scope, ACCESS, {}),
-        "alerts": dict(alerts),
+        "days": describe_days(scope, ACCESS),
+        "alerts": describe_alerts(alerts),
         "quarantine": describe_quarantine(scope),
-        "quality": describe_quality(scope, ACCESS),
+        "quality": describe_quality(scope),
         "coverage": coverage,
-        "findings": describe_findings(scope, policy_set, {}),
+        "findings": describe_findings(scope),
         "deliveries": _describe_deliveries(scope),
         "dead_letters": dead_letters,
     }
 
 
-def build_project(scope: Scope, frame: Frame, policy_set: PolicySet, project: Project) -> dict[str, Any]:
+def build_project(scope: ReportScope, frame: Frame, policy_set: PolicySet, project: Project) -> dict[str, Any]:
     """Return the performance report of one project: indicators, milestones, and what they rest on."""
-    use = gather_project_use(scope, project)
+    use = measure_project_use(scope.figures, scope.catalog, project)
     interfaces = list_project_interfaces(scope.catalog, project)
     within = {"interface.id": interfaces}
     values = compute_indicators(project, use, scope.period)
     described = [_describe_indicator(project, value) for value in values]
     own = All((BUSINESS, build_equals("interface.id", *interfaces)))
     policies = [row for row in describe_violations(scope, policy_set, within) if row["violations"]]
-    dead_letters = scope.store.count_dead_letters()
+    dead_letters = scope.figures.store.count_dead_letters()
     return {
         **_build_head(scope, frame, "project"),
         "project": _describe_project(scope, project),
@@ -152,14 +152,14 @@ def build_project(scope: Scope, frame: Frame, policy_set: PolicySet, project: Pr
         "days": describe_days(scope, own, within),
         "policies": policies,
         "articles": describe_articles(policies),
-        "coverage": describe_coverage(scope, interfaces),
-        "findings": describe_findings(scope, policy_set, within),
+        "coverage": describe_coverage(scope, measure_coverage(scope.figures, scope.catalog, interfaces)),
+        "findings": describe_findings(scope, within),
         "deliveries": _describe_deliveries(scope),
         "dead_letters": dead_letters,
     }
 
 
-def _build_head(scope: Scope, frame: Frame, kind: str) -> dict[str, Any]:
+def _build_head(scope: ReportScope, frame: Frame, kind: str) -> dict[str, Any]:
     """Return what stands on every report's first pages."""
     return {
         "format": FORMAT,
@@ -175,17 +175,6 @@ def _build_head(scope: Scope, frame: Frame, kind: str) -> dict[str, Any]:
         "settled": frame.settled,
         "tools": dict(frame.tools),
     }
-
-
-def _count_verdicts(scope: Scope) -> tuple[dict[str, int], dict[str, int]]:
-    """Return counted events by verdict and by traffic class."""
-    verdicts: dict[str, int] = {}
-    traffic: dict[str, int] = {}
-    for row in scope.aggregate(ACCESS, "traffic", "verdict"):
-        kind, verdict = (text_of(part) for part in row.key)
-        traffic[kind] = traffic.get(kind, 0) + whole(row.values[0])
-        verdicts[verdict] = verdicts.get(verdict, 0) + whole(row.values[0])
-    return dict(sorted(verdicts.items())), dict(sorted(traffic.items()))
 
 
 def _build_rate(verdicts: Mapping[str, int]) -> dict[str, Any]:
@@ -230,18 +219,18 @@ def _judge_project(indicators: list[dict[str, Any]], dead_letters: int) -> str:
     return "met"
 
 
-def _rank_rows(scope: Scope, name: str) -> list[dict[str, Any]]:
+def _rank_rows(scope: ReportScope, field: str) -> list[dict[str, Any]]:
     """Return accesses and violations by consumer or interface."""
-    events = count_by(scope, ACCESS, name)
-    violations = counts(scope.count_findings(VIOLATIONS, name))
-    describe = name_org if name == "consumer.org" else name_interface
+    accesses = traffic.count_by_value(scope.figures, field)
+    found = violations.count_by_value(scope.figures, field)
+    describe = name_org if field == "consumer.org" else name_interface
     return [
-        {**describe(scope, key), "events": events.get(key, 0), "violations": violations.get(key, 0)}
-        for key in sorted({*events, *violations})
+        {**describe(scope, key), "events": accesses.get(key, 0), "violations": found.get(key, 0)}
+        for key in sorted({*accesses, *found})
     ]
 
 
-def _describe_deliveries(scope: Scope) -> list[dict[str, Any]]:
+def _describe_deliveries(scope: ReportScope) -> list[dict[str, Any]]:
     """Return what became of every record of the log as far as it is judged, by source; a row adds up."""
     return [
         {
@@ -254,7 +243,7 @@ def _describe_deliveries(scope: Scope) -> list[dict[str, Any]]:
             "paired": stat.paired,
             "untargetable": stat.untargetable,
         }
-        for stat in sorted(scope.store.batch_stats(*scope.whole_log_ns), key=lambda stat: stat.source)
+        for stat in measure_deliveries(scope.figures.store).sources
     ]
 
 
@@ -287,7 +276,7 @@ def _count_values(rows: list[dict[str, Any]], key: str) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def _describe_project(scope: Scope, project: Project) -> dict[str, Any]:
+def _describe_project(scope: ReportScope, project: Project) -> dict[str, Any]:
     """Return the registry's entry."""
     return {
         "id": project.id,
@@ -310,12 +299,12 @@ def _describe_project(scope: Scope, project: Project) -> dict[str, Any]:
     }
 
 
-def _describe_milestones(scope: Scope, project: Project) -> list[dict[str, Any]]:
+def _describe_milestones(scope: ReportScope, project: Project) -> list[dict[str, Any]]:
     """Return each milestone of the plan as met, late or not computable."""
     results = judge_milestones(
         project,
-        first_seen=list_first_seen(scope, project),
-        log_begins=find_log_begin(scope),
+        first_seen=list_first_seen(scope.figures, scope.catalog, project),
+        log_begins=find_log_begin(scope.figures),
         end=scope.period.last,
     )
     return [
@@ -334,7 +323,9 @@ def _describe_milestones(scope: Scope, project: Project) -> list[dict[str, Any]]
     ]
 
 
-def _describe_use(scope: Scope, project: Project, use: ProjectUse, interfaces: tuple[str, ...]) -> list[dict[str, Any]]:
+def _describe_use(
+    scope: ReportScope, project: Project, use: ProjectUse, interfaces: tuple[str, ...]
+) -> list[dict[str, Any]]:
     """Return each interface of the project with its successes and active days."""
     rows = []
     for name in interfaces:
@@ -351,7 +342,7 @@ def _describe_use(scope: Scope, project: Project, use: ProjectUse, interfaces: t
     return rows
 
 
-def _describe_reach(scope: Scope, project: Project, use: ProjectUse) -> dict[str, Any]:
+def _describe_reach(scope: ReportScope, project: Project, use: ProjectUse) -> dict[str, Any]:
     """Return each promised consumer with its successes, and the others in order of theirs."""
     extra = [
         {**name_org(scope, uscc), "successes": count}

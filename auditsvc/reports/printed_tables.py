@@ -1,55 +1,58 @@
-"""Sections that both kinds of report have, as plain data: names of things, violations, coverage, quarantine, quality.
+"""Tables that both kinds of report have, as plain data: names of things, violations, coverage, quarantine, quality.
 
-Figures are ints, or decimals as text with fixed digits; every text people read stands in both languages.
+Figures are ints, or decimals as text with fixed digits; every text people read stands in both languages. The figures
+themselves are computed in :mod:`auditsvc.figures`.
 """
 
-from collections.abc import Collection, Mapping
-from datetime import date, timedelta
 from typing import Any
 
-from auditsvc.catalog.coverage import HOUR_NS, Cell, expect_cells
-from auditsvc.event.time import format_time_ns, to_datetime
-from auditsvc.figures.project_use import VIOLATIONS, Scope, counts, list_covered_cells, text_of, whole
+from auditsvc.condition.ast import Node
+from auditsvc.event.time import format_time_ns
+from auditsvc.figures import traffic, violations
+from auditsvc.figures.alerts import AlertHandling, Durations
+from auditsvc.figures.coverage import Coverage, Gap, InterfaceCoverage
+from auditsvc.figures.deliveries import count_quarantined
+from auditsvc.figures.period import bounds
+from auditsvc.figures.rounding import percent
+from auditsvc.figures.violations import EVERYWHERE, PolicyFindings, Within
 from auditsvc.ground.clock import format_instant
 from auditsvc.policy.model import Policy, PolicySet
-from auditsvc.reports.indicators.model import percent
-from auditsvc.reports.period import bounds
-from auditsvc.store.query import FindingQuery, Group, TimeUnit
+from auditsvc.reports.scope import ReportScope
+from auditsvc.store.query import TimeUnit
 from auditsvc.store.rows import Finding
 
 TOP = 15
 """Rows of a ranking; the rest is one row, so that totals still add up."""
 GAP_ROWS = 20
 FINDING_ROWS = 40
-SEVERITIES = ("critical", "high", "medium", "low")
 
 
-def describe_period(scope: Scope) -> dict[str, Any]:
+def describe_period(scope: ReportScope) -> dict[str, Any]:
     """Return the period's days, zone and instants."""
-    start, end = bounds(scope.period, scope.zone)
+    start, end = bounds(scope.period, scope.figures.zone)
     return {
         "first": scope.period.first.isoformat(),
         "last": scope.period.last.isoformat(),
         "days": scope.period.days,
-        "zone": scope.zone.key,
+        "zone": scope.figures.zone.key,
         "start": format_instant(start),
         "end": format_instant(end),
     }
 
 
-def name_org(scope: Scope, uscc: str) -> dict[str, Any]:
+def name_org(scope: ReportScope, uscc: str) -> dict[str, Any]:
     """Return an organisation's code and names; no names when it is not in the catalogue."""
     org = scope.catalog.orgs.get(uscc)
     return {"id": uscc, "name": None if org is None else {"zh": org.name.zh, "en": org.name.en}}
 
 
-def name_interface(scope: Scope, interface: str) -> dict[str, Any]:
+def name_interface(scope: ReportScope, interface: str) -> dict[str, Any]:
     """Return an interface's id and names."""
     known = scope.catalog.interfaces.get(interface)
     return {"id": interface, "name": None if known is None else {"zh": known.name.zh, "en": known.name.en}}
 
 
-def name_source(scope: Scope, source: str) -> dict[str, Any]:
+def name_source(scope: ReportScope, source: str) -> dict[str, Any]:
     """Return a source's id and titles."""
     known = scope.catalog.sources.get(source)
     return {"id": source, "name": None if known is None else {"zh": known.title.zh, "en": known.title.en}}
@@ -60,23 +63,15 @@ def latest_policies(policy_set: PolicySet) -> dict[str, Policy]:
     return {policy.id: policy for policy in sorted(policy_set.policies, key=lambda policy: (policy.id, policy.version))}
 
 
-def describe_violations(
-    scope: Scope, policy_set: PolicySet, within: Mapping[str, Collection[str]]
-) -> list[dict[str, Any]]:
-    """Return every policy with its numbers of violations, exceptions and indeterminate findings; most first."""
-    rows = scope.count_findings({"status": ("active", "shadow"), **within}, "policy_id", "kind", "status")
-    found: dict[str, dict[str, int]] = {}
-    for row in rows:
-        policy, kind, status = (text_of(part) for part in row.key)
-        name = kind if status == "active" else "shadow"
-        table = found.setdefault(policy, {})
-        table[name] = table.get(name, 0) + whole(row.values[0])
+def describe_violations(scope: ReportScope, policy_set: PolicySet, within: Within = EVERYWHERE) -> list[dict[str, Any]]:
+    """Return every policy with its numbers of violations, exceptions and shadow findings; most violations first."""
+    found = violations.count_by_policy(scope.figures, within)
     policies = latest_policies(policy_set)
-    listed = [_describe_policy(policies.get(name), name, found.get(name, {})) for name in {*policies, *found}]
+    listed = [_describe_policy(policies.get(name), name, found.get(name)) for name in {*policies, *found}]
     return sorted(listed, key=lambda row: (-row["violations"], row["id"]))
 
 
-def _describe_policy(policy: Policy | None, name: str, found: Mapping[str, int]) -> dict[str, Any]:
+def _describe_policy(policy: Policy | None, name: str, found: PolicyFindings | None) -> dict[str, Any]:
     """Return one policy's row."""
     basis = (
         [] if policy is None else [_describe_basis(item.act.id, item.article, policy) for item in policy.legal_basis]
@@ -87,10 +82,10 @@ def _describe_policy(policy: Policy | None, name: str, found: Mapping[str, int])
         "severity": None if policy is None else policy.severity.value,
         "status": None if policy is None else policy.status.value,
         "legal_basis": basis,
-        "violations": found.get("violation", 0),
-        "excepted": found.get("excepted", 0),
-        "indeterminate": found.get("indeterminate", 0),
-        "shadow": found.get("shadow", 0),
+        "violations": 0 if found is None else found.violations,
+        "excepted": 0 if found is None else found.excepted,
+        "indeterminate": 0,
+        "shadow": 0 if found is None else found.shadow,
     }
 
 
@@ -129,79 +124,57 @@ def rank(figures: list[dict[str, Any]], key: str) -> dict[str, Any]:
     }
 
 
-def describe_days(scope: Scope, where: Any, within: Mapping[str, Collection[str]]) -> list[dict[str, Any]]:
+def describe_days(scope: ReportScope, where: Node, within: Within = EVERYWHERE) -> list[dict[str, Any]]:
     """Return accesses and violations of every local day of the period, days without any included."""
-    events = _by_day(scope, scope.aggregate(where, scope.bucket(TimeUnit.DAY)))
-    violations = _by_day(scope, scope.count_findings({**VIOLATIONS, **within}, scope.bucket(TimeUnit.DAY)))
-    days = [scope.period.first + timedelta(days=offset) for offset in range(scope.period.days)]
+    day = scope.figures.bucket(TimeUnit.DAY)
+    accesses = traffic.count_by_time(scope.figures, day, where)
+    found = violations.count_by_time(scope.figures, day, within)
+    by_day = {scope.figures.local_day(start): count.accesses for start, count in accesses.items()}
+    violated = {scope.figures.local_day(start): count for start, count in found.items()}
     return [
-        {"day": day.isoformat(), "events": events.get(day, 0), "violations": violations.get(day, 0)} for day in days
+        {"day": one.isoformat(), "events": by_day.get(one, 0), "violations": violated.get(one, 0)}
+        for one in scope.figures.local_days()
     ]
 
 
-def _by_day(scope: Scope, rows: list[Any]) -> dict[date, int]:
-    """Return counts by local day."""
-    return {_local_day(scope, row.key[0]): whole(row.values[0]) for row in rows}
-
-
-def _local_day(scope: Scope, instant_ns: object) -> date:
-    """Return the local day of an instant."""
-    return to_datetime(whole(instant_ns)).astimezone(scope.zone).date()
-
-
-def describe_coverage(scope: Scope, interfaces: Collection[str] | None = None) -> dict[str, Any]:
+def describe_coverage(scope: ReportScope, coverage: Coverage) -> dict[str, Any]:
     """Return due and covered (interface, hour) cells, interfaces with gaps, and the longest silences."""
-    expected = sorted(expect_cells(scope.catalog, *scope.bounds_ns, interfaces))
-    covered = list_covered_cells(scope)
-    due: dict[str, int] = {}
-    silent: dict[str, list[int]] = {}
-    for cell in expected:
-        due[cell.interface] = due.get(cell.interface, 0) + 1
-        if cell not in covered:
-            silent.setdefault(cell.interface, []).append(cell.hour_ns)
-    rows = [
-        {
-            **name_interface(scope, name),
-            "expected": due[name],
-            "missing": len(hours),
-            "percent": str(percent(due[name] - len(hours), due[name])),
-        }
-        for name, hours in silent.items()
-    ]
-    missing = sum(len(hours) for hours in silent.values())
     return {
-        "interfaces": len(due),
-        "expected": len(expected),
-        "covered": len(expected) - missing,
-        "percent": str(percent(len(expected) - missing, len(expected))) if expected else None,
-        "incomplete": rank(rows, "missing"),
-        "gaps": _list_gaps(scope, silent, {cell for cell in expected if cell not in covered})[:GAP_ROWS],
+        "interfaces": len(coverage.interfaces),
+        "expected": coverage.due,
+        "covered": coverage.covered,
+        "percent": None if coverage.percent is None else str(coverage.percent),
+        "incomplete": rank([_describe_incomplete(scope, one) for one in coverage.list_incomplete()], "missing"),
+        "gaps": [_describe_gap(scope, gap) for gap in coverage.list_gaps()[:GAP_ROWS]],
     }
 
 
-def _list_gaps(scope: Scope, silent: Mapping[str, list[int]], missing: set[Cell]) -> list[dict[str, Any]]:
-    """Return runs of missing hours, longest first; hours in which no log is due do not end a run's count."""
-    gaps = []
-    for name, hours in silent.items():
-        for hour in sorted(hours):
-            if Cell(name, hour - HOUR_NS) in missing:
-                continue
-            end = hour
-            while Cell(name, end) in missing:
-                end += HOUR_NS
-            gaps.append((-(end - hour) // HOUR_NS, name, hour, end))
-    return [
-        {**name_interface(scope, name), "from": format_time_ns(start), "to": format_time_ns(end), "hours": -length}
-        for length, name, start, end in sorted(gaps)
-    ]
+def _describe_incomplete(scope: ReportScope, one: InterfaceCoverage) -> dict[str, Any]:
+    """Return the row of an interface with missing hours."""
+    return {
+        **name_interface(scope, one.interface),
+        "expected": one.due,
+        "missing": one.missing,
+        "percent": str(percent(one.due - one.missing, one.due)),
+    }
 
 
-def describe_quarantine(scope: Scope) -> dict[str, Any]:
+def _describe_gap(scope: ReportScope, gap: Gap) -> dict[str, Any]:
+    """Return the row of a run of missing hours."""
+    return {
+        **name_interface(scope, gap.interface),
+        "from": format_time_ns(gap.first_ns),
+        "to": format_time_ns(gap.last_ns),
+        "hours": gap.hours,
+    }
+
+
+def describe_quarantine(scope: ReportScope) -> dict[str, Any]:
     """Return the quarantined records of the log as far as it is judged, by source and code.
 
     An unreadable record has no time of its own, so it cannot be told from which period it is.
     """
-    found = scope.store.count_quarantine(*scope.whole_log_ns)
+    found = count_quarantined(scope.figures.store)
     rows = [
         {**name_source(scope, source), "code": code, "records": count}
         for (source, code), count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -209,30 +182,20 @@ def describe_quarantine(scope: Scope) -> dict[str, Any]:
     return {"records": sum(found.values()), "rows": rows}
 
 
-def describe_quality(scope: Scope, where: Any) -> list[dict[str, Any]]:
-    """Return quality flags with the number of events that carry each, duplicates and second halves included."""
-    found = counts(scope.aggregate(where, "quality", uncounted=True))
-    return [
-        {"flag": flag, "events": found[flag]}
-        for flag in sorted(found, key=lambda key: (-found[key], key))
-        if flag != "-"
-    ]
+def describe_quality(scope: ReportScope) -> list[dict[str, Any]]:
+    """Return quality flags with the number of events that carry each, repeats and second halves included."""
+    found = traffic.count_quality_flags(scope.figures)
+    return [{"flag": flag, "events": found[flag]} for flag in sorted(found, key=lambda key: (-found[key], key))]
 
 
-def describe_findings(scope: Scope, policy_set: PolicySet, within: Mapping[str, Collection[str]]) -> dict[str, Any]:
-    """Return the first violations of the period, most severe policies first, each with its place in the log."""
-    first, last = scope.bounds_ns
-    chosen: list[Finding] = []
-    for severity in SEVERITIES:
-        room = FINDING_ROWS - len(chosen)
-        if room:
-            query = FindingQuery(first, last, {**VIOLATIONS, "severity": (severity,), **within})
-            chosen += scope.store.list_findings(query, limit=room)
-    total = sum(whole(row.values[0]) for row in scope.count_findings({**VIOLATIONS, **within}))
+def describe_findings(scope: ReportScope, within: Within = EVERYWHERE) -> dict[str, Any]:
+    """Return the first violations of the period, gravest severity first, each with its place in the log."""
+    chosen = violations.list_gravest(scope.figures, within, limit=FINDING_ROWS)
+    total = violations.count_violations(scope.figures, within)
     return {"total": total, "rows": [_describe_finding(scope, finding) for finding in chosen]}
 
 
-def _describe_finding(scope: Scope, finding: Finding) -> dict[str, Any]:
+def _describe_finding(scope: ReportScope, finding: Finding) -> dict[str, Any]:
     """Return one finding's row; ``seq``, ``record`` and ``item`` name the raw record in the archive."""
     return {
         "policy": finding.policy_id,
@@ -248,6 +211,25 @@ def _describe_finding(scope: Scope, finding: Finding) -> dict[str, Any]:
     }
 
 
-def count_by(scope: Scope, where: Any, name: str) -> dict[str, int]:
-    """Return counted events by a field's value; missing is ``-``."""
-    return counts([row for row in scope.aggregate(where, name) if not isinstance(row.key[0], Group)])
+def describe_alerts(handling: AlertHandling) -> dict[str, Any]:
+    """Return how the alerts of the period were handled."""
+    return {
+        "raised": handling.raised,
+        "findings": handling.findings,
+        "by_severity": [
+            {"severity": severity, **{state: states.get(state, 0) for state in ("new", "acknowledged", "closed")}}
+            for severity, states in handling.by_severity.items()
+        ],
+        "close_reasons": [{"reason": reason, "count": count} for reason, count in handling.close_reasons.items()],
+        "hours_to_acknowledge": _describe_durations(handling.acknowledging),
+        "hours_to_close": _describe_durations(handling.closing),
+    }
+
+
+def _describe_durations(durations: Durations) -> dict[str, Any]:
+    """Return the number, median and 90th percentile of finished spans, in hours."""
+    return {
+        "count": durations.count,
+        "median": None if durations.median is None else str(durations.median),
+        "p90": None if durations.p90 is None else str(durations.p90),
+    }

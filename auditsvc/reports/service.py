@@ -9,7 +9,7 @@ to be made again.
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -18,10 +18,9 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from auditsvc.alerts.tables import AlertRow
 from auditsvc.catalog.model import Catalog
-from auditsvc.figures.alerts import AlertTimes, describe_alerts
-from auditsvc.figures.project_use import Scope, whole
+from auditsvc.figures.alerts import AlertHandling, list_alert_times, measure_handling
+from auditsvc.figures.period import build_period
 from auditsvc.figures.row_count_check import check_held
 from auditsvc.ground.clock import Clock
 from auditsvc.ground.database import read_session, write_session
@@ -37,13 +36,13 @@ from auditsvc.policy.model import PolicySet
 from auditsvc.reports.document import Frame, build_compliance, build_project
 from auditsvc.reports.evidence import count_log
 from auditsvc.reports.keys import ReportKeys, build_trust, dump_trust, load_report_keys
-from auditsvc.reports.period import build_period
 from auditsvc.reports.render import LANGUAGES, describe_tools, dump_report, render_pdf
+from auditsvc.reports.scope import ReportScope
 from auditsvc.reports.sign import sign_pdf, sign_report
 from auditsvc.reports.tables import ReportRow
 from auditsvc.reports.trust import Trust, parse_trust
 from auditsvc.store.port import EventStore
-from auditsvc.store.query import AggregateQuery, Measure, MeasureKind
+from auditsvc.store.query import EventQuery, Measure, MeasureKind, RowSet
 from auditsvc.store.rows import Position
 
 KINDS = ("compliance", "project")
@@ -162,10 +161,17 @@ def create_report(
     report_id = str(new_uuid7(ledger.clock))
 
     def build(basis: Basis, settled: bool) -> dict[str, Any]:
-        scope = Scope(store, basis.catalog, span, settings.zone)
-        frame = _build_frame(maker, report_id, basis.position, scope.bounds_ns, settled=settled)
+        scope = ReportScope.of_days(store, basis.catalog, span, settings.zone)
+        frame = _build_frame(
+            maker, report_id, basis.position, (scope.figures.first_ns, scope.figures.last_ns), settled=settled
+        )
         if kind == "compliance":
-            return build_compliance(scope, frame, basis.policy_set, _describe_alerts(ledger.database, scope.bounds_ns))
+            return build_compliance(
+                scope,
+                frame,
+                basis.policy_set,
+                _measure_alerts(ledger.database, (scope.figures.first_ns, scope.figures.last_ns)),
+            )
         project = basis.catalog.projects.get(project_id or "")
         if project is None:
             raise InputError("not_found", f"no project `{project_id}` in the catalogue in force")
@@ -331,25 +337,10 @@ def _wait_checkpoint(maker: Maker, size: int) -> Checkpoint:
     )
 
 
-def _describe_alerts(engine_db: Engine, span: tuple[int, int]) -> dict[str, Any]:
-    """Return figures on the alerts whose first event lies in the period."""
-    query = select(AlertRow).where(AlertRow.first_ns >= span[0], AlertRow.first_ns < span[1])
-    with read_session(engine_db) as session:
-        return describe_alerts(_read_alerts(session.scalars(query)))
-
-
-def _read_alerts(rows: Any) -> Iterator[AlertTimes]:
-    """Give the times of alerts."""
-    for row in rows:
-        yield AlertTimes(
-            severity=row.severity,
-            state=row.state,
-            findings=row.count,
-            raised=row.opened_at,
-            acknowledged=row.acknowledged_at,
-            closed=row.closed_at,
-            close_reason=row.close_reason,
-        )
+def _measure_alerts(database: Engine, span: tuple[int, int]) -> AlertHandling:
+    """Return how the alerts whose first event lies in the period were handled."""
+    with read_session(database) as session:
+        return measure_handling(list_alert_times(session, *span))
 
 
 def _sign_all(
@@ -402,9 +393,8 @@ def _write_bundle(maker: Maker, report: Report, first: int) -> None:
 
 def _find_first_seq(store: EventStore, span: tuple[int, int]) -> int:
     """Return the first leaf that has an event of the period; 0 when none has."""
-    query = AggregateQuery(None, *span, measures=(Measure(MeasureKind.MIN, "seq"),), include_uncounted=True)
-    rows = store.aggregate(query)
-    return whole(rows[0].values[0]) if rows else 0
+    (row,) = store.aggregate(EventQuery(None, *span, rows=RowSet.ALL), measures=(Measure(MeasureKind.MIN, "seq"),))
+    return row.whole() or 0
 
 
 def _folder(settings: Settings, report_id: str) -> Path:

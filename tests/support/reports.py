@@ -16,6 +16,7 @@ from auditsvc.catalog.model import Catalog, Target
 from auditsvc.event.model import Event
 from auditsvc.event.time import count_ns
 from auditsvc.figures.alerts import AlertTimes, describe_alerts
+from auditsvc.figures.period import build_period
 from auditsvc.figures.project_use import Scope
 from auditsvc.ground.document import load_bundle
 from auditsvc.ground.ids import EventUid, build_event_uid, build_finding_key
@@ -24,7 +25,6 @@ from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import PolicySet
 from auditsvc.reports.document import Frame, build_compliance, build_project
 from auditsvc.reports.evidence import LogRange, count_log
-from auditsvc.reports.period import build_period
 from auditsvc.reports.render import describe_tools
 from auditsvc.store.duckdb.store import DuckStore
 from auditsvc.store.port import EventStore

@@ -3,15 +3,9 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from auditsvc.reports.indicators.model import (
-    IndicatorValue,
-    ProjectUse,
-    State,
-    build_share,
-    not_computable,
-    percent,
-    quotient,
-)
+from auditsvc.figures.project_use import ProjectUse
+from auditsvc.figures.rounding import percent, quotient
+from auditsvc.reports.indicators.model import IndicatorValue, State, build_share, not_computable
 
 EVALUATED = ("permitted", "violated", "excepted")
 """Verdicts that are a judgement; ``indeterminate`` and ``not_covered`` are none and are counted apart."""

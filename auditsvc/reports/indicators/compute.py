@@ -3,10 +3,12 @@
 from decimal import Decimal
 
 from auditsvc.catalog.model import Project
+from auditsvc.figures.period import Period
+from auditsvc.figures.project_use import ProjectUse
 from auditsvc.reports.indicators.compliance import compute_completeness, compute_compliance
 from auditsvc.reports.indicators.delivery import compute_activity, compute_delivery
 from auditsvc.reports.indicators.economy import compute_call_cost
-from auditsvc.reports.indicators.model import IndicatorValue, Period, ProjectUse
+from auditsvc.reports.indicators.model import IndicatorValue
 from auditsvc.reports.indicators.quality import compute_availability, compute_failures
 from auditsvc.reports.indicators.reach import compute_consumers, compute_volume, find_target
 

@@ -1,7 +1,9 @@
 """I-01 interface delivery and I-02 active interfaces."""
 
 from auditsvc.catalog.model import Project
-from auditsvc.reports.indicators.model import IndicatorValue, Period, ProjectUse, build_share
+from auditsvc.figures.period import Period
+from auditsvc.figures.project_use import ProjectUse
+from auditsvc.reports.indicators.model import IndicatorValue, build_share
 
 ACTIVE_DAYS_A_MONTH = 4
 """An interface is active with successes on this many days of thirty."""

@@ -4,15 +4,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from auditsvc.catalog.model import Project
-from auditsvc.reports.indicators.model import (
-    IndicatorValue,
-    Period,
-    ProjectUse,
-    State,
-    gate,
-    not_computable,
-    quotient,
-)
+from auditsvc.figures.period import Period
+from auditsvc.figures.project_use import ProjectUse
+from auditsvc.figures.rounding import quotient
+from auditsvc.reports.indicators.model import IndicatorValue, State, gate, not_computable
 
 
 def compute_call_cost(project: Project, use: ProjectUse, period: Period) -> IndicatorValue:

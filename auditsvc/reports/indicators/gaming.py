@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from auditsvc.reports.indicators.model import ProjectUse, percent
+from auditsvc.figures.project_use import ProjectUse
+from auditsvc.figures.rounding import percent
 
 DOMINANT_SHARE = Decimal("80.00")
 """One consumer with more than this share of all successes."""

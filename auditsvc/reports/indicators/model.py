@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from enum import Enum
 
 FULL_COVERAGE = Decimal("95.00")
@@ -43,90 +42,6 @@ class IndicatorValue:
     reason: str = ""
     formula_version: int = 1
     detail: Mapping[str, Decimal | int | str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Local days ``first`` to ``last``, both included."""
-
-    first: date
-    last: date
-
-    @property
-    def days(self) -> int:
-        """Number of days."""
-        return (self.last - self.first).days + 1
-
-
-@dataclass(frozen=True, slots=True)
-class InterfaceUse:
-    """Successful business accesses of one interface in the period: how many and on how many local days."""
-
-    successes: int
-    active_days: int
-
-
-@dataclass(frozen=True, slots=True)
-class Minutes:
-    """Interface-minutes within the hours of the service level.
-
-    ``faulty`` had a provider fault and no success; ``observed`` had any traffic or probe; ``window`` are all there are.
-    """
-
-    faulty: int
-    observed: int
-    window: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectUse:
-    """Exact aggregates over the counted accesses of one project's interfaces in one period.
-
-    Attributes:
-        interfaces: by interface id, those with at least one success.
-        delivered: interfaces with a success on or before the period's end.
-        events: business accesses; ``successes`` those that succeeded.
-        provider_faults, consumer_faults, denied: the accesses that failed, by whose fault.
-        cross: consumer organisation to successes where it is not the provider.
-        own: successes where consumer and provider are one organisation.
-        night: successes between 00:00 and 05:00 local time.
-        verdicts: verdict to business accesses.
-        violations: severity to violations of active policies.
-        minutes: for availability; None when the project has no service level.
-        expected_cells, covered_cells: (interface, hour) cells due, and those with data or a heartbeat.
-    """
-
-    interfaces: Mapping[str, InterfaceUse]
-    delivered: frozenset[str]
-    events: int
-    successes: int
-    provider_faults: int
-    consumer_faults: int
-    denied: int
-    cross: Mapping[str, int]
-    own: int
-    night: int
-    verdicts: Mapping[str, int]
-    violations: Mapping[str, int]
-    minutes: Minutes | None
-    expected_cells: int
-    covered_cells: int
-
-    @property
-    def coverage(self) -> Decimal | None:
-        """Log completeness in per cent; None when no log is due."""
-        return percent(self.covered_cells, self.expected_cells) if self.expected_cells else None
-
-
-def quotient(numerator: Decimal | int, denominator: Decimal | int, digits: int = 2) -> Decimal:
-    """Return ``numerator / denominator`` with ``digits`` decimals, half to even; ``denominator`` is not zero."""
-    step = Decimal(1).scaleb(-digits)
-    return (Decimal(numerator) / Decimal(denominator)).quantize(step, ROUND_HALF_EVEN)
-
-
-def percent(numerator: Decimal | int, denominator: Decimal | int) -> Decimal:
-    """Return a percentage with two decimals; ``denominator`` is not zero."""
-    return quotient(Decimal(numerator) * 100, denominator)
 
 
 def build_share(id_: str, numerator: int, denominator: int, use: ProjectUse, reason: str) -> IndicatorValue:

@@ -2,15 +2,9 @@
 
 from dataclasses import replace
 
-from auditsvc.reports.indicators.model import (
-    IndicatorValue,
-    ProjectUse,
-    State,
-    build_share,
-    gate,
-    not_computable,
-    percent,
-)
+from auditsvc.figures.project_use import ProjectUse
+from auditsvc.figures.rounding import percent
+from auditsvc.reports.indicators.model import IndicatorValue, State, build_share, gate, not_computable
 
 
 def compute_availability(use: ProjectUse) -> IndicatorValue:

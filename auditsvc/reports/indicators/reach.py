@@ -6,16 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from auditsvc.catalog.model import Project, Target
-from auditsvc.reports.indicators.model import (
-    IndicatorValue,
-    Period,
-    ProjectUse,
-    State,
-    build_share,
-    gate,
-    not_computable,
-    percent,
-)
+from auditsvc.figures.period import Period
+from auditsvc.figures.project_use import ProjectUse
+from auditsvc.figures.rounding import percent
+from auditsvc.reports.indicators.model import IndicatorValue, State, build_share, gate, not_computable
 
 CALLS_A_MONTH = "calls/month"
 

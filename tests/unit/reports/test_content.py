@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from auditsvc.figures.alerts import AlertTimes, describe_alerts
+from auditsvc.figures.period import bounds_ns, build_period
 from auditsvc.ground.errors import AuditError, InputError, LogError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.reports.evidence import count_log, describe_log
-from auditsvc.reports.period import bounds_ns, build_period
 from auditsvc.reports.printed_tables import rank
 from auditsvc.reports.render import TEMPLATES, dump_report, parse_report, render_pdf
 from auditsvc.store.duckdb.store import DuckStore

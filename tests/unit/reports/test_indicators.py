@@ -8,13 +8,16 @@ import pytest
 
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Milestone, Project, Target
+from auditsvc.figures.period import Period
+from auditsvc.figures.project_use import InterfaceUse, Minutes, ProjectUse
+from auditsvc.figures.rounding import quotient
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.document import build_bundle
 from auditsvc.reports.indicators.compute import compute_indicators, judge_target
 from auditsvc.reports.indicators.economy import count_cost
 from auditsvc.reports.indicators.gaming import list_signals
 from auditsvc.reports.indicators.milestone import judge_milestones
-from auditsvc.reports.indicators.model import IndicatorValue, InterfaceUse, Minutes, Period, ProjectUse, State, quotient
+from auditsvc.reports.indicators.model import IndicatorValue, State
 from auditsvc.reports.indicators.reach import count_months
 from tests.support.catalog import SMALL
 

@@ -1,14 +1,27 @@
-"""A report's period: local days, and the instants they begin and end at."""
+"""Whole local days, and the instants they begin and end at."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from auditsvc.event.time import check_day, count_ns
 from auditsvc.ground.errors import InputError
-from auditsvc.reports.indicators.model import Period
 
 MAX_DAYS = 366
 """Longest period of one report: audits are yearly at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Local days ``first`` to ``last``, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """Number of days."""
+        return (self.last - self.first).days + 1
 
 
 def build_period(first: date, last: date) -> Period:

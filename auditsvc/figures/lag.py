@@ -1,0 +1,113 @@
+"""How far each stage is: the log, its last checkpoint, and the event store behind them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from auditsvc.ground.clock import parse_instant
+from auditsvc.ground.errors import StorageError
+from auditsvc.ledger.format.header import parse_header
+from auditsvc.ledger.ledger import Ledger
+from auditsvc.ledger.proof import get_head, latest_checkpoint
+from auditsvc.ledger.tables import batch, checkpoint
+from auditsvc.pipeline.log_identity import Followed
+from auditsvc.store.rows import Position
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatus:
+    """How the log stands.
+
+    Attributes:
+        size: number of leaves.
+        last_accepted: when the newest leaf was accepted; None while the log is empty.
+        signed_size: leaves under the last checkpoint; 0 without one.
+        signed_root: its root hash, 32 bytes; None without one.
+        signed_at: when it was signed.
+    """
+
+    size: int
+    last_accepted: datetime | None
+    signed_size: int
+    signed_root: bytes | None
+    signed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """How the event store stands; figures are None when it does not answer.
+
+    Attributes:
+        kind: ``duckdb`` or ``elasticsearch``.
+        reason: why it does not answer, None when it does.
+        judged_size: leaves the store has followed.
+        leaves_behind: leaves accepted but not judged yet.
+        records_behind: records accepted but not judged yet.
+        dead_letters: rows the store could not take; 0 for DuckDB.
+    """
+
+    kind: str
+    reason: str | None
+    judged_size: int | None = None
+    leaves_behind: int | None = None
+    records_behind: int | None = None
+    dead_letters: int | None = None
+
+
+def read_log_status(ledger: Ledger) -> LogStatus:
+    """Return how the log stands."""
+    with ledger.database.connect() as connection:
+        head = get_head(connection)
+        signed = latest_checkpoint(connection)
+        signed_at = connection.execute(select(func.max(checkpoint.c.signed_at))).scalar_one()
+    return LogStatus(
+        size=head.size,
+        last_accepted=head.last_accepted,
+        signed_size=signed.size if signed else 0,
+        signed_root=signed.root_hash if signed else None,
+        signed_at=signed_at,
+    )
+
+
+def read_store_status(kind: str, followed: Followed, ledger: Ledger) -> StoreStatus:
+    """Return how the event store stands; one that does not answer is a status, not an error.
+
+    Args:
+        kind: ``duckdb`` or ``elasticsearch``.
+        followed: the store, held to the log of ``ledger``.
+    """
+    try:
+        position = followed.read_position()
+        dead_letters = followed.use().count_dead_letters()
+    except StorageError as err:
+        return StoreStatus(kind, err.message)
+    leaves = max(0, ledger.get_head().size - position.next.seq)
+    return StoreStatus(kind, None, position.next.seq, leaves, count_records_behind(ledger, position), dead_letters)
+
+
+def count_records_behind(ledger: Ledger, position: Position) -> int:
+    """Return the number of records accepted at or after a position."""
+    behind = select(func.coalesce(func.sum(batch.c.records), 0)).where(batch.c.seq >= position.next.seq)
+    with ledger.database.connect() as connection:
+        return max(0, int(connection.execute(behind).scalar_one()) - position.next.record)
+
+
+def count_records_accepted(ledger: Ledger, after_seq: int = -1) -> tuple[int, int]:
+    """Return the last batch's leaf and the number of records of the batches behind ``after_seq``.
+
+    Batches are only ever added, so those counted before need not be read again. Without new batches the leaf is
+    ``after_seq`` and the number 0.
+    """
+    newer = select(func.max(batch.c.seq), func.sum(batch.c.records)).where(batch.c.seq > after_seq)
+    with ledger.database.connect() as connection:
+        last, records = connection.execute(newer).one()
+    return (after_seq, 0) if last is None else (int(last), int(records))
+
+
+def measure_lag_seconds(ledger: Ledger, judged_size: int) -> float:
+    """Return the seconds since the first leaf that is not judged was accepted, 0 when all are judged."""
+    if judged_size >= ledger.get_head().size:
+        return 0.0
+    accepted = parse_header(ledger.get_leaf(judged_size).header).fields["accepted"]
+    return max(0.0, (ledger.clock.now() - parse_instant(accepted)).total_seconds())

@@ -1,0 +1,92 @@
+"""Violations: an active policy against an access that is neither excepted nor indeterminate."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from auditsvc.figures.scope import MISSING, Scope, name_values
+from auditsvc.store.query import FindingQuery, TimeBucket
+from auditsvc.store.rows import Finding, FindingKind
+
+VIOLATIONS: Mapping[str, Collection[str]] = {"kind": (FindingKind.VIOLATION.value,), "status": ("active",)}
+"""Findings that count as violations."""
+SEVERITIES = ("critical", "high", "medium", "low")
+"""Gravest first."""
+
+Within: TypeAlias = Mapping[str, Collection[str]]
+"""Values that fields of a finding may have, by field; no field: every finding; no value: none."""
+EVERYWHERE: Within = {}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFindings:
+    """What one policy found.
+
+    Attributes:
+        severity: of its findings, the gravest when it changed meanwhile.
+        violations, excepted: findings while the policy was active.
+        shadow: findings while it was on trial.
+    """
+
+    policy_id: str
+    severity: str
+    violations: int = 0
+    excepted: int = 0
+    shadow: int = 0
+
+
+def count_by_policy(scope: Scope, within: Within = EVERYWHERE) -> dict[str, PolicyFindings]:
+    """Return what each policy found, by policy id; policies without findings are left out."""
+    found: dict[str, PolicyFindings] = {}
+    chosen = {"status": ("active", "shadow"), **within}
+    for row in scope.count_findings(chosen, "policy_id", "severity", "kind", "status"):
+        policy, severity, kind, status = (row.text(part) or MISSING for part in range(4))
+        known = found.get(policy, PolicyFindings(policy, severity))
+        found[policy] = _add(replace(known, severity=_gravest(known.severity, severity)), kind, status, row.count)
+    return found
+
+
+def _add(known: PolicyFindings, kind: str, status: str, count: int) -> PolicyFindings:
+    """Return a policy's figures with ``count`` more findings of a kind."""
+    if status != "active":
+        return replace(known, shadow=known.shadow + count)
+    if kind == FindingKind.EXCEPTED.value:
+        return replace(known, excepted=known.excepted + count)
+    return replace(known, violations=known.violations + count)
+
+
+def _gravest(one: str, other: str) -> str:
+    """Return the graver of two severities; one that is not in the table is the least."""
+    rank = {severity: place for place, severity in enumerate(SEVERITIES)}
+    return min(one, other, key=lambda severity: rank.get(severity, len(rank)))
+
+
+def count_violations(scope: Scope, within: Within = EVERYWHERE) -> int:
+    """Return the number of violations."""
+    return sum(row.count for row in scope.count_findings({**VIOLATIONS, **within}))
+
+
+def count_by_value(scope: Scope, field: str, within: Within = EVERYWHERE) -> dict[str, int]:
+    """Return violations by the value of a field of findings."""
+    return name_values(scope.count_findings({**VIOLATIONS, **within}, field))
+
+
+def count_by_time(scope: Scope, bucket: TimeBucket, within: Within = EVERYWHERE) -> dict[int, int]:
+    """Return violations by time: first instant of a bucket to its count."""
+    return {row.instant(): row.count for row in scope.count_findings({**VIOLATIONS, **within}, bucket)}
+
+
+def list_violations(scope: Scope, within: Within = EVERYWHERE, *, limit: int, offset: int = 0) -> list[Finding]:
+    """Return violations in order of time and place."""
+    query = FindingQuery(scope.first_ns, scope.last_ns, {**VIOLATIONS, **within})
+    return scope.store.list_findings(query, limit=limit, offset=offset)
+
+
+def list_gravest(scope: Scope, within: Within = EVERYWHERE, *, limit: int) -> list[Finding]:
+    """Return the first violations, those of the gravest severity first, each severity in order of time and place."""
+    chosen: list[Finding] = []
+    for severity in SEVERITIES:
+        room = limit - len(chosen)
+        if room:
+            chosen += list_violations(scope, {**within, "severity": (severity,)}, limit=room)
+    return chosen
