@@ -14,24 +14,20 @@ from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from auditsvc.alerts.model import AlertState
-from auditsvc.alerts.service import count_alerts
-from auditsvc.api.health import Check, find_checks
+from auditsvc.api.health import find_checks
 from auditsvc.auth.roles import public
-from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
-from auditsvc.figures.store_status import StoreStanding, read_store_standing
-from auditsvc.ground.clock import parse_instant
+from auditsvc.figures import violations
+from auditsvc.figures.alerts import count_open_alerts
+from auditsvc.figures.deliveries import measure_deliveries
+from auditsvc.figures.lag import StoreStatus, count_records_accepted, measure_lag_seconds, read_log_status
+from auditsvc.figures.scope import Scope
+from auditsvc.figures.violations import SEVERITIES
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import AuditError, StorageError
-from auditsvc.ledger.format.header import parse_header
-from auditsvc.ledger.proof import get_head, latest_checkpoint
-from auditsvc.ledger.tables import batch, checkpoint
-from auditsvc.reports.printed_tables import SEVERITIES
-from auditsvc.runtime.services import EXTENSION, Services
-from auditsvc.store.query import FindingQuery
+from auditsvc.runtime.readiness import ReadinessCheck
+from auditsvc.runtime.services import EXTENSION, Services, read_status
 
 KEEP_S = 1.0
 """How long an answer is used again."""
@@ -47,7 +43,7 @@ blueprint = Blueprint("metrics", __name__)
 class ServiceCollector:
     """Reads every metric of a core process; :meth:`collect` is called once for each answer."""
 
-    def __init__(self, services: Services, find: Callable[[], tuple[Check, ...]]) -> None:
+    def __init__(self, services: Services, find: Callable[[], tuple[ReadinessCheck, ...]]) -> None:
         """Read from ``services``; ``find`` gives the health checks of this moment."""
         self._services = services
         self._find = find
@@ -60,7 +56,7 @@ class ServiceCollector:
     def collect(self) -> Iterator[Metric]:
         """Give every metric that can be read now."""
         checks = self._find()
-        store = read_store_standing(self._services)
+        store = read_status(self._services)
         yield from _tell_checks(checks)
         yield from _tell_store(store)
         unreadable = dict.fromkeys(_PARTS, 0)
@@ -78,67 +74,46 @@ class ServiceCollector:
 
     def _read_ledger(self) -> list[Metric]:
         """Return what was accepted and what is signed."""
-        now = self._services.ledger.clock.now()
-        last, records = self._summed
-        with self._services.ledger.database.connect() as connection:
-            head = get_head(connection)
-            signed = latest_checkpoint(connection)
-            signed_at = connection.execute(select(func.max(checkpoint.c.signed_at))).scalar_one()
-            # batches are only ever added, so those summed before are not read again
-            row = connection.execute(
-                select(func.max(batch.c.seq), func.sum(batch.c.records)).where(batch.c.seq > last)
-            ).one()
-        if row[0] is not None:
-            self._summed = last, records = int(row[0]), records + int(row[1])
+        ledger = self._services.ledger
+        status = read_log_status(ledger)
+        last, counted = self._summed
+        newest, added = count_records_accepted(ledger, last)
+        self._summed = newest, counted + added
         metrics = [
-            _counter("records_accepted", "Records the ledger acknowledged.", records),
-            _gauge_of("log_leaves", "Leaves of the log.", head.size),
-            _gauge_of("checkpoint_leaves", "Leaves under the latest checkpoint.", signed.size if signed else 0),
+            _counter("records_accepted", "Records the ledger acknowledged.", counted + added),
+            _gauge_of("log_leaves", "Leaves of the log.", status.size),
+            _gauge_of("checkpoint_leaves", "Leaves under the latest checkpoint.", status.signed_size),
         ]
-        if signed_at is not None:
-            age = max(0.0, (now - signed_at).total_seconds())
+        if status.signed_at is not None:
+            age = max(0.0, (ledger.clock.now() - status.signed_at).total_seconds())
             metrics.append(_gauge_of("checkpoint_age_seconds", "Seconds since the latest checkpoint was signed.", age))
         return metrics
 
-    def _read_store(self, store: StoreStanding) -> list[Metric]:
+    def _read_store(self, store: StoreStatus) -> list[Metric]:
         """Return what is judged, and how far that is behind; nothing when the store does not answer."""
         if store.judged_size is None:
             raise StorageError("storage_unavailable", store.reason or "event store: no answer")
         services = self._services
-        stats = services.store.batch_stats(0, MAX_TIME_NS)
-        query = FindingQuery(MIN_TIME_NS, MAX_TIME_NS, {"kind": ("violation",), "status": ("active",)})
-        rows = services.store.count_findings(query, by=("severity",))
-        found = {str(row.key[0]): int(str(row.values[0])) for row in rows}
+        totals = measure_deliveries(services.store)
+        found = violations.count_by_value(Scope.of_all(services.store, services.settings.zone), "severity")
         findings = CounterMetricFamily(
             f"{_PREFIX}findings", "Violations of policies in force, by severity.", labels=["severity"]
         )
         for severity in SEVERITIES:
             findings.add_metric([severity], found.get(severity, 0))
         return [
-            _counter("events_judged", "Events judged and stored.", sum(stat.events for stat in stats)),
-            _counter("records_quarantined", "Records that gave no event.", sum(stat.quarantined for stat in stats)),
+            _counter("events_judged", "Events judged and stored.", totals.events),
+            _counter("records_quarantined", "Records that gave no event.", totals.quarantined),
             findings,
             _gauge_of("lag_records", "Records accepted but not judged yet.", store.records_behind or 0),
-            _gauge_of("lag_seconds", _LAG, self._measure_lag(store.judged_size)),
+            _gauge_of("lag_seconds", _LAG, measure_lag_seconds(services.ledger, store.judged_size)),
             _gauge_of("dead_letters", "Rows the event store could not take.", store.dead_letters or 0),
         ]
-
-    def _measure_lag(self, judged_size: int) -> float:
-        """Return the seconds since the first leaf that is not judged was accepted, 0 when all are."""
-        ledger = self._services.ledger
-        if judged_size >= ledger.get_head().size:
-            return 0.0
-        accepted = parse_header(ledger.get_leaf(judged_size).header).fields["accepted"]
-        return max(0.0, (ledger.clock.now() - parse_instant(accepted)).total_seconds())
 
     def _read_alerts(self) -> list[Metric]:
         """Return the alerts that are not closed."""
         with read_session(self._services.ledger.database) as session:
-            counts = count_alerts(session)
-        numbers = {
-            severity: sum(n for (one, state), n in counts.items() if one == severity and state is not AlertState.CLOSED)
-            for severity in SEVERITIES
-        }
+            numbers = count_open_alerts(session).by_severity
         return [_gauge("alerts_open", "Alerts not closed yet, by severity.", "severity", numbers)]
 
 
@@ -176,14 +151,14 @@ def show_metrics() -> Response:
     return Response(metrics.format(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _tell_checks(checks: tuple[Check, ...]) -> Iterator[Metric]:
+def _tell_checks(checks: tuple[ReadinessCheck, ...]) -> Iterator[Metric]:
     """Give what the health checks say."""
     ready = {check.name: int(check.reason is None) for check in checks}
     yield _gauge("check_ready", "1 for each check of /health/ready that holds.", "check", ready)
     yield _gauge_of("engine_failed", "1 while the engine does not follow the ledger.", 1 - ready.get("engine", 0))
 
 
-def _tell_store(store: StoreStanding) -> Iterator[Metric]:
+def _tell_store(store: StoreStatus) -> Iterator[Metric]:
     """Give which store there is, and whether it answers."""
     state = "ok" if store.reason is None else "unavailable"
     metric = GaugeMetricFamily(

@@ -8,13 +8,11 @@ from marshmallow import Schema, fields
 from auditsvc.api.health import find_checks
 from auditsvc.api.resource import Resource
 from auditsvc.auth.roles import require
-from auditsvc.event.time import MAX_TIME_NS
-from auditsvc.figures.store_status import read_store_standing
+from auditsvc.figures.deliveries import BatchStat, DeliveryTotals, measure_deliveries
+from auditsvc.figures.lag import read_log_status
 from auditsvc.ground.clock import format_instant
 from auditsvc.ground.errors import StorageError
-from auditsvc.ledger.proof import get_head, latest_checkpoint
-from auditsvc.runtime.services import Services, get_services
-from auditsvc.store.rows import BatchStat
+from auditsvc.runtime.services import Services, get_services, read_status
 
 resource = Resource("status", description="How the service stands")
 
@@ -73,35 +71,35 @@ class Status(MethodView):
     def get(self) -> dict[str, Any]:
         """Show counts, lag and checks; numbers only, no event."""
         services = get_services()
-        with services.ledger.database.connect() as connection:
-            head = get_head(connection)
-            checkpoint = latest_checkpoint(connection)
-        store = read_store_standing(services)
-        stats = _read_stats(services) if store.reason is None else None
+        log, store = read_log_status(services.ledger), read_status(services)
+        totals = _measure(services) if store.reason is None else None
         return {
-            "log_size": head.size,
-            "last_accepted": format_instant(head.last_accepted) if head.last_accepted else None,
-            "signed_size": checkpoint.size if checkpoint else 0,
+            "log_size": log.size,
+            "last_accepted": format_instant(log.last_accepted) if log.last_accepted else None,
+            "signed_size": log.signed_size,
             "judged_size": store.judged_size,
             "lag": store.leaves_behind,
             "lag_records": store.records_behind,
-            **{name: None if stats is None else sum(getattr(stat, name) for stat in stats) for name in _SUMS},
+            **{name: None if totals is None else getattr(totals, name) for name in _SUMS},
             "store": {
                 "kind": store.kind,
                 "state": store.reason or "ok",
                 "lag": store.records_behind,
                 "dead_letters": store.dead_letters,
             },
-            "sources": [
-                {"source": stat.source, **{name: getattr(stat, name) for name in _COUNTS}} for stat in stats or ()
-            ],
+            "sources": [] if totals is None else [_show_source(stat) for stat in totals.sources],
             "checks": {check.name: check.reason or "ok" for check in find_checks()},
         }
 
 
-def _read_stats(services: Services) -> list[BatchStat] | None:
-    """Return the sums of every source, None when the store has gone away in between."""
+def _measure(services: Services) -> DeliveryTotals | None:
+    """Return the sums of every source, None when the store stopped answering in between."""
     try:
-        return services.store.batch_stats(0, MAX_TIME_NS)
+        return measure_deliveries(services.store)
     except StorageError:
         return None
+
+
+def _show_source(stat: BatchStat) -> dict[str, Any]:
+    """Return the counts of one source."""
+    return {"source": stat.source, **{name: getattr(stat, name) for name in _COUNTS}}

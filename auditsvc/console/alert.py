@@ -15,8 +15,8 @@ from auditsvc.console.alert_detail import EVENTS_PER_PAGE, build_detail
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_search import name_code
-from auditsvc.console.overview import SEVERITIES
 from auditsvc.console.text import current_language
+from auditsvc.figures.violations import SEVERITIES
 from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import InputError
 from auditsvc.runtime.services import get_services

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import Babel
 
 from auditsvc.auth.roles import public
-from auditsvc.console import alert, event, language, report, session, today, verification
+from auditsvc.console import alert, event, language, report, session, today, verification, violation
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.failure import handle_error
 from auditsvc.console.labels import show_word
@@ -25,7 +25,7 @@ from auditsvc.runtime.services import get_services
 
 __all__ = ["blueprint", "handle_error", "install"]
 
-PAGES = (alert, event, language, report, session, today, verification)
+PAGES = (alert, event, language, report, session, today, verification, violation)
 """Modules whose import added their routes to the blueprint."""
 
 _HERE = Path(__file__).parent

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from flask_babel import format_decimal, get_locale
 from markupsafe import Markup
@@ -26,12 +27,9 @@ def show_number(value: int | float | None) -> str:
     return ABSENT if value is None else str(format_decimal(value))
 
 
-def show_percent(value: float | None) -> str:
-    """Return a share of one as per cent with one decimal, never rounded up to a full hundred."""
-    if value is None:
-        return ABSENT
-    tenths = int(value * 1000)
-    return f"{tenths / 10:.1f} %"
+def show_percent(value: Decimal | None) -> str:
+    """Return a percentage of two decimals as figures give it, with its sign; a dash for none."""
+    return ABSENT if value is None else f"{value} %"
 
 
 def local_time(value: datetime | int) -> datetime:

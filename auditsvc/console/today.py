@@ -11,8 +11,7 @@ from auditsvc.console.chart import Column, Series, build_column_chart
 from auditsvc.console.overview import DayCount, Overview, build_overview
 from auditsvc.console.period import RANGES, Period, read_period
 from auditsvc.console.text import local_time, show_number
-from auditsvc.figures.store_status import read_store_standing
-from auditsvc.runtime.services import get_services
+from auditsvc.runtime.services import get_services, read_status
 from auditsvc.store.query import TimeUnit
 
 _LABELS = {TimeUnit.MINUTE: "%H:%M", TimeUnit.HOUR: "%m-%d %H:00", TimeUnit.DAY: "%m-%d", TimeUnit.MONTH: "%Y-%m"}
@@ -25,7 +24,7 @@ _STORES = {"duckdb": "DuckDB", "elasticsearch": "Elasticsearch"}
 def today() -> ResponseReturnValue:
     """Show the present state and the course of the chosen period."""
     services = get_services()
-    store = read_store_standing(services)
+    store = read_status(services)
     named = {"store": store, "store_name": _STORES[store.kind]}
     if store.reason is not None:
         return render_template("console/today_away.html", **named)
@@ -56,7 +55,7 @@ def build_course_chart(course: tuple[DayCount, ...], period: Period) -> Markup:
         Column(
             label=label_bucket(day.first_ns, period),
             title=gettext(
-                "%(when)s: %(events)s events, %(violated)s in violation",
+                "%(when)s: %(events)s accesses, %(violated)s in violation",
                 when=label_bucket(day.first_ns, period),
                 events=show_number(day.events),
                 violated=show_number(day.violated),
@@ -66,7 +65,7 @@ def build_course_chart(course: tuple[DayCount, ...], period: Period) -> Markup:
         for day in course
     ]
     summary = gettext(
-        "%(events)s events, %(violated)s of them in violation, from %(first)s to %(last)s",
+        "%(events)s accesses, %(violated)s of them in violation, from %(first)s to %(last)s",
         events=show_number(sum(day.events for day in course)),
         violated=show_number(sum(day.violated for day in course)),
         first=period.first_text.replace("T", " "),
@@ -77,12 +76,12 @@ def build_course_chart(course: tuple[DayCount, ...], period: Period) -> Markup:
 
 def _list_series() -> list[Series]:
     """Return what the chart stacks, from the bottom."""
-    return [Series(gettext("in violation"), "series-2"), Series(gettext("other events"), "series-1")]
+    return [Series(gettext("in violation"), "series-2"), Series(gettext("other accesses"), "series-1")]
 
 
 def _list_first_steps(overview: Overview) -> list[tuple[str, str, bool]]:
     """Return what is to be done before anything can be shown: text, command, whether it is done; empty afterwards."""
-    if overview.totals.events:
+    if overview.deliveries.events:
         return []
     return [
         (gettext("Put a catalogue in force"), "auditsvc catalog activate DIR", overview.catalog is not None),

@@ -12,7 +12,7 @@ from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.ledger.tables import batch, checkpoint
 from auditsvc.pipeline.log_identity import Followed
-from auditsvc.store.rows import Position
+from auditsvc.pipeline.progress import measure_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,8 @@ def read_store_status(kind: str, followed: Followed, ledger: Ledger) -> StoreSta
         dead_letters = followed.use().count_dead_letters()
     except StorageError as err:
         return StoreStatus(kind, err.message)
-    leaves = max(0, ledger.get_head().size - position.next.seq)
-    return StoreStatus(kind, None, position.next.seq, leaves, count_records_behind(ledger, position), dead_letters)
-
-
-def count_records_behind(ledger: Ledger, position: Position) -> int:
-    """Return the number of records accepted at or after a position."""
-    behind = select(func.coalesce(func.sum(batch.c.records), 0)).where(batch.c.seq >= position.next.seq)
-    with ledger.database.connect() as connection:
-        return max(0, int(connection.execute(behind).scalar_one()) - position.next.record)
+    progress = measure_progress(ledger, position)
+    return StoreStatus(kind, None, position.next.seq, progress.leaves_behind, progress.records_behind, dead_letters)
 
 
 def count_records_accepted(ledger: Ledger, after_seq: int = -1) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from auditsvc.condition.ast import Node
-from auditsvc.event.time import to_datetime
+from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS, to_datetime
 from auditsvc.figures.period import Period, bounds_ns
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import (
@@ -44,6 +44,11 @@ class Scope:
     def of_days(cls, store: EventStore, zone: ZoneInfo, period: Period) -> "Scope":
         """Return the scope of whole local days."""
         return cls(store, zone, *bounds_ns(period, zone))
+
+    @classmethod
+    def of_all(cls, store: EventStore, zone: ZoneInfo) -> "Scope":
+        """Return the scope of every event, whenever it happened."""
+        return cls(store, zone, MIN_TIME_NS, MAX_TIME_NS)
 
     def query(self, where: Node | None, rows: RowSet = RowSet.COUNTED) -> EventQuery:
         """Return the query for the events of the scope on which ``where`` is true."""

@@ -61,6 +61,24 @@ def _gravest(one: str, other: str) -> str:
     return min(one, other, key=lambda severity: rank.get(severity, len(rank)))
 
 
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One violation as it is shown: who against which policy, when, and the event it is on.
+
+    Attributes:
+        uid: of the event, hex.
+        time_ns: of the event.
+    """
+
+    policy_id: str
+    severity: str
+    uid: str
+    time_ns: int
+    consumer: str | None
+    interface: str | None
+    outcome: str | None
+
+
 def count_violations(scope: Scope, within: Within = EVERYWHERE) -> int:
     """Return the number of violations."""
     return sum(row.count for row in scope.count_findings({**VIOLATIONS, **within}))
@@ -76,10 +94,20 @@ def count_by_time(scope: Scope, bucket: TimeBucket, within: Within = EVERYWHERE)
     return {row.instant(): row.count for row in scope.count_findings({**VIOLATIONS, **within}, bucket)}
 
 
-def list_violations(scope: Scope, within: Within = EVERYWHERE, *, limit: int, offset: int = 0) -> list[Finding]:
+def list_violations(scope: Scope, within: Within = EVERYWHERE, *, limit: int, offset: int = 0) -> list[Violation]:
     """Return violations in order of time and place."""
-    query = FindingQuery(scope.first_ns, scope.last_ns, {**VIOLATIONS, **within})
-    return scope.store.list_findings(query, limit=limit, offset=offset)
+    return [
+        Violation(
+            finding.policy_id,
+            finding.severity,
+            finding.uid.hex(),
+            finding.time,
+            finding.consumer,
+            finding.interface,
+            finding.outcome,
+        )
+        for finding in _list_findings(scope, within, limit=limit, offset=offset)
+    ]
 
 
 def list_gravest(scope: Scope, within: Within = EVERYWHERE, *, limit: int) -> list[Finding]:
@@ -88,5 +116,11 @@ def list_gravest(scope: Scope, within: Within = EVERYWHERE, *, limit: int) -> li
     for severity in SEVERITIES:
         room = limit - len(chosen)
         if room:
-            chosen += list_violations(scope, {**within, "severity": (severity,)}, limit=room)
+            chosen += _list_findings(scope, {**within, "severity": (severity,)}, limit=room)
     return chosen
+
+
+def _list_findings(scope: Scope, within: Within, *, limit: int, offset: int = 0) -> list[Finding]:
+    """Return violations as the store holds them, in order of time and place."""
+    query = FindingQuery(scope.first_ns, scope.last_ns, {**VIOLATIONS, **within})
+    return scope.store.list_findings(query, limit=limit, offset=offset)

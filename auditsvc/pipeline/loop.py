@@ -18,19 +18,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from sqlalchemy import func, select
-
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.readers.subject import load_or_create_subject_hasher
 from auditsvc.ledger.leaf import Leaf, iter_leaves
 from auditsvc.ledger.ledger import Ledger
-from auditsvc.ledger.proof import get_head
-from auditsvc.ledger.tables import batch as batch_table
 from auditsvc.pipeline.alerting import AlertStage
 from auditsvc.pipeline.build import ChunkBuilder, Part, Recent
 from auditsvc.pipeline.log_identity import Followed
+from auditsvc.pipeline.progress import EngineStatus, measure_progress
 from auditsvc.pipeline.source import Batch, Scanned, read_batch_facts, scan_batch
 from auditsvc.store.port import EventStore
 from auditsvc.store.rows import Chunk, Place, Position
@@ -63,16 +60,6 @@ class Progress:
     records: int
     findings: int
     is_idle: bool
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
-    """How far the engine is: leaves and records of the log that are not judged yet, and the store's position."""
-
-    position: Position
-    head_size: int
-    leaves_behind: int
-    records_behind: int
 
 
 @dataclass(slots=True)
@@ -268,14 +255,7 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """Return how far the engine is, from what is durable; may be asked by any thread."""
-        position = self._followed.read_position()
-        with self._ledger.database.connect() as connection:
-            size = get_head(connection).size
-            records = connection.execute(
-                select(func.coalesce(func.sum(batch_table.c.records), 0)).where(batch_table.c.seq >= position.next.seq)
-            ).scalar_one()
-        behind = max(0, int(records) - position.next.record)
-        return EngineStatus(position, size, max(0, size - position.next.seq), behind)
+        return measure_progress(self._ledger, self._followed.read_position())
 
 
 def _take_records(opened: _OpenBatch, limit: int, limit_bytes: int) -> Iterator[Scanned]:

@@ -162,15 +162,14 @@ def create_report(
 
     def build(basis: Basis, settled: bool) -> dict[str, Any]:
         scope = ReportScope.of_days(store, basis.catalog, span, settings.zone)
-        frame = _build_frame(
-            maker, report_id, basis.position, (scope.figures.first_ns, scope.figures.last_ns), settled=settled
-        )
+        instants = (scope.figures.first_ns, scope.figures.last_ns)
+        frame = _build_frame(maker, report_id, basis.position, instants, settled=settled)
         if kind == "compliance":
             return build_compliance(
                 scope,
                 frame,
                 basis.policy_set,
-                _measure_alerts(ledger.database, (scope.figures.first_ns, scope.figures.last_ns)),
+                _measure_alerts(ledger.database, instants),
             )
         project = basis.catalog.projects.get(project_id or "")
         if project is None:

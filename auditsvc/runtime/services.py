@@ -12,6 +12,7 @@ from flask import current_app
 
 from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.service import Accounts
+from auditsvc.figures.lag import StoreStatus, read_store_status
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.settings.model import Settings
 from auditsvc.inforce.versions import Versions
@@ -60,6 +61,11 @@ class Services:
             StorageError: ``storage_unavailable`` when it does not answer or follows another log.
         """
         return self.followed.use()
+
+
+def read_status(services: Services) -> StoreStatus:
+    """Return how the event store stands; one that does not answer is a status, not an error."""
+    return read_store_status(services.settings.event_store, services.followed, services.ledger)
 
 
 def get_services() -> Services:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.api import health
 from auditsvc.ground.errors import SigningError, StorageError
 from auditsvc.runtime.workers import EngineWorker
 from auditsvc.store.rows import Chunk, Place, Position
@@ -16,7 +15,7 @@ from tests.support.service import Service, open_service
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    monkeypatch.setattr(health, "KEEP_S", 0.0)
+    monkeypatch.setattr(readiness, "KEEP_S", 0.0)
     with open_service(tmp_path) as opened:
         assert opened.services.worker is not None
         opened.services.worker.start()
@@ -45,7 +44,7 @@ def test_an_archive_that_cannot_be_written_is_named(service: Service) -> None:
 
 
 def test_a_full_disk_is_named_with_its_folder(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**62)
+    monkeypatch.setattr(readiness, "MIN_FREE_BYTES", 2**62)
     assert str(service.services.settings.data_dir) in reasons(service)["disk"]
 
 

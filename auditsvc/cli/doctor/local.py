@@ -1,7 +1,6 @@
 """The doctor's checks of this machine: folders, database, key, clock, what is in force, and the embedded store."""
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +16,6 @@ from sqlalchemy import Engine
 
 from auditsvc.cli.context import require_ledger, require_log_key
 from auditsvc.cli.doctor.check import Check, attempt, failed, passed, skipped, warned
-from auditsvc.figures.store_status import MIN_FREE_BYTES
 from auditsvc.ground import database
 from auditsvc.ground.clock import Clock, SystemClock, format_instant
 from auditsvc.ground.database import find_file, open_engine
@@ -30,6 +28,7 @@ from auditsvc.ledger.keys import LOG_KEY_FILE, load_signer
 from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.ledger.write.checkpoint_file import read_last_note
+from auditsvc.runtime.disk import MIN_FREE_BYTES, list_growing_folders, measure_free_bytes
 from auditsvc.store.duckdb.schema import VERSION, find_version
 
 LITTLE_FREE_BYTES = 20 * MIN_FREE_BYTES
@@ -82,11 +81,11 @@ def _check_folder(settings: Settings) -> Check:
 
 def _check_disk(settings: Settings) -> Iterator[Check]:
     """Look at the free space of every place that grows."""
-    for folder in dict.fromkeys((settings.data_dir, settings.archive_path, settings.checkpoint_path.parent)):
+    for folder in list_growing_folders(settings):
         if not folder.is_dir():
             yield skipped("disk", f"`{folder}` is not there")
             continue
-        free = shutil.disk_usage(folder).free
+        free = measure_free_bytes(folder)
         text = f"{free // 1024**2} MiB free for `{folder}`"
         if free < MIN_FREE_BYTES:
             yield failed("disk", text, f"the service is not ready below {MIN_FREE_BYTES // 1024**2} MiB; make room")

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
 
+from auditsvc.figures.project_use import ProjectUse
+from auditsvc.figures.rounding import percent
+
 FULL_COVERAGE = Decimal("95.00")
 """Log completeness (I-20) from which figures stand without reserve."""
 LEAST_COVERAGE = Decimal("50.00")
