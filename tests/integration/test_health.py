@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from auditsvc.ground.errors import SigningError, StorageError
+from auditsvc.runtime import readiness
 from auditsvc.runtime.workers import EngineWorker
 from auditsvc.store.rows import Chunk, Place, Position
 from tests.support.service import Service, open_service
