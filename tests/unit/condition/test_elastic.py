@@ -26,24 +26,30 @@ from auditsvc.condition.ast import (
     build_range,
 )
 from auditsvc.condition.calendar import DAY_NS, Calendar
-from auditsvc.condition.compile.elasticsearch.compiler import ElasticQuery, index_path, split_for_elastic
-from auditsvc.condition.compile.elasticsearch.path import MAX_TERM_BYTES, is_overlong, length_path, text_path
-from auditsvc.condition.compile.elasticsearch.pattern import (
-    MAX_LENGTH,
-    UnsupportedPatternError,
-    build_literal,
-    format_lucene,
-    parse_glob,
+from auditsvc.condition.compile.elasticsearch.compiler import ElasticQuery, split_for_elastic
+from auditsvc.condition.compile.elasticsearch.lucene import MAX_LENGTH, format_lucene
+from auditsvc.condition.compile.elasticsearch.path import (
+    MAX_TERM_BYTES,
+    index_path,
+    is_overlong,
+    length_path,
+    text_path,
 )
+from auditsvc.condition.compile.elasticsearch.pattern import UnsupportedPatternError, build_literal, parse_glob
 from auditsvc.condition.compile.elasticsearch.query import (
     EVERYTHING,
     NOTHING,
-    both,
-    either,
-    exists,
+    Both,
+    Either,
+    HasValue,
+    Query,
+    Remainder,
+    SimpleQuery,
+    Superset,
+    Without,
     measure,
     render,
-    without,
+    simplify,
 )
 from auditsvc.condition.compile.elasticsearch.regex import parse_regex
 from auditsvc.condition.compile.elasticsearch.text import MAX_LITERAL
@@ -113,24 +119,66 @@ def test_a_text_is_overlong_above_the_longest_term_only() -> None:
 # --- the algebra
 
 
-def test_combinations_are_simplified() -> None:
-    one, other = exists("a"), exists("b")
-    assert both([one, EVERYTHING, both([other])]) == both([one, other])
-    assert both([one, NOTHING]) == NOTHING
-    assert either([one, EVERYTHING]) == EVERYTHING
-    assert either([NOTHING, one]) == one
-    assert without(without(one)) == one
-    assert (without(EVERYTHING), without(NOTHING)) == (NOTHING, EVERYTHING)
-    assert render(EVERYTHING) == MATCH_ALL
-    assert render(NOTHING) == MATCH_NONE
+A, B, C = HasValue("a"), HasValue("b"), HasValue("c")
+
+
+@pytest.mark.parametrize(
+    ("query", "simple"),
+    [
+        (Both([A, EVERYTHING, Both([B])]), Both((A, B))),
+        (Both([A]), A),
+        (Both([A, NOTHING]), NOTHING),
+        (Either([A, NOTHING, Either([B])]), Either((A, B))),
+        (Either([A, EVERYTHING]), EVERYTHING),
+        (Either([NOTHING, A]), A),
+        (Without(Without(A)), A),
+        (Without(EVERYTHING), NOTHING),
+        (Without(NOTHING), EVERYTHING),
+        (Without(Both([A])), Without(A)),
+        (Remainder(A, B, fallback=C), Both((A, Without(B)))),
+        (Remainder(A, NOTHING, fallback=C), A),
+    ],
+)
+def test_exact_combinations_are_simplified_and_stay_exact(query: Query, simple: Query) -> None:
+    assert simplify(query) == SimpleQuery(simple, exact=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "simple"),
+    [
+        (Superset(A), A),
+        (Both([A, Superset(B)]), Both((A, B))),
+        (Both([EVERYTHING, Superset(B)]), B),
+        (Either([A, Superset(B)]), Either((A, B))),
+        (Either([EVERYTHING, Superset(B)]), EVERYTHING),
+        (Remainder(A, Superset(B), fallback=Superset(C)), C),
+        (Remainder(A, Either([B, Superset(C)]), fallback=Superset(A)), A),
+    ],
+)
+def test_a_combination_with_a_superset_in_it_is_one(query: Query, simple: Query) -> None:
+    assert simplify(query) == SimpleQuery(simple, exact=False)
+
+
+def test_what_is_on_no_event_is_exact_whatever_else_is_asked() -> None:
+    assert simplify(Both([NOTHING, Superset(A)])) == SimpleQuery(NOTHING, exact=True)
+
+
+def test_a_query_is_rendered_only_when_it_is_simple() -> None:
+    assert (render(EVERYTHING), render(NOTHING)) == (MATCH_ALL, MATCH_NONE)
+    for query in (Superset(A), Remainder(A, B, fallback=C)):
+        with pytest.raises(ValueError, match="simplify"):
+            render(query)
 
 
 def test_negations_stand_beside_what_is_required() -> None:
-    a, b, c = exists("a"), exists("b"), exists("c")
-    assert render(both([a, without(either([b, c]))])) == {
-        "bool": {"filter": [{"exists": {"field": "a"}}], "must_not": [render(b), render(c)]}
+    body = render(simplify(Both([A, Without(Either([B, C]))])).query)
+    assert body == {
+        "bool": {
+            "filter": [{"exists": {"field": "a"}}],
+            "must_not": [{"exists": {"field": "b"}}, {"exists": {"field": "c"}}],
+        }
     }
-    assert measure(render(both([a, without(either([b, c]))]))) == (3, 2)
+    assert measure(body) == (3, 2)
 
 
 # --- logic
