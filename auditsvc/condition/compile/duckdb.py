@@ -181,7 +181,10 @@ def _compile_network(column: Sql, text: str) -> Sql:
 def _compile_test(value: Sql, node: Compare) -> Sql:
     """Return whether one value compares with at least one constant."""
     text = _fold(value.text) if node.nocase else value.text
-    constants = [_bind(node, constant) for constant in node.values]
+    # nothing compares with NaN; DuckDB orders it above every number and calls it equal to itself
+    constants = [_bind(node, constant) for constant in node.values if constant == constant]
+    if not constants:
+        return _unless_null([value], Sql("FALSE", []))
     if node.operator is Operator.EQ:
         marks = ", ".join("?" * len(constants))
         return Sql(f"({text} IN ({marks}))", [*value.params, *constants])
