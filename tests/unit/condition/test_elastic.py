@@ -1,7 +1,7 @@
 """The Elasticsearch compiler asks for supersets, says when they are exact, and stays within what a server takes."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -240,7 +240,66 @@ def test_every_query_is_json_within_the_bounds_of_a_server(node: Node) -> None:
     json.dumps(query.query, allow_nan=False)
 
 
+def contain(name: str, size: int) -> Node:
+    return compare(name, Operator.CONTAINS, *(f"t{number}" for number in range(size)))
+
+
+def test_a_query_has_at_most_1000_clauses_of_all_its_parts_together() -> None:
+    whole, more = contain("reason", 1_000), contain("reason", 1_001)
+    assert split(whole).residual is None
+    assert split(more) == ElasticQuery(MATCH_ALL, more)
+    parts = (contain("reason", 600), contain("purpose", 401), contain("matter", 400))
+    found = split(All(parts))
+    assert found.residual == parts[1]
+    assert measure(found.query)[0] == 1_000
+
+
+def nest(levels: int) -> Node:
+    """Return a condition whose query is nested as deep."""
+    node: Node = build_equals("reason", "x")
+    for level in range(levels - 1):
+        other = build_equals("reason", f"t{level}")
+        node = AnyOf((other, node)) if level % 2 else All((other, node))
+    return AnyOf((node,))
+
+
+def test_a_query_is_nested_at_most_20_levels_deep() -> None:
+    assert split(nest(20)).residual is None
+    assert measure(split(nest(20)).query)[1] == 20
+    assert split(nest(21)) == ElasticQuery(MATCH_ALL, nest(21))
+
+
 # --- text
+
+
+@pytest.mark.parametrize("quantifier", Quantifier)
+def test_an_overlong_element_hides_the_others_of_its_list(quantifier: Quantifier) -> None:
+    node = compare("fields", Operator.EQ, "a", quantifier=quantifier)
+    found = split_for_elastic(node, EMPTY_CONTEXT, overlong={"fields"})
+    assert found.residual == node
+
+
+def test_each_element_of_an_empty_list_passes_what_only_re2_knows() -> None:
+    node = compare("fields", Operator.RE, "(?i)x", quantifier=Quantifier.EACH)
+    indexed, empty = {"exists": {"field": "govshare.fields"}}, {"term": {"govshare.empty": "fields"}}
+    present = {"bool": {"should": [indexed, empty], "minimum_should_match": 1}}
+    passing = {"bool": {"should": [indexed, {"bool": {"must_not": [indexed]}}], "minimum_should_match": 1}}
+    assert split(node) == ElasticQuery({"bool": {"filter": [present, passing]}}, node)
+
+
+def test_as_many_texts_as_have_a_clause_or_a_gap_of_their_own() -> None:
+    texts = [f"t{number:03}" for number in range(257)]
+    for more in ({"nocase": True}, {"quantifier": Quantifier.EACH}):
+        for size in (256, 257):
+            node = compare("fields", Operator.EQ, *texts[:size], **more)
+            assert split(node).residual == (None if size == 256 else node)
+
+
+def test_the_key_of_a_label_is_folded_by_the_server_too() -> None:
+    for operator in (Operator.EQ, Operator.STARTSWITH):
+        folded = compare("labels.x", operator, "ab", nocase=True)
+        assert split(folded).residual == folded
+        assert split(compare("labels.x", operator, "ab")).residual is None
 
 
 def test_patterns_over_text_are_exact_only_when_no_stored_text_is_overlong() -> None:
@@ -371,6 +430,25 @@ def test_numbers_beyond_the_index_are_decided_without_it() -> None:
     assert split(Length(get_field("fields"), Operator.EQ, (2**40,))).query == MATCH_NONE
 
 
+@pytest.mark.parametrize("operator", [Operator.EQ, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE])
+def test_a_nan_among_other_numbers_compares_with_nothing(operator: Operator) -> None:
+    alone = split(compare("duration_ms", operator, 5.0))
+    for values in ((float("nan"), 5.0), (5.0, float("nan"))):
+        assert split(compare("duration_ms", operator, *values)) == alone
+
+
+def test_the_last_integers_of_the_index_are_numbers_as_any_other() -> None:
+    present, last = {"exists": {"field": "govshare.rows"}}, 2**63 - 1
+    assert split(compare("rows", Operator.LT, last)).query == {"range": {"govshare.rows": {"lt": last}}}
+    assert split(compare("rows", Operator.GT, -last - 1)).query == {"range": {"govshare.rows": {"gt": -last - 1}}}
+    assert split(compare("rows", Operator.LTE, last)).query == present
+    assert split(compare("rows", Operator.GTE, -last - 1)).query == present
+    assert split(compare("rows", Operator.LTE, -last - 1)).query == {"range": {"govshare.rows": {"lte": -last - 1}}}
+    assert split(compare("rows", Operator.GTE, last)).query == {"range": {"govshare.rows": {"gte": last}}}
+    for operator, value in ((Operator.GT, last), (Operator.LT, -last - 1)):
+        assert split(compare("rows", operator, value)).query == MATCH_NONE
+
+
 def test_a_range_keeps_its_ends() -> None:
     bounds = [{"range": {"govshare.time": bound}} for bound in ({"gte": 10}, {"lt": 20})]
     assert split(build_range("time", 10, 20)) == ElasticQuery({"bool": {"filter": bounds}}, None)
@@ -384,6 +462,10 @@ def test_a_network_of_one_version_holds_no_address_of_the_other() -> None:
         "bool": {"filter": [everything], "must_not": [mapped]}
     }
     assert split(compare("source.ip", Operator.CIDR, "0.0.0.0/0")).query == mapped
+    beside = {"range": {"source.ip": {"gte": "2001:db8::", "lte": "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}}}
+    assert split(compare("source.ip", Operator.CIDR, "2001:db8::/32")).query == beside
+    loopback = {"range": {"source.ip": {"gte": "::1", "lte": "::1"}}}
+    assert split(compare("source.ip", Operator.CIDR, "::1")).query == loopback
     equal = split(build_equals("source.ip", "10.0.0.1")).query
     assert equal == {"term": {"govshare.text.source.ip": "10.0.0.1"}}
 
@@ -456,6 +538,14 @@ def test_a_calendar_that_shifts_or_is_too_long_is_left_to_the_reference() -> Non
     month = (parse_time_ns("2026-03-01T00:00:00+08:00"), parse_time_ns("2026-04-01T00:00:00+08:00"))
     cut = split_for_elastic(InCalendar(get_field("time"), ("years",)), context, interval=month)
     assert (cut.residual, len(spans(cut.query))) == (None, 31)
+
+
+def test_at_most_400_spans_are_asked_for() -> None:
+    first = date(2026, 1, 1)
+    for days in (400, 401):
+        calendar = Calendar("days", "Asia/Shanghai", first, first + timedelta(days=days), (((540, 1020),),) * 7)
+        found = split(IN_WORK, Context({}, {"work": calendar}))
+        assert (len(spans(found.query)), found.residual) == ((400, None) if days == 400 else (1, IN_WORK))
 
 
 @settings(max_examples=50)
