@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from auditsvc.condition.ast import All, AnyOf, InCalendar, InList, Node, Not, build_equals, build_range
+from auditsvc.condition.ast import All, AnyOf, Compare, InCalendar, InList, Not, Operator, build_equals, build_range
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.compile.duckdb import UnsupportedNodeError, compile_to_duckdb, split_for_duckdb
 from auditsvc.condition.evaluate import Context, Truth, evaluate
@@ -63,6 +64,7 @@ def test_the_reference_follows_a_zone_that_shifts() -> None:
     assert evaluate(IN_SUMMER, {"time": winter - 3_600_000_000_000}, SHIFTING) is Truth.FALSE
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("node", "truth"),
     [
@@ -78,6 +80,21 @@ def test_what_has_no_parts_means_the_same_here_as_in_the_reference(node: Node, t
     assert table.select(node, CONTEXT) == ({0, 1, 2} if truth is Truth.TRUE else set())
 
 
+||||||| ef51a88
+=======
+@pytest.mark.parametrize("operator", [Operator.EQ, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE])
+def test_no_number_compares_with_nan(operator: Operator) -> None:
+    table = EventTable()
+    table.fill([{"duration_ms": 1.0}, {"duration_ms": float("inf")}, {"duration_ms": None}, {}])
+    node = Compare(get_field("duration_ms"), operator, (float("nan"),))
+    assert table.select(node, CONTEXT) == set()
+    assert table.select(Not(node), CONTEXT) == {0, 1}
+    other = Compare(get_field("duration_ms"), operator, (float("nan"), 1.0))
+    alone = Compare(get_field("duration_ms"), operator, (1.0,))
+    assert table.select(other, CONTEXT) == table.select(alone, CONTEXT)
+
+
+>>>>>>> elcompile
 def test_a_range_is_closed_below_and_open_above() -> None:
     table = EventTable()
     table.fill([{"time": 9}, {"time": 10}, {"time": 19}, {"time": 20}])
