@@ -4,8 +4,18 @@ from datetime import date
 
 import pytest
 
-from auditsvc.condition.ast import All, AnyOf, InCalendar, InList, Node, Not, build_equals, build_range
-from auditsvc.condition.ast import All, AnyOf, Compare, InCalendar, InList, Not, Operator, build_equals, build_range
+from auditsvc.condition.ast import (
+    All,
+    AnyOf,
+    Compare,
+    InCalendar,
+    InList,
+    Node,
+    Not,
+    Operator,
+    build_equals,
+    build_range,
+)
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.compile.duckdb import UnsupportedNodeError, compile_to_duckdb, split_for_duckdb
 from auditsvc.condition.evaluate import Context, Truth, evaluate
@@ -64,7 +74,6 @@ def test_the_reference_follows_a_zone_that_shifts() -> None:
     assert evaluate(IN_SUMMER, {"time": winter - 3_600_000_000_000}, SHIFTING) is Truth.FALSE
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("node", "truth"),
     [
@@ -80,8 +89,6 @@ def test_what_has_no_parts_means_the_same_here_as_in_the_reference(node: Node, t
     assert table.select(node, CONTEXT) == ({0, 1, 2} if truth is Truth.TRUE else set())
 
 
-||||||| ef51a88
-=======
 @pytest.mark.parametrize("operator", [Operator.EQ, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE])
 def test_no_number_compares_with_nan(operator: Operator) -> None:
     table = EventTable()
@@ -94,7 +101,6 @@ def test_no_number_compares_with_nan(operator: Operator) -> None:
     assert table.select(other, CONTEXT) == table.select(alone, CONTEXT)
 
 
->>>>>>> elcompile
 def test_a_range_is_closed_below_and_open_above() -> None:
     table = EventTable()
     table.fill([{"time": 9}, {"time": 10}, {"time": 19}, {"time": 20}])

@@ -550,10 +550,6 @@ def test_a_calendar_that_shifts_or_is_too_long_is_left_to_the_reference() -> Non
     assert (cut.residual, len(spans(cut.query))) == (None, 31)
 
 
-<<<<<<< HEAD
-||||||| ef51a88
-@settings(max_examples=50)
-=======
 def test_at_most_400_spans_are_asked_for() -> None:
     first = date(2026, 1, 1)
     for days in (400, 401):
@@ -562,8 +558,6 @@ def test_at_most_400_spans_are_asked_for() -> None:
         assert (len(spans(found.query)), found.residual) == ((400, None) if days == 400 else (1, IN_WORK))
 
 
-@settings(max_examples=50)
->>>>>>> elcompile
 @given(st.lists(st.integers(0, 0x10FFFF), max_size=12))
 def test_parsing_never_fails_otherwise(codes: list[int]) -> None:
     try:
