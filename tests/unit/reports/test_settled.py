@@ -20,7 +20,7 @@ def test_a_report_is_built_until_nothing_came_in_meanwhile(
         made.append({"number": len(made), "settled": is_settled})
         return made[-1]
 
-    monkeypatch.setattr(service, "_find_in_force", lambda maker: SimpleNamespace(position=None))
+    monkeypatch.setattr(service, "_find_basis", lambda maker: SimpleNamespace(position=None))
     monkeypatch.setattr(service, "_has_moved", lambda maker, before: bool(moves) and moves.pop())
     content = service._build_settled(None, build)  # type: ignore[arg-type]
     assert len(made) == builds
