@@ -73,7 +73,10 @@ FACES_THAT_REACH_THROUGH = {
 }
 """Modules of faces that import it all the same; may only shrink."""
 
-LOADS_BY_NAME = {"cli.main": "commands, so that one does not load the others", "cli.serve": "the same"}
+LOADS_BY_NAME = {
+    "cli.main": "commands, so that one does not load the others",
+    "cli.serve": "the application, in the worker that serves it",
+}
 """Modules that import by a name known at run time, and what."""
 
 
