@@ -1,4 +1,4 @@
-# The three commands everybody uses: make run, make test, make check. Python 3.11+ with venv is all they need.
+# The commands everybody uses: make run, make test, make check. Python 3.11+ with venv is all they need.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -7,7 +7,16 @@ LOG    ?=
 STORE  ?= duckdb
 ARGS   ?=
 
-.PHONY: help run test check check-all format clean
+FAST     := tests/architecture tests/unit tests/property tests/conformance
+COVERAGE := --cov --cov-report=term:skip-covered # what is measured, and the floor, is in pyproject.toml
+
+# runs every one of the targets, also after one that fails, and names those that failed
+define each
+@failed=; for target in $(1); do $(MAKE) --no-print-directory $$target || failed="$$failed $$target"; done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
+endef
+
+.PHONY: help run test check check-all lint fast-tests tests browser-tests coverage format clean
 
 help:
 	@echo "make run             set up, run the worked city end to end, leave console and API serving"
@@ -16,6 +25,8 @@ help:
 	@echo "make run STORE=elasticsearch  the same on an Elasticsearch started for it"
 	@echo "make test            set up everything the tests use and run the whole suite"
 	@echo "make check           lint, types and fast tests"
+	@echo "make check-all       lint, types and the whole suite: what continuous integration runs"
+	@echo "make coverage        fast tests, with the branch coverage of the parts that only compute"
 
 run:
 	@$(PYTHON) tools/environment.py run$(if $(filter elasticsearch,$(STORE)),-elasticsearch)
@@ -23,17 +34,34 @@ run:
 
 test:
 	@$(PYTHON) tools/environment.py test
-	@$(PY) -m pytest --ignore tests/e2e $(ARGS)
-	@$(PY) -m pytest tests/e2e $(ARGS) # apart: the browser's event loop forbids asyncio.run, which signing uses
+	$(call each,tests browser-tests)
 
 check:
 	@$(PYTHON) tools/environment.py check
+	$(call each,lint fast-tests)
+
+check-all:
+	@$(PYTHON) tools/environment.py test
+	$(call each,lint tests browser-tests)
+
+# The targets below work in an environment that is set up.
+
+lint:
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@$(PY) -m pytest -q -m "not slow and not e2e" tests/architecture tests/unit tests/property tests/conformance
 
-check-all: check test
+fast-tests:
+	@$(PY) -m pytest -q -m "not slow and not e2e" $(FAST) $(ARGS)
+
+tests:
+	@$(PY) -m pytest --ignore tests/e2e $(if $(ARGS),$(ARGS),$(COVERAGE)) # a part of the tests does not reach the floor
+
+browser-tests: # apart: the browser's event loop forbids asyncio.run, which signing uses
+	@$(PY) -m pytest tests/e2e $(ARGS)
+
+coverage:
+	@$(PY) -m pytest -q -m "not slow and not e2e" $(FAST) $(COVERAGE) $(ARGS)
 
 format:
 	@$(PY) -m ruff check --fix .

@@ -58,6 +58,7 @@ setup(
         "granian>=2.8,<3",
         "google-re2>=1.1",
         "rich>=15,<16",
+        "tenacity>=9.1,<10",
         "click>=8.3,<9",
     ],
     extras_require={

@@ -27,7 +27,7 @@ from auditsvc.auth.roles import public
 from auditsvc.auth.service import Accounts
 from auditsvc.console import routes as console
 from auditsvc.ground.clock import Clock, SystemClock
-from auditsvc.ground.database import build_engine_options, db, migrate, open_engine
+from auditsvc.ground.database import db, migrate, open_engine
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.logs import configure_logs
 from auditsvc.ground.settings.model import Settings
@@ -108,7 +108,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> Flask
     app.config.update(_build_config(settings))
     app.extensions[EXTENSION] = services or open_services(settings)
     opened: Services = app.extensions[EXTENSION]
-    db.init_app(app)
+    db.install(app, opened.ledger.database)
     _install_headers(app)  # first, so that a refusal at the gate has its nonce too
     install_gate(app, opened.accounts, opened.tokens)
     protect: Any = CSRFProtect  # the library has no types
@@ -155,8 +155,6 @@ def _build_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "PERMANENT_SESSION_LIFETIME": timedelta(minutes=settings.session_minutes),
         "MAX_CONTENT_LENGTH": settings.max_body_bytes,
-        "SQLALCHEMY_DATABASE_URI": settings.database,
-        "SQLALCHEMY_ENGINE_OPTIONS": build_engine_options(settings.database),
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_CHECK_DEFAULT": True,
     }

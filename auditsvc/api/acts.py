@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import parse_header
-from auditsvc.ledger.leaf import Leaf, find_latest
+from auditsvc.ledger.leaf import Leaf, iter_latest
 
 MAX_LOOKED_AT = 5_000
 """Acts looked at for one page; a page may be short when most of them are not the reader's."""
@@ -41,17 +41,16 @@ def list_acts(
         keep: whether acts of this actor are the reader's to see.
     """
     acts: list[Act] = []
-    for _ in range(MAX_LOOKED_AT):
-        leaf = find_latest(connection, "admin", before)
-        if leaf is None:
-            return acts, None
+    for looked_at, leaf in enumerate(iter_latest(connection, "admin", before)):
+        if looked_at == MAX_LOOKED_AT:
+            return acts, before
         before = leaf.seq
         fields = parse_header(leaf.header).fields
         if keep(unquote(fields["actor"])):
             acts.append(_build_act(archive, leaf))
             if len(acts) == limit:
-                break
-    return acts, before
+                return acts, before
+    return acts, None
 
 
 def _build_act(archive: Archive, leaf: Leaf) -> Act:

@@ -104,7 +104,7 @@ class Accounts:
         if self.passwords.is_outdated(row.password_hash):
             row.password_hash = self.passwords.hash(password)
         self._record(session, row.name, "sign_in", row.name, {})
-        return _build_person(session, row)
+        return _build_person(row)
 
     def sign_out(self, person: Person) -> None:
         """Note that a person ended a session."""
@@ -133,7 +133,7 @@ class Accounts:
                 row.must_change_password = False
                 row.credential_version += 1
                 self._record(session, person.name, "password_changed", person.name, {})
-                return _build_person(session, row)
+                return _build_person(row)
             lockout.count_failure(session, person.name, self.ledger.clock.now())
         raise AuthError("unauthenticated", "the old password is wrong")
 
@@ -150,7 +150,7 @@ class Accounts:
             row = session.get(AccountRow, account_id)
             if row is None or not row.enabled or row.credential_version != credential_version:
                 return None
-            return _build_person(session, row)
+            return _build_person(row)
 
     # -- administration --------------------------------------------------------------------------------------------
 
@@ -173,7 +173,7 @@ class Accounts:
         with write_session(self.ledger.database) as session:
             row = self._insert(session, name, display_name, duty, department, hashed)
             self._record(session, actor, "account_created", name, {"duty": str(duty), "department": department})
-            return NewAccount(_build_account(session, row), password)
+            return NewAccount(_build_account(row), password)
 
     def create_administrators(self) -> list[NewAccount]:
         """Make one account per administrator's role that nobody holds yet; an installation has no super-user."""
@@ -194,7 +194,7 @@ class Accounts:
             row = self._insert(session, name, f"{info.zh} / {info.en}", info.duty, None, hashed)
             self._record(session, INSTALLATION, "account_created", name, {"duty": str(info.duty)})
             self._grant(session, row, role, None, INSTALLATION)
-            return NewAccount(_build_account(session, row), password)
+            return NewAccount(_build_account(row), password)
 
     def assign_role(self, name: str, role: Role, *, actor: str) -> Account:
         """Give an account a role of its duty.
@@ -215,13 +215,13 @@ class Accounts:
                     f"`{name}` is an account for {row.duty}, the role `{role}` is for {info.duty}; these exclude each "
                     "other, so make another account",
                 )
-            if role in _roles_of(session, row.id):
+            if role in _roles_of(row):
                 raise InputError("conflict", f"`{name}` holds the role `{role}` already")
             if role is Role.DEPARTMENT_READER and not row.department:
                 raise InputError("conflict", f"`{name}` has no department to read for")
             self._grant(session, row, role, giver.id if giver else None, actor)
             row.credential_version += 1
-            return _build_account(session, row)
+            return _build_account(row)
 
     def withdraw_role(self, name: str, role: Role, *, actor: str) -> Account:
         """Take a role from an account; ends its sessions.
@@ -239,7 +239,8 @@ class Accounts:
             row.credential_version += 1
             self._record(session, actor, "role_withdrawn", name, {"role": str(role)})
             session.flush()
-            return _build_account(session, row)
+            session.expire(row, ["assignments"])
+            return _build_account(row)
 
     def set_enabled(self, name: str, *, enabled: bool, actor: str) -> Account:
         """Allow or stop signing in with an account; stopping ends its sessions and tokens.
@@ -251,11 +252,11 @@ class Accounts:
             row = _get_row(session, name)
             if row.enabled != enabled:
                 if not enabled:
-                    _keep_one_administrator(session, row, set(_roles_of(session, row.id)))
+                    _keep_one_administrator(session, row, set(_roles_of(row)))
                 row.enabled = enabled
                 row.credential_version += 1
                 self._record(session, actor, "account_enabled" if enabled else "account_disabled", name, {})
-            return _build_account(session, row)
+            return _build_account(row)
 
     def reset_password(self, name: str, *, actor: str) -> NewAccount:
         """Give an account a new one-time password, end its sessions and unlock its name.
@@ -280,7 +281,7 @@ class Accounts:
             row.credential_version += 1
             lockout.forget(session, name)
             self._record(session, actor, "password_reset", name, {})
-            return NewAccount(_build_account(session, row), password)
+            return NewAccount(_build_account(row), password)
 
     def get(self, name: str) -> Account:
         """Return one account.
@@ -289,13 +290,13 @@ class Accounts:
             InputError: ``not_found``.
         """
         with read_session(self.ledger.database) as session:
-            return _build_account(session, _get_row(session, name))
+            return _build_account(_get_row(session, name))
 
     def list_accounts(self, *, after: str = "", limit: int = 100) -> list[Account]:
         """Return accounts whose name comes after ``after``, by name, ``limit`` at most."""
         query = select(AccountRow).where(AccountRow.name > after).order_by(AccountRow.name).limit(limit)
         with read_session(self.ledger.database) as session:
-            return [_build_account(session, row) for row in session.scalars(query)]
+            return [_build_account(row) for row in session.scalars(query)]
 
     def list_duties(self) -> dict[str, Duty]:
         """Return every account's name with its duty."""
@@ -347,6 +348,7 @@ class Accounts:
             )
         )
         session.flush()
+        session.expire(row, ["assignments"])
         self._record(session, actor, "role_assigned", row.name, {"role": str(role)})
 
     def _record(self, session: Session, actor: str, act: str, subject: str, detail: dict[str, Any]) -> None:
@@ -376,10 +378,9 @@ def _get_row(session: Session, name: str) -> AccountRow:
     return row
 
 
-def _roles_of(session: Session, account_id: str) -> tuple[Role, ...]:
+def _roles_of(row: AccountRow) -> tuple[Role, ...]:
     """Return an account's roles in order of the role table."""
-    query = select(RoleAssignmentRow.role).where(RoleAssignmentRow.account_id == account_id)
-    held = set(session.scalars(query))
+    held = {assignment.role for assignment in row.assignments}
     return tuple(role for role in Role if role in held)
 
 
@@ -401,13 +402,13 @@ def _keep_one_administrator(session: Session, row: AccountRow, losing: set[Role]
             raise InputError("conflict", f"`{row.name}` is the only `{role}`; give the role to another account first")
 
 
-def _build_person(session: Session, row: AccountRow) -> Person:
+def _build_person(row: AccountRow) -> Person:
     """Return the signed-in view of an account."""
     return Person(
         account_id=row.id,
         name=row.name,
         display_name=row.display_name,
-        roles=_roles_of(session, row.id),
+        roles=_roles_of(row),
         department=row.department,
         language=row.language,
         must_change_password=row.must_change_password,
@@ -415,7 +416,7 @@ def _build_person(session: Session, row: AccountRow) -> Person:
     )
 
 
-def _build_account(session: Session, row: AccountRow) -> Account:
+def _build_account(row: AccountRow) -> Account:
     """Return the administrators' view of an account."""
     return Account(
         account_id=row.id,
@@ -423,7 +424,7 @@ def _build_account(session: Session, row: AccountRow) -> Account:
         display_name=row.display_name,
         duty=Duty(row.duty),
         department=row.department,
-        roles=_roles_of(session, row.id),
+        roles=_roles_of(row),
         enabled=row.enabled,
         must_change_password=row.must_change_password,
         created=row.created,

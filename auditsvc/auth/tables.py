@@ -9,7 +9,7 @@ keys unchecked (migration 0005).
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from auditsvc.auth.roles import ROLES, Duty
 from auditsvc.ground.database import Base, UtcDateTime
@@ -43,6 +43,12 @@ class AccountRow(Base):
     credential_version: Mapped[int]
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     last_sign_in: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    assignments: Mapped[list["RoleAssignmentRow"]] = relationship(
+        primaryjoin="AccountRow.id == RoleAssignmentRow.account_id", foreign_keys="RoleAssignmentRow.account_id",
+        lazy="selectin", viewonly=True,
+    )  # fmt: skip
+    """The roles it holds, in one query for all accounts of a list."""
 
 
 class RoleAssignmentRow(Base):

@@ -13,6 +13,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
+from flask import Flask, current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -25,6 +26,7 @@ SQLITE_BUSY_MS = 60_000
 """How long a writer waits for the others; group commits take milliseconds, so this is never reached unless the disk hangs."""
 
 _WRITE = "auditsvc_write"
+_ENGINE = "auditsvc_engine"
 _VERSION_TABLE = "alembic_version"
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -43,8 +45,23 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base)
-"""Session per request for the API and the console; services take a plain ``Session``."""
+class RequestDatabase(SQLAlchemy):
+    """Flask-SQLAlchemy on the one engine that is open already; it would make a second one, without our pragmas."""
+
+    def install(self, app: Flask, engine: Engine) -> None:
+        """Give the requests of ``app`` a session each on ``engine``, closed when the request ends."""
+        app.config["SQLALCHEMY_DATABASE_URI"] = engine.url
+        app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {_ENGINE: engine}
+        self.init_app(app)
+
+    def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
+        """Return the engine that :meth:`install` was given; the library's only place to bring one."""
+        engine: Engine = options[_ENGINE]
+        return engine
+
+
+db = RequestDatabase(model_class=Base)
+"""The session of the request that is being answered; see :func:`read_session`."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -177,20 +194,35 @@ def begin_write(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def write_session(engine: Engine) -> Iterator[Session]:
-    """Give an ORM session inside a transaction that may write; commit at the end, roll back on an error.
+    """Yield an ORM session inside a transaction that may write; commit at the end, roll back on an error.
 
     ``session.connection()`` is the connection to hand to ``ledger`` so that a change and its leaf are one transaction.
+    What the request read before is read anew afterwards.
     """
     with begin_write(engine) as connection, Session(bind=connection, expire_on_commit=False) as session:
         yield session
         session.flush()
+    if _serves_request(engine):
+        db.session.rollback()
 
 
 @contextmanager
 def read_session(engine: Engine) -> Iterator[Session]:
-    """Give an ORM session for reading only."""
+    """Yield an ORM session for reading: that of the request which is being answered, else one of its own.
+
+    Within one request all reads are of one state of the database, the one at the first of them, until something is
+    written.
+    """
+    if _serves_request(engine):
+        yield db.session()
+        return
     with Session(engine, expire_on_commit=False) as session:
         yield session
+
+
+def _serves_request(engine: Engine) -> bool:
+    """Return whether a request of an application on ``engine`` is being answered here."""
+    return has_request_context() and "sqlalchemy" in current_app.extensions and db.engine is engine
 
 
 def migrate(engine: Engine) -> None:

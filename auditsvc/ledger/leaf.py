@@ -53,6 +53,18 @@ def find_latest(connection: Connection, kind: str, before: int | None = None) ->
     return None if row is None else _build_leaf(row)
 
 
+def iter_latest(connection: Connection, kind: str, before: int | None = None) -> Iterator[Leaf]:
+    """Yield the leaves of ``kind`` (not ``batch``), newest first, with ``seq < before`` when given."""
+    while True:
+        query = select(leaf).where(leaf.c.kind == kind, leaf.c.kind != "batch").order_by(leaf.c.seq.desc()).limit(PAGE)
+        rows = connection.execute(query if before is None else query.where(leaf.c.seq < before)).mappings().all()
+        for row in rows:
+            yield _build_leaf(row)
+        if len(rows) < PAGE:
+            return
+        before = rows[-1]["seq"]
+
+
 def _select_leaves() -> Select[Any]:
     """Return the query for leaves with their frames' places."""
     joined = leaf.outerjoin(batch, batch.c.seq == leaf.c.seq)

@@ -53,6 +53,10 @@ def ignore_point(name: str) -> None:
     """Do nothing at a point."""
 
 
+def ignore_turn() -> None:
+    """Do nothing after a turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What one turn did: records taken, findings made into alerts; idle when everything is done and durable."""
@@ -105,8 +109,12 @@ class Engine:
 
     # --- turning
 
-    def run(self, stop_event: threading.Event) -> None:
+    def run(self, stop_event: threading.Event, on_turn: Callable[[], None] = ignore_turn) -> None:
         """Work until ``stop_event`` is set; finish the present chunk before returning.
+
+        Args:
+            stop_event: ends the work.
+            on_turn: called after each turn that did not fail.
 
         Raises:
             AuditError: what stopped the work; calling again continues from what is durable.
@@ -114,6 +122,7 @@ class Engine:
         self._forget()
         while not stop_event.is_set():
             progress = self.step()
+            on_turn()
             if progress.is_idle:
                 stop_event.wait(IDLE_S)
             elif progress.records < SMALL_CHUNK:

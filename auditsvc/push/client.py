@@ -7,8 +7,7 @@ that got lost costs nothing.
 """
 
 import hashlib
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 import zstandard
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
 from auditsvc.ground.errors import CODES, AuditError, InputError, StorageError
 from auditsvc.ingest.body import CHUNK_BYTES, DECODERS, Decoder
@@ -31,6 +31,15 @@ _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 _UNBOUNDED = 1 << 62
 _RETRY_STATUS = frozenset({429, 502, 503, 504})
 _SECONDS = 60.0
+_BACKOFF = wait_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)
+
+
+class _NotTakenError(Exception):
+    """The service did not take a batch, and may take it later; ``pause_s`` is how long it asks to wait."""
+
+    def __init__(self, reason: str, pause_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause_s = pause_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,29 +240,42 @@ def _send(
     }
     body = zstandard.ZstdCompressor(level=1).compress(batch)
     path = f"/ingest/v1/sources/{quote(plan.source, safe='')}/records"
-    waited, wait = 0.0, FIRST_WAIT_S
-    while True:
-        reason, pause = "", wait
-        try:
-            response = client.post(path, content=body, headers=headers, timeout=_SECONDS)
-        except httpx.TransportError as err:
-            reason = f"{type(err).__name__}: {err}".rstrip(": ")
-        else:
-            if response.status_code in (200, 201):
-                receipt: dict[str, Any] = response.json()
-                return receipt
-            if response.status_code not in _RETRY_STATUS:
-                raise _refusal(response)
-            reason = f"status {response.status_code}"
-            pause = max(wait, _retry_after(response))
-        if waited + pause > plan.patience_s:
-            raise StorageError(
-                "storage_unavailable",
-                f"`{client.base_url}` does not take the batch at byte {offset}: {reason}; start `push` again to go on there",
-            )
-        sleep(pause + random.uniform(0, pause / 4))  # noqa: S311  (spreads retries, no secret)
-        waited += pause
-        wait = min(wait * 2, LONGEST_WAIT_S)
+    retrying = Retrying(
+        retry=retry_if_exception_type(_NotTakenError),
+        wait=_find_pause,
+        stop=lambda state: state.idle_for + state.upcoming_sleep > plan.patience_s,
+        sleep=sleep,
+    )
+    try:
+        return retrying(_post, client, path, body, headers)
+    except RetryError as err:
+        raise StorageError(
+            "storage_unavailable",
+            f"`{client.base_url}` does not take the batch at byte {offset}: {err.last_attempt.exception()}; start `push` "
+            "again to go on there",
+        ) from err
+
+
+def _post(client: httpx.Client, path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Send one batch once and return its receipt; raise ``_NotTakenError`` when a retry may help."""
+    try:
+        response = client.post(path, content=body, headers=headers, timeout=_SECONDS)
+    except httpx.TransportError as err:
+        raise _NotTakenError(f"{type(err).__name__}: {err}".rstrip(": ")) from err
+    if response.status_code in _RETRY_STATUS:
+        raise _NotTakenError(f"status {response.status_code}", _retry_after(response))
+    if response.status_code not in (200, 201):
+        raise _refusal(response)
+    receipt: dict[str, Any] = response.json()
+    return receipt
+
+
+def _find_pause(state: RetryCallState) -> float:
+    """Return how long to wait: what the service asks for at least, with up to a quarter of jitter."""
+    failure = state.outcome.exception() if state.outcome is not None else None
+    asked = failure.pause_s if isinstance(failure, _NotTakenError) else 0.0
+    pause = max(_BACKOFF(state), asked)
+    return pause + wait_random(0, pause / 4)(state)
 
 
 def _build_key(offset: int, batch: bytes) -> str:

@@ -8,8 +8,8 @@ to be made again.
 
 import hashlib
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
+from tenacity import Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_fixed
 
 from auditsvc.catalog.model import Catalog
 from auditsvc.figures.alerts import AlertHandling, list_alert_times, measure_handling
@@ -266,14 +267,20 @@ def _check_request(kind: str, project_id: str | None, languages: Sequence[str]) 
 
 def _build_settled(maker: Maker, build: Callable[[Basis, bool], dict[str, Any]]) -> dict[str, Any]:
     """Return content computed while no event came in, or after :data:`TRIES` content that says one did."""
-    for attempt in range(TRIES):
+
+    def build_once() -> tuple[dict[str, Any], bool]:
+        """Return content, and whether an event came in meanwhile."""
         basis = _find_basis(maker)
         content = build(basis, True)
-        if not _has_moved(maker, basis.position):
-            return content
-        if attempt == TRIES - 1:
-            return {**content, "settled": False}
-    raise StorageError("report_failed", "report: no content")
+        return content, _has_moved(maker, basis.position)
+
+    retrying = Retrying(
+        retry=retry_if_result(lambda made: made[1]),
+        stop=stop_after_attempt(TRIES),
+        retry_error_callback=lambda state: None if state.outcome is None else state.outcome.result(),
+    )
+    content, has_moved = retrying(build_once)
+    return {**content, "settled": False} if has_moved else content
 
 
 def _find_basis(maker: Maker) -> Basis:
@@ -321,19 +328,24 @@ def _wait_checkpoint(maker: Maker, size: int) -> Checkpoint:
     Raises:
         LogError: ``conflict`` when none came in time.
     """
-    pause = threading.Event()
-    waited = 0.0
-    while waited <= CHECKPOINT_WAIT_S:
-        if maker.sign_checkpoint is not None:
-            maker.sign_checkpoint()
-        found = maker.ledger.find_checkpoint(size)
-        if found is not None:
-            return found
-        pause.wait(_POLL_S)
-        waited += _POLL_S
-    raise LogError(
-        "conflict", f"report: no checkpoint over {size} leaves within {CHECKPOINT_WAIT_S:.0f} s; is it signing?"
+    retrying = Retrying(
+        retry=retry_if_result(lambda found: found is None),
+        stop=stop_after_delay(CHECKPOINT_WAIT_S),
+        wait=wait_fixed(_POLL_S),
+        retry_error_callback=lambda _: None,
     )
+    found = retrying(_find_checkpoint, maker, size)
+    if found is None:
+        message = f"report: no checkpoint over {size} leaves within {CHECKPOINT_WAIT_S:.0f} s; is it signing?"
+        raise LogError("conflict", message)
+    return found
+
+
+def _find_checkpoint(maker: Maker, size: int) -> Checkpoint | None:
+    """Return the first checkpoint over the leaves ``[0, size)``, None when it is not signed yet."""
+    if maker.sign_checkpoint is not None:
+        maker.sign_checkpoint()
+    return maker.ledger.find_checkpoint(size)
 
 
 def _measure_alerts(database: Engine, span: tuple[int, int]) -> AlertHandling:

@@ -10,10 +10,11 @@ import fcntl
 import os
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.runtime.processes import GRACE_S
@@ -75,17 +76,23 @@ def claim_address(setting: str, host: str, port: int, *, after_kill: bool = Fals
     Raises:
         AuditError: ``address_unavailable``.
     """
-    end = time.monotonic() + (_WAIT_S if after_kill else 0.0)
-    while True:
-        try:
-            held = _hold(host, port)
-            break
-        except OSError as err:
-            if err.errno != errno.EADDRINUSE or time.monotonic() >= end:
-                raise AuditError("address_unavailable", _explain(setting, host, port, err)) from err
-        time.sleep(_POLL_S)
+    retrying = Retrying(
+        retry=retry_if_exception(_is_in_use),
+        stop=stop_after_delay(_WAIT_S if after_kill else 0.0),
+        wait=wait_fixed(_POLL_S),
+        reraise=True,
+    )
+    try:
+        held = retrying(_hold, host, port)
+    except OSError as err:
+        raise AuditError("address_unavailable", _explain(setting, host, port, err)) from err
     with held:
         yield
+
+
+def _is_in_use(err: BaseException) -> bool:
+    """Return whether another program listens at the address."""
+    return isinstance(err, OSError) and err.errno == errno.EADDRINUSE
 
 
 def _hold(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from auditsvc.ground.errors import AuditError
@@ -13,10 +14,8 @@ SETTLED_S = 15.0
 """After this long without another failure the last one is over, provided that the engine has turned since."""
 LONGEST_TURNS = 8
 """The last failure is over after so many times :data:`SETTLED_S` in any case: a store that is ill refuses a turn sooner."""
-
-TURNED = 4
-"""Looks that show two whole turns, the second of which waited until what the first wrote was stored: the worker's own
-look, and one before each of three turns."""
+SETTLED_TURNS = 2
+"""Whole turns that show the engine works: the second waits until what the first wrote is stored."""
 
 log = logging.getLogger(__name__)
 
@@ -24,19 +23,8 @@ log = logging.getLogger(__name__)
 class Runnable(Protocol):
     """What the thread runs: the engine."""
 
-    def run(self, stop_event: threading.Event) -> None:
-        """Work until ``stop_event`` is set."""
-
-
-class _Turns(threading.Event):
-    """The event that stops the engine; counts how often the engine looked at it, which it does before each turn."""
-
-    looked = 0
-
-    def is_set(self) -> bool:
-        """Return whether the engine has to stop."""
-        self.looked += 1
-        return super().is_set()
+    def run(self, stop_event: threading.Event, on_turn: Callable[[], None]) -> None:
+        """Work until ``stop_event`` is set; call ``on_turn`` after each whole turn."""
 
 
 class EngineWorker:
@@ -45,7 +33,8 @@ class EngineWorker:
     def __init__(self, engine: Runnable) -> None:
         """Prepare the thread for ``engine``; :meth:`start` starts it."""
         self._engine = engine
-        self._stop = _Turns()
+        self._stop = threading.Event()
+        self._turns = 0
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._failure: str | None = None
         self._failed_at = 0.0
@@ -70,15 +59,18 @@ class EngineWorker:
 
     def _find_quiet_s(self) -> float:
         """Return how long after a failure it still stands."""
-        return SETTLED_S if self._stop.looked >= TURNED else SETTLED_S * LONGEST_TURNS
+        return SETTLED_S if self._turns >= SETTLED_TURNS else SETTLED_S * LONGEST_TURNS
+
+    def _count_turn(self) -> None:
+        self._turns += 1
 
     def _work(self) -> None:
         """Run the engine; after a failure, wait and run it again."""
         while not self._stop.is_set():
             try:
-                self._engine.run(self._stop)
+                self._engine.run(self._stop, self._count_turn)
             except Exception as err:  # the outermost loop of the thread: nothing else would tell anybody
-                self._stop.looked = 0
+                self._turns = 0
                 self._failure = f"the engine failed: {err}"
                 self._failed_at = time.monotonic()
                 is_told = isinstance(err, AuditError)  # an illness with a name; anything else is ours to look into

@@ -28,6 +28,7 @@ from auditsvc.ledger.format.note import (
 from auditsvc.ledger.format.tar import END, build_member_header, iter_members, pad
 from auditsvc.ledger.keys import load_signer
 from auditsvc.ledger.leaf import get_leaf
+from auditsvc.ledger.proof import get_root
 from auditsvc.ledger.verify import (
     LogTrust,
     Step,
@@ -490,6 +491,39 @@ def test_a_log_rewritten_and_signed_anew_differs_from_the_pinned_checkpoint(
     assert failures(verify(other, larger)) == [("TRUNCATED", "#9")]
     assert failures(verify(original, LogTrust(original.trust.key, _checkpoint(first)))) == []
     other.engine.dispose()
+
+
+def test_a_checkpoint_one_leaf_longer_than_the_log_is_no_state_of_it_whatever_its_root(
+    ledger: Ledger, bundle: Path
+) -> None:
+    last = parse_checkpoint(notes_of(ledger)[-1])
+    assert last.size == FILLED
+    longer = resign(ledger, FILLED + 1, last.root_hash)
+    pinned = LogTrust(ledger.trust.key, parse_checkpoint(longer))
+    assert failures(verify(ledger, pinned)) == [("TRUNCATED", f"#{FILLED}")]
+    (step,) = [step for step in verify_bundle(bundle, pinned) if step.state != "pass"]
+    assert (step.code, step.state) == ("PINNED_LATER", "not done")
+    assert failures(verify(ledger, LogTrust(ledger.trust.key, last))) == []
+    write_notes(ledger, [*notes_of(ledger), longer])
+    assert failures(verify(ledger)) == [("TRUNCATED", f"#{FILLED}")]
+
+
+def test_a_checkpoint_one_leaf_shorter_than_its_root_is_not_that_root(ledger: Ledger) -> None:
+    first, last = (parse_checkpoint(note) for note in notes_of(ledger))
+    shorter = resign(ledger, FILLED - 1, last.root_hash)
+    write_notes(ledger, [first.note, shorter, last.note])
+    assert failures(verify(ledger)) == [("ROOT_MISMATCH", f"checkpoint of size {FILLED - 1}")]
+    trust = LogTrust(ledger.trust.key, parse_checkpoint(shorter))
+    assert ("FORK", f"pinned checkpoint of size {FILLED - 1}") in failures(verify(ledger, trust))
+
+
+@pytest.mark.parametrize(("size", "code"), [(FILLED - 1, "ROLLBACK"), (FILLED, None)])
+def test_sizes_of_checkpoints_do_not_fall_by_a_single_leaf(ledger: Ledger, size: int, code: str | None) -> None:
+    notes = notes_of(ledger)
+    with ledger.engine.connect() as connection:
+        root = get_root(connection, size)
+    write_notes(ledger, [*notes, resign(ledger, size, root)])
+    assert [found for found, _ in failures(verify(ledger))] == ([code] if code else [])
 
 
 @pytest.mark.parametrize("pinned", [{"size": 4}, ["note"], 4, True, ""])

@@ -88,6 +88,8 @@ def test_errors_are_problem_documents_and_keep_their_headers(service: Service) -
         "[" * 400_000,
         "9" * 5000,
         "NaN",
+        '{"name": "a", "password": NaN}',
+        '{"name": "a", "password": [-Infinity]}',
         "\xff",
     ],
 )

@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,7 +84,7 @@ class Broken:
         self.runs = 0
         self.again = threading.Event()
 
-    def run(self, stop_event: threading.Event) -> None:
+    def run(self, stop_event: threading.Event, on_turn: Callable[[], None]) -> None:
         self.runs += 1
         if self.runs == 1:
             raise RuntimeError("frame 7 is not readable")

@@ -143,6 +143,8 @@ def compares(draw: st.DrawFn) -> Node:
         pool = st.sampled_from(GLOBS)
     elif operator is Operator.RE:
         pool = st.sampled_from(PATTERNS)
+    elif known.kind is Kind.NUMBER:
+        pool = st.sampled_from((*NUMBERS, float("nan")))
     else:
         pool = values_of(single)
     values = tuple(draw(st.lists(pool, min_size=1, max_size=3)))

@@ -39,16 +39,6 @@ def secured_cluster() -> Cluster:
 
 
 @contextmanager
-def three_nodes() -> Iterator[Cluster]:
-    """Start three secured nodes for one test; end them after it."""
-    cluster = _start("three")
-    try:
-        yield cluster
-    finally:
-        cluster.stop()
-
-
-@contextmanager
 def own_prefix(admin: Elasticsearch) -> Iterator[str]:
     """Give a new index prefix, one the service's role covers; afterwards remove indices and templates under it."""
     prefix = f"{PREFIX}-t{token_hex(4)}"

@@ -542,6 +542,31 @@ class StoreContract:
         assert sum(int(str(row.values[0])) for row in store.aggregate(AggregateQuery(node, *ALL))) == number
         assert sum(count for _, count in store.histogram(TimeBucket(TimeUnit.DAY, SHANGHAI), node, *ALL)) == number
 
+    @pytest.mark.parametrize(
+        ("limit", "offset", "expected"),
+        [
+            (2, 0, [0, 1]),
+            (2, 2, [2, 3]),
+            (2, 4, [4]),
+            (5, 0, [0, 1, 2, 3, 4]),
+            (4, 1, [1, 2, 3, 4]),
+            (2, 5, []),
+            (1, 4, [4]),
+        ],
+    )
+    def test_findings_come_page_by_page_in_order_of_time_and_place(
+        self, store: EventStore, limit: int, offset: int, expected: list[int]
+    ) -> None:
+        found = [build_finding(n, record=n, time=START + n // 2 * NS) for n in range(5)]
+        write(store, [build_row(0)], findings=[found[n] for n in (3, 0, 4, 2, 1)])
+        page = store.list_findings(FindingQuery(*ALL), limit=limit, offset=offset)
+        assert page == [found[n] for n in expected]
+
+    def test_findings_come_a_hundred_at_a_time_unless_another_number_is_asked_for(self, store: EventStore) -> None:
+        write(store, [build_row(0)], findings=[build_finding(n, record=n) for n in range(101)])
+        assert len(store.list_findings(FindingQuery(*ALL))) == 100
+        assert [one.record for one in store.list_findings(FindingQuery(*ALL), offset=100)] == [100]
+
     def test_findings_are_counted_by_their_fields_and_by_day(self, store: EventStore) -> None:
         found = [build_finding(n, policy_id=f"P-{n % 2}", status="shadow" if n == 4 else "active") for n in range(5)]
         write(store, [build_row(0)], findings=found)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from auditsvc.condition.ast import (
-    ALWAYS,
     All,
     AnyOf,
     Compare,
@@ -30,6 +29,7 @@ from auditsvc.condition.ast import (
     Reference,
 )
 from auditsvc.condition.calendar import DAY_NS, MINUTE_NS, Calendar, count_local_ns
+from auditsvc.condition.compile.residual import build_residual
 from auditsvc.condition.evaluate import Context
 from auditsvc.condition.match import (
     MAPPED_FIRST,
@@ -79,39 +79,39 @@ class Sql:
     params: list[Any]
 
 
+def split_for_duckdb(node: Node, context: Context) -> tuple[Sql, Node | None]:
+    """Return an expression that is TRUE at least where the condition is true, and what is left to decide.
+
+    The rest is None when the expression is exact; else the reference decides it on the rows that come back.
+    """
+    pushed, rest = [], []
+    for part in node.nodes if isinstance(node, All) else (node,):
+        try:
+            pushed.append(_compile_bindable(part, context))
+        except UnsupportedNodeError:
+            rest.append(part)
+    return _coalesce(_join(" AND ", "TRUE", pushed)), build_residual(rest)
+
+
 def compile_to_duckdb(node: Node, context: Context) -> Sql:
     """Return the expression that is TRUE where the condition is true and FALSE everywhere else.
 
     Raises:
         UnsupportedNodeError: a node has no exact SQL; :func:`split_for_duckdb` pushes down what has.
     """
-    inner = _compile(node, context)
-    if not all(map(_is_bindable, inner.params)):
+    return _coalesce(_compile_bindable(node, context))
+
+
+def _coalesce(sql: Sql) -> Sql:
+    return Sql(f"coalesce({sql.text}, FALSE)", sql.params)
+
+
+def _compile_bindable(node: Node, context: Context) -> Sql:
+    """Return the three-valued expression of a condition, refusing parameters that DuckDB does not take."""
+    sql = _compile_node(node, context)
+    if not all(map(_is_bindable, sql.params)):
         raise UnsupportedNodeError("text with a lone surrogate has no UTF-8, so no parameter can hold it")
-    return Sql(f"coalesce({inner.text}, FALSE)", inner.params)
-
-
-def split_for_duckdb(node: Node, context: Context) -> tuple[Sql, Node | None]:
-    """Return an expression that is TRUE at least where the condition is true, and what is left to decide.
-
-    The rest is None when the expression is exact; else the reference decides it on the rows that come back.
-    """
-    nodes = node.nodes if isinstance(node, All) else (node,)
-    pushed, rest = [], []
-    for inner in nodes:
-        try:
-            compile_to_duckdb(inner, context)
-        except UnsupportedNodeError:
-            rest.append(inner)
-        else:
-            pushed.append(inner)
-    residual = None if not rest else rest[0] if len(rest) == 1 else All(tuple(rest))
-    return compile_to_duckdb(All(tuple(pushed)) if pushed else ALWAYS, context), residual
-
-
-def quote_column(name: str) -> str:
-    """Return a column name in double quotes."""
-    return '"' + name.replace('"', '""') + '"'
+    return sql
 
 
 def _is_bindable(param: Any) -> bool:
@@ -126,21 +126,21 @@ def _is_bindable(param: Any) -> bool:
     return True
 
 
-def _compile(node: Node, context: Context) -> Sql:
+def _compile_node(node: Node, context: Context) -> Sql:
     """Return the three-valued expression of a node."""
     match node:
         case All(nodes):
-            return _join(" AND ", "TRUE", [_compile(inner, context) for inner in nodes])
+            return _join(" AND ", "TRUE", [_compile_node(inner, context) for inner in nodes])
         case AnyOf(nodes):
-            return _join(" OR ", "FALSE", [_compile(inner, context) for inner in nodes])
+            return _join(" OR ", "FALSE", [_compile_node(inner, context) for inner in nodes])
         case Not(inner):
-            negated = _compile(inner, context)
+            negated = _compile_node(inner, context)
             return Sql(f"(NOT {negated.text})", negated.params)
         case Exists(known):
             column = _column(known)
             return Sql(f"({column.text} IS NOT NULL)", column.params)
         case IsNull(known):
-            return Sql(f"coalesce(list_contains({quote_column(NULLS_COLUMN)}, ?), FALSE)", [known.name])
+            return Sql(f"coalesce(list_contains({_quote(NULLS_COLUMN)}, ?), FALSE)", [known.name])
         case Compare():
             return _compile_compare(node)
         case Length(known, operator, values):
@@ -157,48 +157,34 @@ def _compile(node: Node, context: Context) -> Sql:
             assert_never(node)
 
 
-def _join(word: str, empty: str, parts: Sequence[Sql]) -> Sql:
-    """Return the parts in parentheses with a word between."""
-    if not parts:
-        return Sql(empty, [])
-    return Sql("(" + word.join(part.text for part in parts) + ")", [param for part in parts for param in part.params])
-
-
-def _column(known: Field) -> Sql:
-    """Return the expression of a field's column."""
-    if known.name.startswith(LABEL_PREFIX):
-        return Sql(f"{quote_column(LABELS_COLUMN)}[?]", [known.name.removeprefix(LABEL_PREFIX)])
-    return Sql(quote_column(known.name), [])
-
-
-def _fold(text: str) -> str:
-    """Return the expression with A to Z as a to z, as :func:`auditsvc.condition.match.fold_case` does it."""
-    return f"translate({text}, '{_UPPER}', '{_LOWER}')"
-
-
-def _quantify(column: Sql, quantifier: Quantifier, test: Sql) -> Sql:
-    """Return whether any, or each, element ``x`` of a list column passes ``test``."""
-    passing = f"len(list_filter({column.text}, lambda x: {test.text}))"
-    params = [*column.params, *test.params]
-    if quantifier is Quantifier.ANY:
-        return Sql(f"({passing} > 0)", params)
-    return Sql(f"({passing} = len({column.text}))", [*params, *column.params])
-
-
 def _compile_compare(node: Compare) -> Sql:
     """Return the expression of a comparison with constants."""
     if node.operator is Operator.CIDR:
-        column = Sql(quote_column(node.field.name + BINARY_SUFFIX), [])
+        column = Sql(_quote(node.field.name + BINARY_SUFFIX), [])
         return _join(" OR ", "FALSE", [_compile_network(column, str(value)) for value in node.values])
     if node.field.multi:
         return _quantify(_column(node.field), node.quantifier, _compile_test(Sql("x", []), node))
     return _compile_test(_column(node.field), node)
 
 
+def _compile_network(column: Sql, text: str) -> Sql:
+    """Return whether the 16 bytes of an address are inside a network."""
+    network = parse_network(text)
+    inside = f"{column.text} BETWEEN ? AND ?"
+    params: list[Any] = [network.first.to_bytes(16, "big"), network.last.to_bytes(16, "big")]
+    if network.is_v4 or network.last < MAPPED_FIRST or network.first > MAPPED_LAST:
+        return Sql(f"({inside})", params)
+    mapped = [MAPPED_FIRST.to_bytes(16, "big"), MAPPED_LAST.to_bytes(16, "big")]
+    return Sql(f"({inside} AND NOT {column.text} BETWEEN ? AND ?)", [*params, *mapped])
+
+
 def _compile_test(value: Sql, node: Compare) -> Sql:
     """Return whether one value compares with at least one constant."""
     text = _fold(value.text) if node.nocase else value.text
-    constants = [_bind(node, constant) for constant in node.values]
+    # nothing compares with NaN; DuckDB orders it above every number and calls it equal to itself
+    constants = [_bind(node, constant) for constant in node.values if constant == constant]
+    if not constants:
+        return _unless_null([value], Sql("FALSE", []))
     if node.operator is Operator.EQ:
         marks = ", ".join("?" * len(constants))
         return Sql(f"({text} IN ({marks}))", [*value.params, *constants])
@@ -218,17 +204,6 @@ def _bind(node: Compare, constant: Scalar) -> Scalar:
     return fold_case(constant) if node.nocase else constant
 
 
-def _compile_network(column: Sql, text: str) -> Sql:
-    """Return whether the 16 bytes of an address are inside a network."""
-    network = parse_network(text)
-    inside = f"{column.text} BETWEEN ? AND ?"
-    params: list[Any] = [network.first.to_bytes(16, "big"), network.last.to_bytes(16, "big")]
-    if network.is_v4 or network.last < MAPPED_FIRST or network.first > MAPPED_LAST:
-        return Sql(f"({inside})", params)
-    mapped = [MAPPED_FIRST.to_bytes(16, "big"), MAPPED_LAST.to_bytes(16, "big")]
-    return Sql(f"({inside} AND NOT {column.text} BETWEEN ? AND ?)", [*params, *mapped])
-
-
 def _compile_reference(node: Reference) -> Sql:
     """Return the expression of a comparison with another field, NULL when either is."""
     column, other = _column(node.field), _column(node.other)
@@ -243,13 +218,6 @@ def _compile_reference(node: Reference) -> Sql:
     if node.field.multi:
         test = _quantify(column, node.quantifier, test)
     return _unless_null([column, other], test)
-
-
-def _unless_null(columns: Sequence[Sql], test: Sql) -> Sql:
-    """Return ``test`` where every column has a value, NULL elsewhere."""
-    missing = " OR ".join(f"{column.text} IS NULL" for column in columns)
-    params = [param for column in columns for param in column.params]
-    return Sql(f"CASE WHEN {missing} THEN NULL ELSE {test.text} END", [*params, *test.params])
 
 
 def _compile_in_list(node: InList, context: Context) -> Sql:
@@ -305,3 +273,43 @@ def _compile_calendar(column: Sql, calendar: Calendar) -> Sql:
         f"CASE WHEN {loaded} THEN {inside.text} ELSE NULL END",
         [*column.params, first, *column.params, last, *inside.params],
     )
+
+
+def _unless_null(columns: Sequence[Sql], test: Sql) -> Sql:
+    """Return ``test`` where every column has a value, NULL elsewhere."""
+    missing = " OR ".join(f"{column.text} IS NULL" for column in columns)
+    params = [param for column in columns for param in column.params]
+    return Sql(f"CASE WHEN {missing} THEN NULL ELSE {test.text} END", [*params, *test.params])
+
+
+def _quantify(column: Sql, quantifier: Quantifier, test: Sql) -> Sql:
+    """Return whether any, or each, element ``x`` of a list column passes ``test``."""
+    passing = f"len(list_filter({column.text}, lambda x: {test.text}))"
+    params = [*column.params, *test.params]
+    if quantifier is Quantifier.ANY:
+        return Sql(f"({passing} > 0)", params)
+    return Sql(f"({passing} = len({column.text}))", [*params, *column.params])
+
+
+def _fold(text: str) -> str:
+    """Return the expression with A to Z as a to z, as :func:`auditsvc.condition.match.fold_case` does it."""
+    return f"translate({text}, '{_UPPER}', '{_LOWER}')"
+
+
+def _column(known: Field) -> Sql:
+    """Return the expression of a field's column."""
+    if known.name.startswith(LABEL_PREFIX):
+        return Sql(f"{_quote(LABELS_COLUMN)}[?]", [known.name.removeprefix(LABEL_PREFIX)])
+    return Sql(_quote(known.name), [])
+
+
+def _quote(name: str) -> str:
+    """Return a column name in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _join(word: str, empty: str, parts: Sequence[Sql]) -> Sql:
+    """Return the parts in parentheses with a word between."""
+    if not parts:
+        return Sql(empty, [])
+    return Sql("(" + word.join(part.text for part in parts) + ")", [param for part in parts for param in part.params])

@@ -8,12 +8,12 @@ process died, and then the page cache has it; after a power cut an orphan withou
 
 import fcntl
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
 import msgspec
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_random
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.files import sync_folder
@@ -24,8 +24,9 @@ SEGMENT_BYTES = 256 * 1024 * 1024
 MAX_SLOTS = 64
 """More ingest workers than one machine runs."""
 CLAIM_TRIES = 100
-CLAIM_PAUSE_S = 0.05
-"""A named slot may be held for a moment by another worker that recovers it; five seconds are more than that takes."""
+CLAIM_PAUSE_S = 0.1
+"""Longest pause before the next try. A named slot may be held for a moment by another worker that recovers it; the five
+seconds that all pauses take together are more than enough for that."""
 
 
 class IndexedDelivery(msgspec.Struct, frozen=True):
@@ -117,15 +118,25 @@ class SegmentWriter:
 
     def _claim(self, slot: int) -> tuple[int, int]:
         """Return the slot and the descriptor that holds it."""
-        candidates = range(MAX_SLOTS) if slot < 0 else (slot,)
-        for _ in range(CLAIM_TRIES):
-            for candidate in candidates:
-                descriptor = claim_slot(self._archive, candidate)
-                if descriptor is not None:
-                    return candidate, descriptor
-            time.sleep(CLAIM_PAUSE_S)
-        which = "every slot" if slot < 0 else f"slot {slot}"
-        raise StorageError("storage_unavailable", f"archive: {which} is in use by another worker")
+        retrying = Retrying(
+            retry=retry_if_result(lambda held: held is None),
+            stop=stop_after_attempt(CLAIM_TRIES),
+            wait=wait_random(0, CLAIM_PAUSE_S),
+            retry_error_callback=lambda _: None,
+        )
+        held = retrying(self._claim_once, range(MAX_SLOTS) if slot < 0 else (slot,))
+        if held is None:
+            which = "every slot" if slot < 0 else f"slot {slot}"
+            raise StorageError("storage_unavailable", f"archive: {which} is in use by another worker")
+        return held
+
+    def _claim_once(self, candidates: Sequence[int]) -> tuple[int, int] | None:
+        """Return the first free slot and the descriptor that holds it, None when all are taken."""
+        for candidate in candidates:
+            descriptor = claim_slot(self._archive, candidate)
+            if descriptor is not None:
+                return candidate, descriptor
+        return None
 
     def append(self, frames: Sequence[tuple[bytes, IndexLine]]) -> list[FramePlace]:
         """Write frames one after the other and make them durable with one fdatasync; return their places.

@@ -7,19 +7,19 @@
 - Anything else stops the writer, nothing is skipped.
 """
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
+from tenacity import RetryError, retry_if_result
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch.failure import CODE, describe, storage_errors
+from auditsvc.store.elasticsearch.retry import Sleep, build_retrying
 from auditsvc.store.rows import Place
 
 MAX_ITEMS = 1_000
@@ -28,11 +28,6 @@ AT_ONCE = 2
 """Bulks on their way together: one is made ready and read while the server works on the other."""
 MADE_READY = 2 * AT_ONCE
 """Bulks held at a time: a chunk of large documents is not in memory as a whole."""
-ATTEMPTS = 8
-GIVE_UP_S = 30.0
-"""After this long nothing is sent again: a server may take most of the client's time-out for each of its refusals."""
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 10.0
 _AGAIN = frozenset({429, 502, 503, 504})
 _TOO_LARGE = 413
 _EXISTS = 409
@@ -40,8 +35,6 @@ _FAULTS = frozenset({"document_parsing_exception", "mapper_parsing_exception", "
 """Kinds of a 400 that are the document's own fault, on every cluster and at every time."""
 _IMMENSE = "immense term"
 _FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
-
-Sleep = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +77,12 @@ class Outcome:
 class Sender:
     """Sends documents until each is stored or refused."""
 
-    def __init__(self, client: Elasticsearch, bulk_bytes: int, timeout_s: int, sleep: Sleep, chance: Random) -> None:
+    def __init__(self, client: Elasticsearch, bulk_bytes: int, timeout_s: int, sleep: Sleep) -> None:
         """Send bulks of at most ``bulk_bytes``; ``timeout_s`` is how long the client waits for one."""
         self._client = client
         self._bulk_bytes = bulk_bytes
         self._wait = f"{max(1, timeout_s * 4 // 5)}s"  # the server gives up first, and says on which documents
         self._sleep = sleep
-        self._chance = chance
 
     def send(self, actions: Iterable[Action]) -> Outcome:
         """Store documents; a bulk is on its way as soon as its documents were taken.
@@ -116,23 +108,23 @@ class Sender:
     def _send_batch(self, batch: Sequence[Action], outcome: Outcome) -> None:
         """Store the documents of one bulk."""
         pending, trouble = list(batch), ""
-        end = time.monotonic() + GIVE_UP_S
-        for attempt in range(1, ATTEMPTS + 1):
-            pending, trouble = self._try(pending, outcome)
-            if not pending:
-                return
-            if attempt == ATTEMPTS or time.monotonic() > end:
-                break
-            outcome.was_repeated = True
-            self.pause(attempt)
-        times = f"{attempt} attempts" if attempt > 1 else "one attempt"
-        message = f"elasticsearch did not store {len(pending)} of {len(batch)} documents in {times}: {trouble}"
-        raise StorageError(CODE, message)
 
-    def pause(self, attempt: int) -> None:
-        """Wait before the ``attempt``-th repetition, longer each time, by chance so that writers do not march in step."""
-        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt)
-        self._sleep(longest * (0.5 + self._chance.random() / 2))
+        def send_rest() -> bool:
+            """Send what is not stored yet; return whether some is left."""
+            nonlocal pending, trouble
+            pending, trouble = self._try(pending, outcome)
+            return bool(pending)
+
+        retrying = build_retrying(self._sleep, retry_if_result(bool))
+        try:
+            retrying(send_rest)
+        except RetryError as err:
+            count = err.last_attempt.attempt_number
+            times = f"{count} attempts" if count > 1 else "one attempt"
+            message = f"elasticsearch did not store {len(pending)} of {len(batch)} documents in {times}: {trouble}"
+            raise StorageError(CODE, message) from None
+        if retrying.statistics["attempt_number"] > 1:
+            outcome.was_repeated = True
 
     def _try(self, pending: list[Action], outcome: Outcome) -> tuple[list[Action], str]:
         """Send a bulk once; return what has to be sent again and why."""

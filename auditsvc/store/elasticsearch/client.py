@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from elastic_transport import SerializationError, Transport, TransportApiResponse, TransportError, Urllib3HttpNode
+from elastic_transport import Transport, TransportApiResponse, TransportError, Urllib3HttpNode
 from elasticsearch import ApiError, AuthenticationException, Elasticsearch, __version__
 from elasticsearch.serializer import JsonSerializer
 from urllib3.exceptions import ConnectTimeoutError
 
 from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.ground.settings.model import Settings
-from auditsvc.store.elasticsearch.failure import CODE, get_reason, note_host, storage_errors
+from auditsvc.store.elasticsearch.failure import CODE, HostFailure, get_reason, storage_errors
 
 CLIENT_MAJOR: int = __version__[0]
 """The major version of the server this program talks to."""
@@ -106,36 +106,35 @@ class _FastReader(JsonSerializer):
             return super().json_loads(data)
 
 
-_answered = threading.local()
-"""The host of this thread's last answer: the library reads an answer where it does not say any more whose it is."""
+_asked = threading.local()
+"""The host this thread asked last: the library reads an answer where it does not say any more whose it is."""
 
 
 class _NamedNode(Urllib3HttpNode):
-    """A host whose failures say that they are its own."""
+    """A host that leaves its name for the case that it fails."""
 
     def perform_request(self, *args: Any, **options: Any) -> Any:
         """Return the host's answer."""
-        host = f"{self.host}:{self.port}"
-        try:
-            answer = super().perform_request(*args, **options)
-        except TransportError as err:
-            note_host(err, host)
-            raise
-        _answered.host = host
-        return answer
+        _asked.host = f"{self.host}:{self.port}"
+        return super().perform_request(*args, **options)
 
 
 class _FailoverTransport(Transport):
     """Tries the other hosts when that cannot do anything twice; see the module's text."""
 
     def perform_request(self, method: str, target: str, **options: Any) -> TransportApiResponse:
-        """Return the answer of the first host that gives one; one that cannot be read is told as that host's."""
-        _answered.host = ""
+        """Return the answer of the first host that gives one.
+
+        Raises:
+            HostFailure: the last host asked gave none, or one that cannot be read.
+        """
+        _asked.host = ""
         try:
             return self._ask_hosts(method, target, **options)
-        except SerializationError as err:
-            note_host(err, _answered.host)
-            raise
+        except TransportError as err:
+            if not _asked.host:
+                raise
+            raise HostFailure(_asked.host, err) from err
 
     def _ask_hosts(self, method: str, target: str, **options: Any) -> TransportApiResponse:
         """Return the answer of the first host that gives one."""

@@ -9,14 +9,16 @@ would send it again. So, in this order:
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from elasticsearch import Elasticsearch
+from tenacity import RetryError, retry_if_result
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch import scan
 from auditsvc.store.elasticsearch.failure import CODE, storage_errors
+from auditsvc.store.elasticsearch.retry import Sleep, build_retrying
 
 LOOKS = 5
 """How often copies are looked at; a write on its way takes milliseconds."""
@@ -26,12 +28,12 @@ Key = tuple[str, str]
 """Index and id of a document."""
 
 
-def confirm_stored(client: Elasticsearch, keys: Collection[Key], pause: Callable[[int], None]) -> None:
+def confirm_stored(client: Elasticsearch, keys: Collection[Key], sleep: Sleep) -> None:
     """Check that documents are on all copies of their indices in sync, and searchable; they were refreshed before.
 
     Args:
         keys: index and id of each document.
-        pause: waits before the n-th further look at the copies.
+        sleep: waits some seconds before each further look at the copies.
 
     Raises:
         StorageError: ``storage_unavailable`` when one is not, or the server does not say; the chunk is written again.
@@ -39,7 +41,7 @@ def confirm_stored(client: Elasticsearch, keys: Collection[Key], pause: Callable
     ids: dict[str, set[str]] = defaultdict(set)
     for index, name in keys:
         ids[index].add(name)
-    _confirm_copied(client, sorted(ids), pause)
+    _confirm_copied(client, sorted(ids), sleep)
     for index, wanted in sorted(ids.items()):
         missing = len(wanted) - sum(_count(client, index, some) for some in _cut(sorted(wanted)))
         if missing:
@@ -47,18 +49,20 @@ def confirm_stored(client: Elasticsearch, keys: Collection[Key], pause: Callable
             raise StorageError(CODE, f"{message}; they are sent again")
 
 
-def _confirm_copied(client: Elasticsearch, indices: list[str], pause: Callable[[int], None]) -> None:
+def _confirm_copied(client: Elasticsearch, indices: list[str], sleep: Sleep) -> None:
     """Check that nothing is still on its way from a first copy to the others."""
-    for look in range(1, LOOKS + 1):
+
+    def look() -> str | None:
+        """Return an index that is behind."""
         with storage_errors():
             stats = client.indices.stats(index=indices, level="shards", metric="docs", filter_path=_FIGURES).body
-        behind = find_uncopied(stats.get("indices", {}), indices)
-        if behind is None:
-            return
-        if look < LOOKS:
-            pause(look)
-    message = f"event store: index `{behind}` has writes that have not reached all its copies"
-    raise StorageError(CODE, f"{message}; the chunk is sent again")
+        return find_uncopied(stats.get("indices", {}), indices)
+
+    try:
+        build_retrying(sleep, retry_if_result(bool), attempts=LOOKS)(look)
+    except RetryError as err:
+        message = f"event store: index `{err.last_attempt.result()}` has writes that have not reached all its copies"
+        raise StorageError(CODE, f"{message}; the chunk is sent again") from None
 
 
 def find_uncopied(stats: Mapping[str, Any], indices: Collection[str]) -> str | None:

@@ -19,6 +19,21 @@ _REASON_LENGTH = 500
 """Most of the server's own words in a message; they can quote a whole request."""
 
 
+class HostFailure(TransportError):
+    """A request without a usable answer, and the host that was asked; the library's own failures seldom say which.
+
+    Attributes:
+        host: name and port.
+        failure: what the library raised.
+    """
+
+    def __init__(self, host: str, failure: TransportError) -> None:
+        """Keep both; message and errors stay those of ``failure``."""
+        super().__init__(failure.message, failure.errors)
+        self.host = host
+        self.failure = failure
+
+
 @contextmanager
 def storage_errors() -> Iterator[None]:
     """Turn what Elasticsearch's client raises inside the block into our error.
@@ -72,8 +87,9 @@ def _describe_answer(err: ApiError) -> str:
 
 def _describe_silence(err: TransportError) -> str:
     """Return why there was no answer."""
-    host = _find_host(err)
-    at = f" at `{host}`" if host else ""
+    at = ""
+    if isinstance(err, HostFailure):
+        at, err = f" at `{err.host}`", err.failure
     if isinstance(err, TlsError):
         return f"no TLS with elasticsearch{at}: {_describe_tls(err)}; see elasticsearch_urls and elasticsearch_ca_file"
     if isinstance(err, ConnectionTimeout):
@@ -103,17 +119,6 @@ def _describe_system(err: TransportError) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
     return str(err.message)[:_REASON_LENGTH]
-
-
-def note_host(err: TransportError, host: str) -> None:
-    """Note in a failure at which host it was; the library's own failures say so only where no connection came to be."""
-    err.add_note(host)
-
-
-def _find_host(err: TransportError) -> str:
-    """Return the host a failure was at, empty when it was at none."""
-    notes: list[str] = getattr(err, "__notes__", [])
-    return notes[0] if notes else ""
 
 
 def _causes(err: BaseException) -> Iterator[BaseException]:

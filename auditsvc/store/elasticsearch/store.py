@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from random import Random, SystemRandom
 from typing import Any, TypeVar
 
 from elasticsearch import Elasticsearch
@@ -27,11 +26,11 @@ from auditsvc.store.elasticsearch import findings as finding
 from auditsvc.store.elasticsearch import retention, search
 from auditsvc.store.elasticsearch.accumulator import Figures
 from auditsvc.store.elasticsearch.aggregate import Source, list_by, run
-from auditsvc.store.elasticsearch.bulk import Sleep
 from auditsvc.store.elasticsearch.client import ServerFacts, check_server
 from auditsvc.store.elasticsearch.digest import digest_store
 from auditsvc.store.elasticsearch.failure import CODE, storage_errors
 from auditsvc.store.elasticsearch.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names
+from auditsvc.store.elasticsearch.retry import Sleep
 from auditsvc.store.elasticsearch.scan import both
 from auditsvc.store.elasticsearch.scan_aggregate import tally
 from auditsvc.store.elasticsearch.setup import Indices, check_held, check_templates
@@ -122,14 +121,12 @@ class ElasticStore:
         generation: str | None = None,
         clock: Clock | None = None,
         sleep: Sleep = time.sleep,
-        chance: Random | None = None,
     ) -> None:
         """Use the generation in use, or the given one while it is filled; the store closes the client."""
         self._client = client
         self._settings = settings
         self._clock = clock or SystemClock()
         self._sleep = sleep
-        self._chance = chance or SystemRandom()
         self._generation = generation
         self._bound: _Bound | None = None
         self._bind_lock = threading.Lock()
@@ -149,7 +146,7 @@ class ElasticStore:
     def _open(self, names: Names) -> _Bound:
         """Return what belongs to a generation; nothing of it is known to be there yet."""
         indices = Indices(self._client, names)
-        return _Bound(names, indices, Writer(self._client, names, self._settings, indices, self._sleep, self._chance))
+        return _Bound(names, indices, Writer(self._client, names, self._settings, indices, self._sleep))
 
     def prepare(self) -> None:
         """Make the indices that are missing, those of this month and the next one among them, and check all.

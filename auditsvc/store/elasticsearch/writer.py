@@ -5,22 +5,22 @@ server takes to store them. A value no document can hold is therefore found when
 they lie behind the position like those of any chunk that failed.
 """
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from random import Random
 
 import msgspec
 from elasticsearch import Elasticsearch
+from tenacity import retry_if_exception
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.settings.model import Settings
-from auditsvc.store.elasticsearch.bulk import ATTEMPTS, GIVE_UP_S, Action, Sender, Sleep
+from auditsvc.store.elasticsearch.bulk import Action, Sender
 from auditsvc.store.elasticsearch.confirm import Key, confirm_stored
 from auditsvc.store.elasticsearch.document import build_document
 from auditsvc.store.elasticsearch.failure import CODE, get_reason, storage_errors
 from auditsvc.store.elasticsearch.mapping import LONG, NULLS, PLACE, Names
+from auditsvc.store.elasticsearch.retry import Sleep, build_retrying
 from auditsvc.store.elasticsearch.setup import Indices
 from auditsvc.store.elasticsearch.state import read_state, replace_state
 from auditsvc.store.elasticsearch.table import (
@@ -44,15 +44,14 @@ _FINAL = frozenset({401, 403, 404})
 class Writer:
     """Writes chunks; one process, one thread at a time."""
 
-    def __init__(
-        self, client: Elasticsearch, names: Names, settings: Settings, indices: Indices, sleep: Sleep, chance: Random
-    ) -> None:
+    def __init__(self, client: Elasticsearch, names: Names, settings: Settings, indices: Indices, sleep: Sleep) -> None:
         """Write under ``names``."""
         self._client = client
         self._names = names
         self._indices = indices
+        self._sleep = sleep
         timeout_s = settings.elasticsearch_timeout_s
-        self._sender = Sender(client, settings.elasticsearch_bulk_bytes, timeout_s, sleep, chance)
+        self._sender = Sender(client, settings.elasticsearch_bulk_bytes, timeout_s, sleep)
 
     def write(self, chunk: Chunk) -> None:
         """Store a chunk, then its position.
@@ -76,7 +75,7 @@ class Writer:
         stored = self._store(rows)
         self._insist(lambda: self._refresh({index for index, _ in stored.keys}))
         if stored.is_unsure:
-            confirm_stored(self._client, stored.keys, self._sender.pause)
+            confirm_stored(self._client, stored.keys, self._sleep)
         new = replace(
             state,
             position=chunk.position,
@@ -136,17 +135,8 @@ class Writer:
             raise StorageError(CODE, ": ".join([message, *reasons]))
 
     def _insist(self, step: Callable[[], None]) -> None:
-        """Do a step that may be done twice until it is done; sent again like documents."""
-        end = time.monotonic() + GIVE_UP_S
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return step()
-            except StorageError as err:
-                is_final = err.code != CODE or err.context.get("status") in _FINAL
-                if is_final or attempt == ATTEMPTS or time.monotonic() > end:
-                    raise
-            self._sender.pause(attempt)
-        return None
+        """Retry an idempotent step until it succeeds."""
+        build_retrying(self._sleep, retry_if_exception(_may_pass))(step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +185,11 @@ class _Rows:
         place = Place(seq, record)
         action = Action(self._names.events(name_month(time)), row.uid.hex(), encode(document), place, item)
         return _rename(action) if is_again else action
+
+
+def _may_pass(err: BaseException) -> bool:
+    """Return whether the same request may succeed later."""
+    return isinstance(err, StorageError) and err.code == CODE and err.context.get("status") not in _FINAL
 
 
 def _get_number(value: object) -> int:

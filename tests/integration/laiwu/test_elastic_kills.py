@@ -37,7 +37,7 @@ DELIVERED = 100
 """Records of one delivery beside the one that comes twice; a chunk holds fifty, so that bulks are always on their way."""
 FAR_BEHIND = 20
 """Leaves, all but a few of them deliveries."""
-LEVEL_S = 300
+LEVEL_S = 900  # it takes a minute, but on a machine that does other things much longer
 
 
 @pytest.fixture(autouse=True)

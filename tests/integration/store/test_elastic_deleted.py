@@ -1,37 +1,37 @@
 """The whole store is deleted under a service at work: rebuilt from the archive, it is the one the archive says."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from auditsvc.engine import worker as worker_module
 from elasticsearch import Elasticsearch
 
+from auditsvc.ground.settings.model import Settings
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.runtime import workers as worker_module
 from auditsvc.store.elasticsearch.setup import install_templates
 from tests.integration.laiwu.test_elastic_kills import LEVEL_S, growing
 from tests.integration.store.test_elastic_faults import (
-    build_settings,
     build_world,
     check_same,
     deliver,
     follow,
-    start_own,
     wait_for,
 )
-from tests.support.elastic import admin_client
+from tests.support.elastic import open_cluster, open_prefix
 from tests.support.engine import EVERYTHING
-from tools.elasticsearch import Cluster
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    made = start_own()
-    yield made
-    made.stop()
+def build_settings(prefix: str) -> Settings:
+    """Return settings of a store under a prefix of its own on the session's server; the data folder is set later."""
+    return Settings(
+        event_store="elasticsearch",
+        elasticsearch_urls=open_cluster(),
+        elasticsearch_prefix=prefix,
+        elasticsearch_replicas=0,
+    )
 
 
 def delete_all(admin: Elasticsearch, prefix: str) -> None:
@@ -41,11 +41,11 @@ def delete_all(admin: Elasticsearch, prefix: str) -> None:
 
 
 def test_a_store_deleted_while_records_come_in_is_rebuilt_while_more_come_in(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.5)
     monkeypatch.setattr(worker_module, "SETTLED_S", 1.0)
-    with build_world(tmp_path, build_settings(cluster, tmp_path)) as world, closing(admin_client(cluster)) as admin:
+    with open_prefix() as (admin, prefix), build_world(tmp_path, build_settings(prefix)) as world:
         install_templates(admin, world.settings)
         deliver(world, "before", 1500)
         with follow(world) as following:

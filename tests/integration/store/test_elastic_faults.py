@@ -23,7 +23,7 @@ from auditsvc.pipeline.rebuild import reindex
 from auditsvc.runtime import workers as worker_module
 from auditsvc.runtime.services import Services
 from auditsvc.runtime.workers import EngineWorker
-from auditsvc.store.elasticsearch import bulk, writer
+from auditsvc.store.elasticsearch import retry
 from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
@@ -148,8 +148,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.3)
     monkeypatch.setattr(worker_module, "SETTLED_S", 1.0)
     monkeypatch.setattr(worker_module, "LONGEST_TURNS", 60)
-    for module in (bulk, writer):
-        monkeypatch.setattr(module, "GIVE_UP_S", 2.0)
+    monkeypatch.setattr(retry, "GIVE_UP_S", 2.0)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The tool that starts real servers: by hand, with three nodes, through kills and restarts, and what it leaves behind."""
+"""The tool that starts real servers: by hand, through kills and restarts, and what it leaves behind."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.elastic import admin_client, three_nodes
+from tests.support.elastic import admin_client
 from tools.elasticsearch import Cluster, ToolError, cluster, distribution
 from tools.elasticsearch.account import check_reachable
 
@@ -56,22 +56,6 @@ def test_by_hand_a_node_starts_is_killed_comes_back_with_its_data_and_leaves_not
         assert not is_running(pid)
         assert not folder.exists()
         assert "no cluster was started" in run_tool("stop", *words).stderr
-
-
-def test_three_nodes_lose_one_go_on_and_take_it_back() -> None:
-    with three_nodes() as three, admin_client(three) as client:
-        assert len(set(three.urls)) == 3
-        assert client.cluster.health()["number_of_nodes"] == 3
-        client.indices.create(index="i", wait_for_active_shards=2, settings={"number_of_replicas": 1})
-        client.create(index="i", id="1", document={"a": 1}, refresh=True)
-        three.kill(0)
-        three.wait("yellow")
-        with admin_client(three) as survivor:
-            survivor = survivor.options(max_retries=5, retry_on_timeout=True)
-            assert survivor.count(index="i")["count"] == 1
-            three.restart(0)
-            three.wait("green")
-            assert survivor.cluster.health()["number_of_nodes"] == 3
 
 
 def test_a_node_that_does_not_start_says_why_and_leaves_nothing() -> None:

@@ -14,10 +14,11 @@ from auditsvc.event.time import MAX_TIME_NS, NS, parse_time_ns
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.ids import FindingKey
 from auditsvc.store.elasticsearch import aggregate as figures
-from auditsvc.store.elasticsearch import confirm, scan, table, view, writer
+from auditsvc.store.elasticsearch import confirm, retry, scan, table, view, writer
 from auditsvc.store.elasticsearch import findings as finding
 from auditsvc.store.elasticsearch.confirm import confirm_stored
 from auditsvc.store.elasticsearch.mapping import VERSION, Names
+from auditsvc.store.elasticsearch.retry import Sleep
 from auditsvc.store.elasticsearch.state import read_state, remove_month, replace_state
 from auditsvc.store.elasticsearch.store import ElasticStore
 from auditsvc.store.query import AggregateQuery, FindingQuery, Group, Measure, MeasureKind, Order
@@ -163,8 +164,8 @@ def test_rows_of_another_cut_duplicates_and_dead_letters_do_not_confuse_the_coun
     fill_behind_the_position(store, rows, monkeypatch)
     confirmed: list[int] = []
 
-    def look(client: Elasticsearch, keys: Collection[tuple[str, str]], pause: Callable[[int], None]) -> None:
-        confirm_stored(client, keys, pause)
+    def look(client: Elasticsearch, keys: Collection[tuple[str, str]], sleep: Sleep) -> None:
+        confirm_stored(client, keys, sleep)
         confirmed.append(len(keys))
 
     monkeypatch.setattr(writer, "confirm_stored", look)
@@ -225,7 +226,7 @@ def test_a_position_without_its_second_copy_is_not_moved_and_the_server_says_why
     index = f"{given.settings.elasticsearch_prefix}-state"
     lonely = {"index.number_of_replicas": 1, "index.write.wait_for_active_shards": "2"}
     given.admin.indices.put_settings(index=index, settings=lonely)
-    monkeypatch.setattr(writer, "GIVE_UP_S", 0.0)
+    monkeypatch.setattr(retry, "GIVE_UP_S", 0.0)
     with pytest.raises(StorageError, match=rf"\[{index}\]\[0\] Not enough active copies"):
         write(store, [build_row(0)])
     given.open().prepare()  # reads only

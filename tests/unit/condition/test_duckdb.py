@@ -4,7 +4,18 @@ from datetime import date
 
 import pytest
 
-from auditsvc.condition.ast import All, AnyOf, InCalendar, InList, Node, Not, build_equals, build_range
+from auditsvc.condition.ast import (
+    All,
+    AnyOf,
+    Compare,
+    InCalendar,
+    InList,
+    Node,
+    Not,
+    Operator,
+    build_equals,
+    build_range,
+)
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.compile.duckdb import UnsupportedNodeError, compile_to_duckdb, split_for_duckdb
 from auditsvc.condition.evaluate import Context, Truth, evaluate
@@ -76,6 +87,18 @@ def test_what_has_no_parts_means_the_same_here_as_in_the_reference(node: Node, t
     table.fill(found)
     assert [evaluate(node, event, CONTEXT) for event in found] == [truth] * 3
     assert table.select(node, CONTEXT) == ({0, 1, 2} if truth is Truth.TRUE else set())
+
+
+@pytest.mark.parametrize("operator", [Operator.EQ, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE])
+def test_no_number_compares_with_nan(operator: Operator) -> None:
+    table = EventTable()
+    table.fill([{"duration_ms": 1.0}, {"duration_ms": float("inf")}, {"duration_ms": None}, {}])
+    node = Compare(get_field("duration_ms"), operator, (float("nan"),))
+    assert table.select(node, CONTEXT) == set()
+    assert table.select(Not(node), CONTEXT) == {0, 1}
+    other = Compare(get_field("duration_ms"), operator, (float("nan"), 1.0))
+    alone = Compare(get_field("duration_ms"), operator, (1.0,))
+    assert table.select(other, CONTEXT) == table.select(alone, CONTEXT)
 
 
 def test_a_range_is_closed_below_and_open_above() -> None:

@@ -1,7 +1,7 @@
 """The Elasticsearch compiler asks for supersets, says when they are exact, and stays within what a server takes."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -26,24 +26,30 @@ from auditsvc.condition.ast import (
     build_range,
 )
 from auditsvc.condition.calendar import DAY_NS, Calendar
-from auditsvc.condition.compile.elasticsearch.compiler import ElasticQuery, index_path, split_for_elastic
-from auditsvc.condition.compile.elasticsearch.path import MAX_TERM_BYTES, is_overlong, length_path, text_path
-from auditsvc.condition.compile.elasticsearch.pattern import (
-    MAX_LENGTH,
-    UnsupportedPatternError,
-    build_literal,
-    format_lucene,
-    parse_glob,
+from auditsvc.condition.compile.elasticsearch.compiler import ElasticQuery, split_for_elastic
+from auditsvc.condition.compile.elasticsearch.lucene import MAX_LENGTH, format_lucene
+from auditsvc.condition.compile.elasticsearch.path import (
+    MAX_TERM_BYTES,
+    index_path,
+    is_overlong,
+    length_path,
+    text_path,
 )
+from auditsvc.condition.compile.elasticsearch.pattern import UnsupportedPatternError, build_literal, parse_glob
 from auditsvc.condition.compile.elasticsearch.query import (
     EVERYTHING,
     NOTHING,
-    both,
-    either,
-    exists,
+    Both,
+    Either,
+    HasValue,
+    Query,
+    Remainder,
+    SimpleQuery,
+    Superset,
+    Without,
     measure,
     render,
-    without,
+    simplify,
 )
 from auditsvc.condition.compile.elasticsearch.regex import parse_regex
 from auditsvc.condition.compile.elasticsearch.text import MAX_LITERAL
@@ -124,24 +130,66 @@ def test_a_text_is_overlong_above_the_longest_term_only() -> None:
 # --- the algebra
 
 
-def test_combinations_are_simplified() -> None:
-    one, other = exists("a"), exists("b")
-    assert both([one, EVERYTHING, both([other])]) == both([one, other])
-    assert both([one, NOTHING]) == NOTHING
-    assert either([one, EVERYTHING]) == EVERYTHING
-    assert either([NOTHING, one]) == one
-    assert without(without(one)) == one
-    assert (without(EVERYTHING), without(NOTHING)) == (NOTHING, EVERYTHING)
-    assert render(EVERYTHING) == MATCH_ALL
-    assert render(NOTHING) == MATCH_NONE
+A, B, C = HasValue("a"), HasValue("b"), HasValue("c")
+
+
+@pytest.mark.parametrize(
+    ("query", "simple"),
+    [
+        (Both([A, EVERYTHING, Both([B])]), Both((A, B))),
+        (Both([A]), A),
+        (Both([A, NOTHING]), NOTHING),
+        (Either([A, NOTHING, Either([B])]), Either((A, B))),
+        (Either([A, EVERYTHING]), EVERYTHING),
+        (Either([NOTHING, A]), A),
+        (Without(Without(A)), A),
+        (Without(EVERYTHING), NOTHING),
+        (Without(NOTHING), EVERYTHING),
+        (Without(Both([A])), Without(A)),
+        (Remainder(A, B, fallback=C), Both((A, Without(B)))),
+        (Remainder(A, NOTHING, fallback=C), A),
+    ],
+)
+def test_exact_combinations_are_simplified_and_stay_exact(query: Query, simple: Query) -> None:
+    assert simplify(query) == SimpleQuery(simple, exact=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "simple"),
+    [
+        (Superset(A), A),
+        (Both([A, Superset(B)]), Both((A, B))),
+        (Both([EVERYTHING, Superset(B)]), B),
+        (Either([A, Superset(B)]), Either((A, B))),
+        (Either([EVERYTHING, Superset(B)]), EVERYTHING),
+        (Remainder(A, Superset(B), fallback=Superset(C)), C),
+        (Remainder(A, Either([B, Superset(C)]), fallback=Superset(A)), A),
+    ],
+)
+def test_a_combination_with_a_superset_in_it_is_one(query: Query, simple: Query) -> None:
+    assert simplify(query) == SimpleQuery(simple, exact=False)
+
+
+def test_what_is_on_no_event_is_exact_whatever_else_is_asked() -> None:
+    assert simplify(Both([NOTHING, Superset(A)])) == SimpleQuery(NOTHING, exact=True)
+
+
+def test_a_query_is_rendered_only_when_it_is_simple() -> None:
+    assert (render(EVERYTHING), render(NOTHING)) == (MATCH_ALL, MATCH_NONE)
+    for query in (Superset(A), Remainder(A, B, fallback=C)):
+        with pytest.raises(ValueError, match="simplify"):
+            render(query)
 
 
 def test_negations_stand_beside_what_is_required() -> None:
-    a, b, c = exists("a"), exists("b"), exists("c")
-    assert render(both([a, without(either([b, c]))])) == {
-        "bool": {"filter": [{"exists": {"field": "a"}}], "must_not": [render(b), render(c)]}
+    body = render(simplify(Both([A, Without(Either([B, C]))])).query)
+    assert body == {
+        "bool": {
+            "filter": [{"exists": {"field": "a"}}],
+            "must_not": [{"exists": {"field": "b"}}, {"exists": {"field": "c"}}],
+        }
     }
-    assert measure(render(both([a, without(either([b, c]))]))) == (3, 2)
+    assert measure(body) == (3, 2)
 
 
 # --- logic
@@ -202,7 +250,66 @@ def test_every_query_is_json_within_the_bounds_of_a_server(node: Node) -> None:
     json.dumps(query.query, allow_nan=False)
 
 
+def contain(name: str, size: int) -> Node:
+    return compare(name, Operator.CONTAINS, *(f"t{number}" for number in range(size)))
+
+
+def test_a_query_has_at_most_1000_clauses_of_all_its_parts_together() -> None:
+    whole, more = contain("reason", 1_000), contain("reason", 1_001)
+    assert split(whole).residual is None
+    assert split(more) == ElasticQuery(MATCH_ALL, more)
+    parts = (contain("reason", 600), contain("purpose", 401), contain("matter", 400))
+    found = split(All(parts))
+    assert found.residual == parts[1]
+    assert measure(found.query)[0] == 1_000
+
+
+def nest(levels: int) -> Node:
+    """Return a condition whose query is nested as deep."""
+    node: Node = build_equals("reason", "x")
+    for level in range(levels - 1):
+        other = build_equals("reason", f"t{level}")
+        node = AnyOf((other, node)) if level % 2 else All((other, node))
+    return AnyOf((node,))
+
+
+def test_a_query_is_nested_at_most_20_levels_deep() -> None:
+    assert split(nest(20)).residual is None
+    assert measure(split(nest(20)).query)[1] == 20
+    assert split(nest(21)) == ElasticQuery(MATCH_ALL, nest(21))
+
+
 # --- text
+
+
+@pytest.mark.parametrize("quantifier", Quantifier)
+def test_an_overlong_element_hides_the_others_of_its_list(quantifier: Quantifier) -> None:
+    node = compare("fields", Operator.EQ, "a", quantifier=quantifier)
+    found = split_for_elastic(node, EMPTY_CONTEXT, overlong={"fields"})
+    assert found.residual == node
+
+
+def test_each_element_of_an_empty_list_passes_what_only_re2_knows() -> None:
+    node = compare("fields", Operator.RE, "(?i)x", quantifier=Quantifier.EACH)
+    indexed, empty = {"exists": {"field": "govshare.fields"}}, {"term": {"govshare.empty": "fields"}}
+    present = {"bool": {"should": [indexed, empty], "minimum_should_match": 1}}
+    passing = {"bool": {"should": [indexed, {"bool": {"must_not": [indexed]}}], "minimum_should_match": 1}}
+    assert split(node) == ElasticQuery({"bool": {"filter": [present, passing]}}, node)
+
+
+def test_as_many_texts_as_have_a_clause_or_a_gap_of_their_own() -> None:
+    texts = [f"t{number:03}" for number in range(257)]
+    for more in ({"nocase": True}, {"quantifier": Quantifier.EACH}):
+        for size in (256, 257):
+            node = compare("fields", Operator.EQ, *texts[:size], **more)
+            assert split(node).residual == (None if size == 256 else node)
+
+
+def test_the_key_of_a_label_is_folded_by_the_server_too() -> None:
+    for operator in (Operator.EQ, Operator.STARTSWITH):
+        folded = compare("labels.x", operator, "ab", nocase=True)
+        assert split(folded).residual == folded
+        assert split(compare("labels.x", operator, "ab")).residual is None
 
 
 def test_patterns_over_text_are_exact_only_when_no_stored_text_is_overlong() -> None:
@@ -333,6 +440,25 @@ def test_numbers_beyond_the_index_are_decided_without_it() -> None:
     assert split(Length(get_field("fields"), Operator.EQ, (2**40,))).query == MATCH_NONE
 
 
+@pytest.mark.parametrize("operator", [Operator.EQ, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE])
+def test_a_nan_among_other_numbers_compares_with_nothing(operator: Operator) -> None:
+    alone = split(compare("duration_ms", operator, 5.0))
+    for values in ((float("nan"), 5.0), (5.0, float("nan"))):
+        assert split(compare("duration_ms", operator, *values)) == alone
+
+
+def test_the_last_integers_of_the_index_are_numbers_as_any_other() -> None:
+    present, last = {"exists": {"field": "govshare.rows"}}, 2**63 - 1
+    assert split(compare("rows", Operator.LT, last)).query == {"range": {"govshare.rows": {"lt": last}}}
+    assert split(compare("rows", Operator.GT, -last - 1)).query == {"range": {"govshare.rows": {"gt": -last - 1}}}
+    assert split(compare("rows", Operator.LTE, last)).query == present
+    assert split(compare("rows", Operator.GTE, -last - 1)).query == present
+    assert split(compare("rows", Operator.LTE, -last - 1)).query == {"range": {"govshare.rows": {"lte": -last - 1}}}
+    assert split(compare("rows", Operator.GTE, last)).query == {"range": {"govshare.rows": {"gte": last}}}
+    for operator, value in ((Operator.GT, last), (Operator.LT, -last - 1)):
+        assert split(compare("rows", operator, value)).query == MATCH_NONE
+
+
 def test_a_range_keeps_its_ends() -> None:
     bounds = [{"range": {"govshare.time": bound}} for bound in ({"gte": 10}, {"lt": 20})]
     assert split(build_range("time", 10, 20)) == ElasticQuery({"bool": {"filter": bounds}}, None)
@@ -346,6 +472,10 @@ def test_a_network_of_one_version_holds_no_address_of_the_other() -> None:
         "bool": {"filter": [everything], "must_not": [mapped]}
     }
     assert split(compare("source.ip", Operator.CIDR, "0.0.0.0/0")).query == mapped
+    beside = {"range": {"source.ip": {"gte": "2001:db8::", "lte": "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}}}
+    assert split(compare("source.ip", Operator.CIDR, "2001:db8::/32")).query == beside
+    loopback = {"range": {"source.ip": {"gte": "::1", "lte": "::1"}}}
+    assert split(compare("source.ip", Operator.CIDR, "::1")).query == loopback
     equal = split(build_equals("source.ip", "10.0.0.1")).query
     assert equal == {"term": {"govshare.text.source.ip": "10.0.0.1"}}
 
@@ -418,6 +548,14 @@ def test_a_calendar_that_shifts_or_is_too_long_is_left_to_the_reference() -> Non
     month = (parse_time_ns("2026-03-01T00:00:00+08:00"), parse_time_ns("2026-04-01T00:00:00+08:00"))
     cut = split_for_elastic(InCalendar(get_field("time"), ("years",)), context, interval=month)
     assert (cut.residual, len(spans(cut.query))) == (None, 31)
+
+
+def test_at_most_400_spans_are_asked_for() -> None:
+    first = date(2026, 1, 1)
+    for days in (400, 401):
+        calendar = Calendar("days", "Asia/Shanghai", first, first + timedelta(days=days), (((540, 1020),),) * 7)
+        found = split(IN_WORK, Context({}, {"work": calendar}))
+        assert (len(spans(found.query)), found.residual) == ((400, None) if days == 400 else (1, IN_WORK))
 
 
 @given(st.lists(st.integers(0, 0x10FFFF), max_size=12))

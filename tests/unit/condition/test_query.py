@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditsvc.condition.ast import ALWAYS, AnyOf, Compare, Not
+from auditsvc.condition.ast import ALWAYS, AnyOf, Compare, Not, build_equals
 from auditsvc.condition.describe import format_node
 from auditsvc.condition.evaluate import EMPTY_CONTEXT, Truth, evaluate
 from auditsvc.condition.parse import parse_query
@@ -83,6 +83,26 @@ def test_a_query_that_cannot_be_read_is_explained_with_its_column(text: str, col
     assert caught.value.code == "query_invalid"
     assert message in caught.value.message
     assert caught.value.context["column"] == column
+
+
+def test_a_query_has_at_most_4096_characters() -> None:
+    value = "x" * (4096 - len("user.id:"))
+    assert parse_query(f"user.id:{value}") == build_equals("user.id", value)
+    with pytest.raises(InputError, match="at most 4096 characters"):
+        parse_query(f"user.id:{value}x")
+
+
+def test_terms_nest_32_levels_deep_and_any_number_stand_beside_each_other() -> None:
+    assert format_node(parse_query("(" * 31 + "rows:1" + ")" * 31)) == "rows: 1"
+    with pytest.raises(InputError, match="nested deeper than 32 levels"):
+        parse_query("(" * 32 + "rows:1" + ")" * 32)
+    assert format_node(parse_query(" OR ".join(["(rows:1)"] * 40))).count("rows: 1") == 40
+
+
+def test_any_character_can_be_escaped_in_quotes() -> None:
+    node = parse_query('reason:"a\\\nb"')
+    assert isinstance(node, Compare)
+    assert node.values == ("a\nb",)
 
 
 @given(st.text(alphabet='ab:.-()"\\ ORNT<>=!*?1user.idows', max_size=40))

@@ -18,7 +18,18 @@ def test_a_path_of_this_site_is_followed(target: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [None, "", "events", "//evil.example", "https://evil.example/", "/\\evil.example", "/\n/evil", "javascript:1"],
+    [
+        None,
+        "",
+        "events",
+        "//evil.example",
+        "///evil.example",
+        "////evil.example/a",
+        "https://evil.example/",
+        "/\\evil.example",
+        "/\n/evil",
+        "javascript:1",
+    ],
 )
 def test_a_link_that_leads_away_is_not_followed(target: str | None) -> None:
     assert local_target(target) == "/"

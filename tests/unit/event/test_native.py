@@ -113,6 +113,12 @@ def test_what_is_not_a_whole_number_is_not_taken_for_one(value: str) -> None:
     assert refusal(f',"rows":{value}').code in ("field_invalid", "json_invalid")
 
 
+@pytest.mark.parametrize("value", ["NaN", "-NaN", "nan", "Infinity", "-Infinity", "1e400", "-1e400"])
+@pytest.mark.parametrize("name", ["duration_ms", "rows"])
+def test_what_is_no_number_is_not_taken_for_one(name: str, value: str) -> None:
+    assert refusal(f',"{name}":{value}').code in ("field_invalid", "json_invalid")
+
+
 @pytest.mark.parametrize("text", ['"\\ud800"', '"\\udc00"', '"a\\ud800b"', '"\udc80"'])
 def test_lone_surrogates_are_refused(text: str) -> None:
     assert refusal(f',"purpose":{text}').code == "json_invalid"

@@ -192,6 +192,19 @@ def test_busy_answers_and_broken_connections_are_tried_again(log: Path) -> None:
     assert waits[3] > waits[1]
 
 
+def test_all_pauses_together_are_within_the_patience_given(log: Path) -> None:
+    service, waits = Service(), list[float]()
+    service.faults = [lambda: httpx.Response(503)] * 99
+    plan = PushPlan(log, "s", "k", log.with_suffix(".state"), patience_s=40.0)
+    with service.client() as client, pytest.raises(StorageError, match="at byte 0: status 503; start `push` again"):
+        push_file(plan, client, report=lambda progress: None, sleep=waits.append)
+    for number, wait in enumerate(waits):
+        least = min(0.25 * 2**number, 15.0)
+        assert least <= wait <= least * 1.25
+    assert sum(waits) <= 40.0
+    assert sum(waits) + 15.0 * 1.25 > 40.0
+
+
 @pytest.mark.parametrize(("status", "code"), [(401, "unauthenticated"), (403, "key_revoked"), (404, "source_unknown")])
 def test_a_refusal_stops_at_once_with_the_services_code(log: Path, status: int, code: str) -> None:
     service = Service(lambda: httpx.Response(status, json={"code": code, "detail": "because"}))

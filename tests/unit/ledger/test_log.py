@@ -90,6 +90,14 @@ def test_a_key_used_for_other_bytes_is_a_conflict(tmp_path: Path) -> None:
         assert not committer.submit(build_delivery(2, key="k", source="portal")).replayed
 
 
+def test_the_same_body_is_known_up_to_the_horizon(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    (first,) = ledger.submit(build_delivery(1))
+    ledger.clock.instant += timedelta(days=ledger.settings.duplicate_horizon_days)
+    (again,) = ledger.submit(build_delivery(1))
+    assert (again.replayed, again.seq) == (True, first.seq)
+
+
 def test_the_same_body_counts_anew_after_the_horizon(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     (first,) = ledger.submit(build_delivery(1))

@@ -214,3 +214,10 @@ def test_a_milestone_that_names_nothing_cannot_be_judged_from_the_log() -> None:
         replace(PROJECT, milestones=(milestone,)), first_seen={}, log_begins=EARLY, end=date(2026, 10, 31)
     )
     assert (result.progress.value, result.reason) == ("not_computable", "nothing_to_see")
+
+
+def test_a_sign_is_not_raised_at_its_limit() -> None:
+    at_limit = replace(USE, cross={"X": 64}, own=16, night=24)
+    assert [signal.raised for signal in list_signals(at_limit)] == [False, False, False]
+    above = replace(USE, cross={"X": 65}, own=17, night=25)
+    assert [signal.raised for signal in list_signals(above)] == [True, True, True]

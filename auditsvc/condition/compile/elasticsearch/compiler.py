@@ -1,8 +1,9 @@
 """Conditions as Elasticsearch queries that are true at least where the reference is true, and what is left to decide.
 
 Every node compiles to two queries, one for where :func:`auditsvc.condition.evaluate.evaluate` is true and one for where
-it is false (:class:`~auditsvc.condition.compile.elasticsearch.query.Truths`); where neither holds the node is unknown. A query
-that cannot be exact is a superset and says so; then the Python reference decides the rest on what the index returns.
+it is false (:class:`~auditsvc.condition.compile.elasticsearch.truth.TruthQueries`); where neither holds the node is unknown.
+A query that cannot be exact is a superset and says so; then the Python reference decides the rest on what the index
+returns.
 
 The queries use ``term``, ``terms``, ``range``, ``exists``, ``prefix``, ``wildcard``, ``regexp`` and ``bool`` in filters:
 no scripts, no ``query_string``, nothing analysed. They stay within the bounds of a server with default settings.
@@ -27,28 +28,27 @@ from auditsvc.condition.ast import (
     Operator,
     Reference,
 )
-from auditsvc.condition.compile.elasticsearch.order import (
-    compile_in_calendar,
-    compile_length,
-    compile_networks,
-    compile_number,
-)
+from auditsvc.condition.compile.elasticsearch.address import compile_networks
+from auditsvc.condition.compile.elasticsearch.calendar import compile_in_calendar
+from auditsvc.condition.compile.elasticsearch.number import compile_boolean, compile_number
 from auditsvc.condition.compile.elasticsearch.path import NULLS_PATH
-from auditsvc.condition.compile.elasticsearch.path import index_path as index_path
 from auditsvc.condition.compile.elasticsearch.query import (
+    EVERYTHING,
     NOTHING,
     Body,
-    Bound,
+    Both,
+    Either,
+    OneOf,
     Query,
-    Truths,
-    both,
+    Superset,
     measure,
     render,
-    terms,
-    without,
+    simplify,
 )
-from auditsvc.condition.compile.elasticsearch.scope import Scope
+from auditsvc.condition.compile.elasticsearch.scope import ElasticScope
 from auditsvc.condition.compile.elasticsearch.text import compile_in_list, compile_text
+from auditsvc.condition.compile.elasticsearch.truth import TruthQueries, decide
+from auditsvc.condition.compile.residual import build_residual
 from auditsvc.condition.evaluate import Context
 from auditsvc.event.fields import Kind
 
@@ -87,28 +87,26 @@ def split_for_elastic(
             pattern over text is exact, so a store keeps account of them.
         interval: event time ``[first, last)`` outside of which the caller asks for nothing; calendars are cut to it.
     """
-    scope = Scope(context, overlong, interval)
+    scope = ElasticScope(context, overlong, interval)
     pushed: list[Query] = []
     rest: list[Node] = []
     clauses = 0
     for part in _list_parts(node):
-        bound = _compile(part, scope).true
-        size, depth = measure(render(bound.query))
+        bound = simplify(_compile_node(part, scope).true)
         if bound.query == NOTHING:
             return ElasticQuery(render(NOTHING), None)
-        if clauses + size > MAX_CLAUSES or depth > MAX_NESTING:
+        size, depth = measure(render(bound.query))
+        fits = clauses + size <= MAX_CLAUSES and depth <= MAX_NESTING
+        if fits:
+            clauses += size
+            pushed.append(bound.query)
+        if not (fits and bound.exact):
             rest.append(part)
-            continue
-        clauses += size
-        pushed.append(bound.query)
-        if not bound.exact:
-            rest.append(part)
-    residual = None if not rest else rest[0] if len(rest) == 1 else All(tuple(rest))
-    return ElasticQuery(render(both(pushed)), residual)
+    return ElasticQuery(render(simplify(Both(pushed)).query), build_residual(rest))
 
 
 def _list_parts(node: Node) -> Iterator[Node]:
-    """Give the conditions all of which must be true."""
+    """Yield the conditions all of which must be true."""
     if isinstance(node, All):
         for inner in node.nodes:
             yield from _list_parts(inner)
@@ -116,47 +114,36 @@ def _list_parts(node: Node) -> Iterator[Node]:
         yield node
 
 
-def _compile(node: Node, scope: Scope) -> Truths:
-    """Return where a node is true and where it is false."""
+def _compile_node(node: Node, scope: ElasticScope) -> TruthQueries:
     match node:
         case All(nodes):
-            parts = [_compile(inner, scope) for inner in nodes]
-            return Truths(Bound.both([part.true for part in parts]), Bound.either([part.false for part in parts]))
+            parts = [_compile_node(inner, scope) for inner in nodes]
+            return TruthQueries(Both([part.true for part in parts]), Either([part.false for part in parts]))
         case AnyOf(nodes):
-            parts = [_compile(inner, scope) for inner in nodes]
-            return Truths(Bound.either([part.true for part in parts]), Bound.both([part.false for part in parts]))
+            parts = [_compile_node(inner, scope) for inner in nodes]
+            return TruthQueries(Either([part.true for part in parts]), Both([part.false for part in parts]))
         case Not(inner):
-            return _compile(inner, scope).negate()
+            negated = _compile_node(inner, scope)
+            return TruthQueries(negated.false, negated.true)
         case Exists(known):
-            present = scope.find_present(known)
-            return Truths(Bound(present), Bound(without(present)))
+            return decide(EVERYTHING, scope.locate(known).present)
         case IsNull(known):
-            null = terms(NULLS_PATH, [known.name])
-            return Truths(Bound(null), Bound(without(null)))
-        case Compare():
-            return _compile_compare(node, scope)
-        case Length():
-            return compile_length(node)
+            return decide(EVERYTHING, OneOf(NULLS_PATH, [known.name]))
+        case Compare() if node.operator is Operator.CIDR:
+            return compile_networks(node)
+        case Compare() if node.field.kind in TEXT_KINDS or node.field.kind is Kind.IP:
+            return compile_text(node, scope)
+        case Compare() if node.field.kind is Kind.BOOLEAN:
+            return compile_boolean(node)
+        case Compare() | Length():
+            return compile_number(node)
         case Reference():
-            return _compile_reference(node, scope)
+            # the index cannot compare two fields, only find where both have a value
+            comparable = Both([scope.locate(node.field).present, scope.locate(node.other).present])
+            return decide(comparable, Superset(comparable))
         case InList():
             return compile_in_list(node, scope)
         case InCalendar():
             return compile_in_calendar(node, scope)
         case _:
             assert_never(node)
-
-
-def _compile_compare(node: Compare, scope: Scope) -> Truths:
-    """Return the truths of a comparison with constants."""
-    if node.operator is Operator.CIDR:
-        return compile_networks(node)
-    if node.field.kind in TEXT_KINDS or node.field.kind is Kind.IP:
-        return compile_text(node, scope)
-    return compile_number(node)
-
-
-def _compile_reference(node: Reference, scope: Scope) -> Truths:
-    """Return the truths of a comparison of two fields: the index cannot compare them, only say where both are."""
-    known = both([scope.find_present(node.field), scope.find_present(node.other)])
-    return Truths(Bound(known, exact=False), Bound(known, exact=False))

@@ -27,6 +27,13 @@ _MOVED = {
 }
 
 
+def text_path(field: Field) -> str:
+    """Return the path of a field's exact text: an address's own keyword, else as :func:`index_path`."""
+    if field.kind is Kind.IP:
+        return f"govshare.text.{field.name}"
+    return index_path(field)
+
+
 def index_path(field: Field) -> str:
     """Return the path of a field's value in the index, exact and as the field catalogue types it."""
     if field.name in _MOVED:
@@ -34,13 +41,6 @@ def index_path(field: Field) -> str:
     if field.kind is Kind.TIME:
         return f"govshare.ns.{field.name}"
     return field.path
-
-
-def text_path(field: Field) -> str:
-    """Return the path of a field's exact text: an address's own keyword, else as :func:`index_path`."""
-    if field.kind is Kind.IP:
-        return f"govshare.text.{field.name}"
-    return index_path(field)
 
 
 def length_path(field: Field) -> str:

@@ -1,8 +1,8 @@
-"""Elasticsearch queries as a small algebra, simplified as they are built, and what is known of their truth.
+"""Queries as trees: what the modules above build, simplified once, and their JSON.
 
-A :class:`Bound` holds on at least the events it stands for; an exact one holds on no others. A condition compiles to two
-of them, one for where it is true and one for where it is false; it is unknown everywhere else. So negation swaps the two
-and never has to negate what is only a superset.
+Building is calling the constructors; nothing is worked out before :func:`simplify`. A query stands for some events and
+holds on these and no others, unless part of it is a :class:`Superset`: then it holds on others too, and the whole is no
+longer exact.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,40 +17,152 @@ MAX_TERMS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Clause:
-    """One query of Elasticsearch that is no combination."""
+class HasValue:
+    """A path has at least one value."""
 
-    body: Body
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A path has at least one of some values; with none, nothing holds."""
+
+    path: str
+    values: Sequence[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A path has a value inside all bounds that are given."""
+
+    path: str
+    gt: object = None
+    gte: object = None
+    lt: object = None
+    lte: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedTerm:
+    """A path has a value that is a text, A to Z being a to z."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A path has a value that starts with a text; with ``nocase`` A to Z are a to z."""
+
+    path: str
+    text: str
+    nocase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """A path has a value that matches a pattern of Lucene's wildcards; with ``nocase`` A to Z are a to z."""
+
+    path: str
+    pattern: str
+    nocase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Regexp:
+    """A path has a value that matches a regular expression of Lucene's, ``~`` its only option."""
+
+    path: str
+    pattern: str
 
 
 @dataclass(frozen=True, slots=True)
 class Both:
     """Every query holds; with none, on every event."""
 
-    queries: tuple["Query", ...]
+    queries: Sequence["Query"]
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
     """At least one query holds; with none, on no event."""
 
-    queries: tuple["Query", ...]
+    queries: Sequence["Query"]
 
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """The query does not hold."""
+    """The query, which must be exact, does not hold: two-valued."""
 
     query: "Query"
 
 
-Query: TypeAlias = Clause | Both | Either | Without
+@dataclass(frozen=True, slots=True)
+class Superset:
+    """The query holds on the events meant, and perhaps on others."""
+
+    query: "Query"
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """``known`` holds and ``removed`` does not; a superset cannot be taken away, then it is ``fallback``."""
+
+    known: "Query"
+    removed: "Query"
+    fallback: "Query"
+
+
+Query: TypeAlias = (
+    HasValue | OneOf | Within | FoldedTerm | Prefix | Wildcard | Regexp | Both | Either | Without | Superset | Remainder
+)
 EVERYTHING = Both(())
 NOTHING = Either(())
+_FOLDING: dict[bool, Body] = {False: {}, True: {"case_insensitive": True}}
+"""Settings for case: the server folds ASCII letters and no others, as :func:`auditsvc.condition.match.fold_case`."""
 
 
-def both(queries: Iterable[Query]) -> Query:
-    """Return the conjunction."""
+@dataclass(frozen=True, slots=True)
+class SimpleQuery:
+    """A query without :class:`Superset` and :class:`Remainder`, each combination as flat as can be.
+
+    Attributes:
+        query: holds on at least the events meant.
+        exact: it holds on no others.
+    """
+
+    query: Query
+    exact: bool = True
+
+
+def simplify(query: Query) -> SimpleQuery:
+    """Return a query in its simplest form, and whether it is exact."""
+    match query:
+        case OneOf(path, values):
+            # in as many queries as the server's bound asks for
+            chunks = [values[start : start + MAX_TERMS] for start in range(0, len(values), MAX_TERMS)]
+            return SimpleQuery(_unite(OneOf(path, chunk) for chunk in chunks))
+        case Both(queries):
+            parts = [simplify(inner) for inner in queries]
+            common = _intersect(part.query for part in parts)
+            return SimpleQuery(common, common == NOTHING or all(part.exact for part in parts))
+        case Either(queries):
+            parts = [simplify(inner) for inner in queries]
+            return SimpleQuery(_unite(part.query for part in parts), all(part.exact for part in parts))
+        case Without(inner):
+            return SimpleQuery(_negate(simplify(inner).query))
+        case Superset(inner):
+            return SimpleQuery(simplify(inner).query, exact=False)
+        case Remainder(known, removed, fallback):
+            part = simplify(removed)
+            if not part.exact:
+                return simplify(fallback)
+            return SimpleQuery(_intersect([simplify(known).query, _negate(part.query)]))
+        case _:
+            return SimpleQuery(query)
+
+
+def _intersect(queries: Iterable[Query]) -> Query:
     kept: list[Query] = []
     for query in queries:
         if query == NOTHING:
@@ -59,8 +171,7 @@ def both(queries: Iterable[Query]) -> Query:
     return kept[0] if len(kept) == 1 else Both(tuple(kept))
 
 
-def either(queries: Iterable[Query]) -> Query:
-    """Return the disjunction."""
+def _unite(queries: Iterable[Query]) -> Query:
     kept: list[Query] = []
     for query in queries:
         if query == EVERYTHING:
@@ -69,8 +180,7 @@ def either(queries: Iterable[Query]) -> Query:
     return kept[0] if len(kept) == 1 else Either(tuple(kept))
 
 
-def without(query: Query) -> Query:
-    """Return the negation: two-valued, so for exact queries only."""
+def _negate(query: Query) -> Query:
     if query == EVERYTHING:
         return NOTHING
     if query == NOTHING:
@@ -78,58 +188,38 @@ def without(query: Query) -> Query:
     return query.query if isinstance(query, Without) else Without(query)
 
 
-def exists(path: str) -> Query:
-    """Return where a path has at least one value."""
-    return Clause({"exists": {"field": path}})
-
-
-def terms(path: str, values: Sequence[object]) -> Query:
-    """Return where a path has at least one of the values, in as many queries as the server's bound asks for."""
-    chunks = [list(values[start : start + MAX_TERMS]) for start in range(0, len(values), MAX_TERMS)]
-    return either(
-        Clause({"term": {path: chunk[0]}} if len(chunk) == 1 else {"terms": {path: chunk}}) for chunk in chunks
-    )
-
-
-def prefix(path: str, text: str, *, nocase: bool = False) -> Query:
-    """Return where a path has a value that starts with a text; A to Z are a to z with ``nocase``."""
-    return Clause({"prefix": {path: {"value": text, **_fold(nocase)}}})
-
-
-def within(path: str, **bounds: object) -> Query:
-    """Return where a path has a value inside ``gt``, ``gte``, ``lt`` and ``lte``."""
-    return Clause({"range": {path: bounds}})
-
-
-def same_text(path: str, text: str) -> Query:
-    """Return where a path has a value that is a text, A to Z being a to z."""
-    return Clause({"term": {path: {"value": text, **_fold(True)}}})
-
-
-def wildcard(path: str, pattern: str, *, nocase: bool = False) -> Query:
-    """Return where a path has a value that matches a pattern of Lucene's wildcards."""
-    return Clause({"wildcard": {path: {"value": pattern, **_fold(nocase)}}})
-
-
-def regexp(path: str, pattern: str) -> Query:
-    """Return where a path has a value that matches a regular expression of Lucene's, ``~`` its only option."""
-    return Clause({"regexp": {path: {"value": pattern, "flags": "COMPLEMENT"}}})
-
-
-def _fold(nocase: bool) -> Body:
-    """Return the setting for ASCII letters; the server folds no others, as :func:`auditsvc.condition.match.fold_case`."""
-    return {"case_insensitive": True} if nocase else {}
-
-
 def render(query: Query) -> Body:
-    """Return the JSON of a query, for a filter: scores mean nothing."""
+    """Return the JSON of a simple query, for a filter: scores mean nothing."""
+    match query:
+        case HasValue(path):
+            return {"exists": {"field": path}}
+        case OneOf(path, values):
+            return {"term": {path: values[0]}} if len(values) == 1 else {"terms": {path: list(values)}}
+        case Within(path, gt, gte, lt, lte):
+            bounds = {"gt": gt, "gte": gte, "lt": lt, "lte": lte}
+            return {"range": {path: {name: bound for name, bound in bounds.items() if bound is not None}}}
+        case FoldedTerm(path, text):
+            return {"term": {path: {"value": text, **_FOLDING[True]}}}
+        case Prefix(path, text, nocase):
+            return {"prefix": {path: {"value": text, **_FOLDING[nocase]}}}
+        case Wildcard(path, pattern, nocase):
+            return {"wildcard": {path: {"value": pattern, **_FOLDING[nocase]}}}
+        case Regexp(path, pattern):
+            return {"regexp": {path: {"value": pattern, "flags": "COMPLEMENT"}}}
+        case Both() | Either() | Without():
+            return _render_combination(query)
+        case Superset() | Remainder():
+            raise ValueError("expected a simple query; `simplify` it first")
+        case _:
+            assert_never(query)
+
+
+def _render_combination(query: Both | Either | Without) -> Body:
     if query == EVERYTHING:
         return {"match_all": {}}
     if query == NOTHING:
         return {"match_none": {}}
     match query:
-        case Clause(body):
-            return body
         case Either(queries):
             return {"bool": {"should": [render(inner) for inner in queries], "minimum_should_match": 1}}
         case Without(inner):
@@ -157,45 +247,3 @@ def measure(body: Body) -> tuple[int, int]:
         return 1, 1
     sizes = [measure(query) for queries in inner.values() if isinstance(queries, list) for query in queries]
     return sum(size for size, _ in sizes), 1 + max(depth for _, depth in sizes)
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A query that holds on at least the events meant, and when it is ``exact`` on no others."""
-
-    query: Query
-    exact: bool = True
-
-    @classmethod
-    def both(cls, bounds: Sequence["Bound"]) -> "Bound":
-        """Return the conjunction."""
-        query = both(bound.query for bound in bounds)
-        return cls(query, query == NOTHING or all(bound.exact for bound in bounds))
-
-    @classmethod
-    def either(cls, bounds: Sequence["Bound"]) -> "Bound":
-        """Return the disjunction."""
-        return cls(either(bound.query for bound in bounds), all(bound.exact for bound in bounds))
-
-
-@dataclass(frozen=True, slots=True)
-class Truths:
-    """Where a condition is true and where it is false."""
-
-    true: Bound
-    false: Bound
-
-    def negate(self) -> "Truths":
-        """Return the truths of the negation."""
-        return Truths(self.false, self.true)
-
-
-UNKNOWN = Truths(Bound(NOTHING), Bound(NOTHING))
-"""A condition that is unknown on every event."""
-
-
-def decide(known: Query, true: Bound) -> Truths:
-    """Return the truths of a test that is decided on the events ``known``, of which it is true on some."""
-    if true.exact:
-        return Truths(true, Bound(both([known, without(true.query)])))
-    return Truths(true, Bound(known, exact=False))

@@ -50,21 +50,6 @@ class _RegexReader:
             raise self._unsupported()
         return pattern
 
-    def _unsupported(self) -> UnsupportedPatternError:
-        """Return the error for what stands here."""
-        return UnsupportedPatternError(f"no exact Lucene pattern for `{self._text[self._at : self._at + 16]}`")
-
-    def _peek(self, length: int = 1) -> str:
-        """Return what comes next, ``""`` at the end."""
-        return self._text[self._at : self._at + length]
-
-    def _take(self, expected: str) -> bool:
-        """Go past ``expected`` if it comes next."""
-        if self._text.startswith(expected, self._at):
-            self._at += len(expected)
-            return True
-        return False
-
     def _read_choice(self, depth: int) -> Pattern:
         """Return the alternatives up to the end or a closing parenthesis."""
         parts = [self._read_sequence(depth)]
@@ -128,28 +113,6 @@ class _RegexReader:
             raise self._unsupported()
         return Chars(self._read_char())
 
-    def _read_char(self) -> Ranges:
-        """Return the set of the character that stands here for itself."""
-        char = self._peek()
-        if not char or 0xD800 <= ord(char) <= 0xDFFF:
-            raise self._unsupported()
-        self._at += 1
-        return ((ord(char), ord(char)),)
-
-    def _read_escape(self) -> Ranges:
-        """Return the set of what follows a backslash."""
-        char = self._peek()
-        if char in _CONTROLS:
-            found: Ranges = ((_CONTROLS[char],) * 2,)
-        elif char.lower() in _CLASSES:
-            found = _CLASSES[char.lower()] if char.islower() else invert_ranges(_CLASSES[char.lower()])
-        elif char.isascii() and char.isprintable() and char and not char.isalnum():
-            found = ((ord(char), ord(char)),)
-        else:
-            raise self._unsupported()
-        self._at += 1
-        return found
-
     def _read_set(self) -> Chars:
         """Return a set in brackets; named classes and bare brackets inside are left to RE2."""
         negated = self._take("^")
@@ -183,3 +146,40 @@ class _RegexReader:
         if self._peek() in {"[", "]", "-"}:
             raise self._unsupported()
         return self._read_char()
+
+    def _read_escape(self) -> Ranges:
+        """Return the set of what follows a backslash."""
+        char = self._peek()
+        if char in _CONTROLS:
+            found: Ranges = ((_CONTROLS[char],) * 2,)
+        elif char.lower() in _CLASSES:
+            found = _CLASSES[char.lower()] if char.islower() else invert_ranges(_CLASSES[char.lower()])
+        elif char.isascii() and char.isprintable() and char and not char.isalnum():
+            found = ((ord(char), ord(char)),)
+        else:
+            raise self._unsupported()
+        self._at += 1
+        return found
+
+    def _read_char(self) -> Ranges:
+        """Return the set of the character that stands here for itself."""
+        char = self._peek()
+        if not char or 0xD800 <= ord(char) <= 0xDFFF:
+            raise self._unsupported()
+        self._at += 1
+        return ((ord(char), ord(char)),)
+
+    def _take(self, expected: str) -> bool:
+        """Go past ``expected`` if it comes next."""
+        if self._text.startswith(expected, self._at):
+            self._at += len(expected)
+            return True
+        return False
+
+    def _peek(self, length: int = 1) -> str:
+        """Return what comes next, ``""`` at the end."""
+        return self._text[self._at : self._at + length]
+
+    def _unsupported(self) -> UnsupportedPatternError:
+        """Return the error for what stands here."""
+        return UnsupportedPatternError(f"no exact Lucene pattern for `{self._text[self._at : self._at + 16]}`")

@@ -6,12 +6,14 @@ a superset and marked as such.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 from auditsvc.condition.ast import Compare, InList, Operator, Quantifier
-from auditsvc.condition.compile.elasticsearch.path import is_label, is_overlong, text_path
+from auditsvc.condition.compile.elasticsearch.lucene import format_lucene
+from auditsvc.condition.compile.elasticsearch.path import is_label, is_overlong
 from auditsvc.condition.compile.elasticsearch.pattern import (
     ANY_TEXT,
     Chain,
@@ -19,30 +21,27 @@ from auditsvc.condition.compile.elasticsearch.pattern import (
     Pattern,
     UnsupportedPatternError,
     build_literal,
-    format_lucene,
     parse_glob,
 )
 from auditsvc.condition.compile.elasticsearch.query import (
     NOTHING,
-    UNKNOWN,
-    Bound,
+    Both,
+    Either,
+    FoldedTerm,
+    OneOf,
+    Prefix,
     Query,
-    Truths,
-    both,
-    decide,
-    either,
-    prefix,
-    regexp,
-    same_text,
-    terms,
-    wildcard,
-    within,
-    without,
+    Regexp,
+    Remainder,
+    Superset,
+    Wildcard,
+    Within,
+    Without,
 )
 from auditsvc.condition.compile.elasticsearch.regex import parse_regex
-from auditsvc.condition.compile.elasticsearch.scope import Scope, find_indexed
+from auditsvc.condition.compile.elasticsearch.scope import ElasticScope, IndexedField
+from auditsvc.condition.compile.elasticsearch.truth import UNKNOWN, TruthQueries, decide
 from auditsvc.condition.match import fold_case
-from auditsvc.event.fields import Field
 
 MAX_LITERAL = 200
 """Most characters of a text inside wildcards or without case: within the work the server does for ``aaa…``."""
@@ -51,125 +50,161 @@ MAX_FOLDED = 256
 MAX_GAPS = 256
 """Most texts around which ranges are laid to find the elements that are none of them."""
 
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class _Test:
-    """One test of elements.
-
-    Attributes:
-        passing: where an indexed element passes.
-        failing: where an indexed element fails; asked for lists only.
-        refutes_overlong: no text that is too long for the index passes.
-    """
-
-    passing: Bound
-    failing: Callable[[], Bound]
-    refutes_overlong: bool
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What no stored text has: it is no character."""
+_FOLDED_LETTER = re.compile("[A-Za-z]")
 
 
-def compile_text(node: Compare, scope: Scope) -> Truths:
-    """Return the truths of a comparison of text with constants."""
+class _ElementTest(Protocol):
+    """A test of the elements of a field."""
+
+    @property
+    def refutes_overlong(self) -> bool:
+        """Whether no text that is too long for the index passes."""
+
+    def find_passing(self) -> Query:
+        """Return where an indexed element passes."""
+
+    def find_failing(self) -> Query:
+        """Return where an indexed element fails; asked for lists only."""
+
+
+def compile_text(node: Compare, scope: ElasticScope) -> TruthQueries:
+    """Return where a text compares with at least one constant, and where with none."""
+    known = scope.locate(node.field)
     values = [str(value) for value in node.values]
     if node.operator is Operator.EQ:
-        return _apply(node.field, node.quantifier, _test_equal(node.field, values, node.nocase), scope)
-    return _apply(node.field, node.quantifier, _test_patterns(node, values), scope)
+        return _quantify(known, node.quantifier, _build_equality(known, values, nocase=node.nocase))
+    return _quantify(known, node.quantifier, _PatternTest(known, node, values))
 
 
-def compile_in_list(node: InList, scope: Scope) -> Truths:
-    """Return the truths of membership in named lists; unknown when one is not loaded."""
+def compile_in_list(node: InList, scope: ElasticScope) -> TruthQueries:
+    """Return where a text is in at least one of some named lists, and where in none; unknown when one is not loaded."""
     lists = scope.context.lists
     if any(name not in lists for name in node.lists):
         return UNKNOWN
-    members = sorted({member for name in node.lists for member in lists[name]})
-    return _apply(node.field, node.quantifier, _test_equal(node.field, members, node.nocase), scope)
+    known = scope.locate(node.field)
+    members = {member for name in node.lists for member in lists[name]}
+    return _quantify(known, node.quantifier, _build_equality(known, members, nocase=node.nocase))
 
 
-def _apply(field: Field, quantifier: Quantifier, test: _Test, scope: Scope) -> Truths:
-    """Return the truths of a test of any or each of a field's elements."""
-    present, overlong = scope.find_present(field), scope.find_overlong(field)
-    refuted = overlong == NOTHING or (test.refutes_overlong and not field.multi)
-    undecided = Bound(NOTHING) if refuted else Bound(overlong, exact=False)
-    if quantifier is Quantifier.ANY or not field.multi:
-        return decide(present, Bound.either([test.passing, undecided]))
-    failing = Bound.either([test.failing(), undecided])
-    if failing.exact:
-        return decide(present, failing).negate()
-    # what is certain of the true ones: each element passes, so some does, or there is none in the index
-    true = both([present, either([test.passing.query, without(find_indexed(field))])])
-    return Truths(Bound(true, exact=False), failing)
+def _quantify(known: IndexedField, quantifier: Quantifier, test: _ElementTest) -> TruthQueries:
+    """Return where any, or each, of a field's elements passes, and where not."""
+    refuted = known.overlong == NOTHING or (test.refutes_overlong and not known.field.multi)
+    undecided = NOTHING if refuted else Superset(known.overlong)
+    if quantifier is Quantifier.ANY or not known.field.multi:
+        return decide(known.present, Either([test.find_passing(), undecided]))
+    # where the failing ones are not exactly known: each element passes, so some does, or there is none in the index
+    passing = Superset(Both([known.present, Either([test.find_passing(), Without(known.indexed)])]))
+    failing = Either([test.find_failing(), undecided])
+    return TruthQueries(Remainder(known.present, failing, fallback=passing), failing)
 
 
-def _is_storable(text: str) -> bool:
-    """Return whether a document can have the text at all: a lone surrogate is no character."""
-    return _SURROGATE.search(text) is None
-
-
-def _has_letters(text: str) -> bool:
-    """Return whether a text has a letter whose case is folded."""
-    return any(char.isascii() and char.isalpha() for char in text)
-
-
-def _test_equal(field: Field, values: Sequence[str], nocase: bool) -> _Test:
+def _build_equality(known: IndexedField, values: Iterable[str], *, nocase: bool) -> "_EqualityTest":
     """Return the test of being one of some texts."""
-    wanted = sorted({fold_case(value) if nocase else value for value in values if _is_storable(value)})
-    short = [value for value in wanted if not is_overlong(value)]
-    path = text_path(field)
-    if not nocase:
-        return _Test(Bound(terms(path, short)), lambda: _find_others(field, short), len(short) == len(wanted))
-    folded = [value for value in short if _has_letters(value)]
-    plain = Bound(terms(path, [value for value in short if not _has_letters(value)]))
-    if len(folded) > MAX_FOLDED:
-        undecided = Bound(find_indexed(field), exact=False)
-        return _Test(undecided, lambda: undecided, len(short) == len(wanted))
-    passing = Bound.either([plain, *(_find_folded(field, value) for value in folded)])
-    pattern = Choice(tuple(build_literal(value, nocase=True) for value in short))
-    return _Test(passing, lambda: _find_unlike(field, pattern), len(short) == len(wanted))
+    storable = (value for value in values if not _LONE_SURROGATE.search(value))
+    wanted = sorted({fold_case(value) if nocase else value for value in storable})
+    texts = [value for value in wanted if not is_overlong(value)]
+    return _EqualityTest(known, texts, nocase, refutes_overlong=len(texts) == len(wanted))
 
 
-def _find_folded(field: Field, text: str) -> Bound:
+@dataclass(frozen=True, slots=True)
+class _EqualityTest:
+    """Whether an element is one of some texts, sorted; with ``nocase`` they are folded."""
+
+    known: IndexedField
+    texts: Sequence[str]
+    nocase: bool
+    refutes_overlong: bool
+
+    def find_passing(self) -> Query:
+        if not self.nocase:
+            return OneOf(self.known.path, self.texts)
+        folded = [text for text in self.texts if _FOLDED_LETTER.search(text)]
+        if len(folded) > MAX_FOLDED:
+            return Superset(self.known.indexed)
+        plain = OneOf(self.known.path, [text for text in self.texts if not _FOLDED_LETTER.search(text)])
+        return Either([plain, *(_find_folded(self.known, text) for text in folded)])
+
+    def find_failing(self) -> Query:
+        if not self.nocase:
+            return _find_beside(self.known, self.texts)
+        if sum(bool(_FOLDED_LETTER.search(text)) for text in self.texts) > MAX_FOLDED:
+            return Superset(self.known.indexed)
+        return _find_unlike(self.known, (build_literal(text, nocase=True) for text in self.texts))
+
+
+@dataclass(frozen=True, slots=True)
+class _PatternTest:
+    """Whether an element matches at least one of some patterns."""
+
+    known: IndexedField
+    node: Compare
+    values: Sequence[str]
+    refutes_overlong: bool = False
+
+    def find_passing(self) -> Query:
+        if self.node.operator in {Operator.GLOB, Operator.RE}:
+            return Either([_find_matching(self.known, self.node, value) for value in self.values])
+        return Either([_find_containing(self.known, self.node, value) for value in self.values])
+
+    def find_failing(self) -> Query:
+        return _find_unlike(self.known, (_build_pattern(self.node, value) for value in self.values))
+
+
+def _find_folded(known: IndexedField, text: str) -> Query:
     """Return where an element is a text, whatever the case of A to Z."""
-    path = text_path(field)
     if len(text) > MAX_LITERAL:
-        return Bound(prefix(path, text[:MAX_LITERAL], nocase=True), exact=False)
+        return Superset(Prefix(known.path, text[:MAX_LITERAL], nocase=True))
     # of a label the server folds the key too, so `labels.X` would answer for `labels.x`
-    return Bound(same_text(path, text), exact=not is_label(field))
+    return Superset(FoldedTerm(known.path, text)) if is_label(known.field) else FoldedTerm(known.path, text)
 
 
-def _find_others(field: Field, values: Sequence[str]) -> Bound:
+def _find_beside(known: IndexedField, texts: Sequence[str]) -> Query:
     """Return where an element is none of some texts: it lies in a gap between them. UTF-8 and characters order alike."""
-    if not values:
-        return Bound(find_indexed(field))
-    if len(values) > MAX_GAPS:
-        return Bound(find_indexed(field), exact=False)
-    path = text_path(field)
-    gaps = [within(path, gt=low, lt=high) for low, high in pairwise(values)]
-    return Bound(either([within(path, lt=values[0]), *gaps, within(path, gt=values[-1])]))
+    if not texts:
+        return known.indexed
+    if len(texts) > MAX_GAPS:
+        return Superset(known.indexed)
+    gaps = [Within(known.path, gt=low, lt=high) for low, high in pairwise(texts)]
+    return Either([Within(known.path, lt=texts[0]), *gaps, Within(known.path, gt=texts[-1])])
 
 
-def _find_unlike(field: Field, pattern: Pattern) -> Bound:
-    """Return where an element does not match a pattern."""
+def _find_matching(known: IndexedField, node: Compare, value: str) -> Query:
+    """Return where an element matches a glob or a regular expression; of labels the server cannot be asked that."""
+    if is_label(known.field):
+        return Superset(known.indexed)
     try:
-        return Bound(regexp(text_path(field), format_lucene(pattern, negated=True)))
+        return Regexp(known.path, format_lucene(_build_pattern(node, value)))
     except UnsupportedPatternError:
-        return Bound(find_indexed(field), exact=False)
+        return Superset(known.indexed)
 
 
-def _test_patterns(node: Compare, values: Sequence[str]) -> _Test:
-    """Return the test of matching at least one of some patterns."""
-    passing = Bound.either([_find_like(node, value) for value in values])
+def _find_containing(known: IndexedField, node: Compare, value: str) -> Query:
+    """Return where an element contains a text, starts or ends with it; of a long one, with a part of it."""
+    if _LONE_SURROGATE.search(value):
+        return NOTHING
+    if value == "":
+        return known.indexed
+    ends = node.operator is Operator.ENDSWITH
+    part = value[-MAX_LITERAL:] if ends else value[:MAX_LITERAL]
+    if node.operator is Operator.STARTSWITH:
+        exact = part == value and not (node.nocase and is_label(known.field))
+        found = Prefix(known.path, part, node.nocase)
+        return found if exact else Superset(found)
+    if is_label(known.field):
+        return Superset(known.indexed)
+    escaped = re.sub(r"[\\*?]", r"\\\g<0>", part)
+    like = Wildcard(known.path, f"*{escaped}" if ends else f"*{escaped}*", node.nocase)
+    return like if part == value else Superset(like)
 
-    def find_failing() -> Bound:
-        """Return where an element matches none."""
-        try:
-            pattern = Choice(tuple(_build_pattern(node, value) for value in values))
-        except UnsupportedPatternError:
-            return Bound(find_indexed(node.field), exact=False)
-        return _find_unlike(node.field, pattern)
 
-    return _Test(passing, find_failing, refutes_overlong=False)
+def _find_unlike(known: IndexedField, patterns: Iterable[Pattern]) -> Query:
+    """Return where an element matches none of some patterns, which may raise as they are iterated over."""
+    try:
+        return Regexp(known.path, format_lucene(Choice(tuple(patterns)), negated=True))
+    except UnsupportedPatternError:
+        return Superset(known.indexed)
 
 
 def _build_pattern(node: Compare, value: str) -> Pattern:
@@ -184,33 +219,3 @@ def _build_pattern(node: Compare, value: str) -> Pattern:
             before = [] if node.operator is Operator.STARTSWITH else [ANY_TEXT]
             after = [] if node.operator is Operator.ENDSWITH else [ANY_TEXT]
             return Chain((*before, literal, *after))
-
-
-def _find_like(node: Compare, value: str) -> Bound:
-    """Return where an element matches the pattern of one constant."""
-    field, indexed = node.field, find_indexed(node.field)
-    if node.operator in {Operator.GLOB, Operator.RE}:
-        try:
-            text = format_lucene(_build_pattern(node, value))
-        except UnsupportedPatternError:
-            return Bound(indexed, exact=False)
-        return Bound(indexed, exact=False) if is_label(field) else Bound(regexp(text_path(field), text))
-    if not _is_storable(value):
-        return Bound(NOTHING)
-    if value == "":
-        return Bound(indexed)
-    if node.operator is Operator.STARTSWITH:
-        exact = len(value) <= MAX_LITERAL and not (node.nocase and is_label(field))
-        return Bound(prefix(text_path(field), value[:MAX_LITERAL], nocase=node.nocase), exact)
-    if is_label(field):
-        return Bound(indexed, exact=False)
-    return _find_inside(node, value)
-
-
-def _find_inside(node: Compare, value: str) -> Bound:
-    """Return where an element contains a text or ends with it; of a long one, with a part of it."""
-    ends = node.operator is Operator.ENDSWITH
-    part = value[-MAX_LITERAL:] if ends else value[:MAX_LITERAL]
-    escaped = "".join(f"\\{char}" if char in "\\*?" else char for char in part)
-    query: Query = wildcard(text_path(node.field), f"*{escaped}" if ends else f"*{escaped}*", nocase=node.nocase)
-    return Bound(query, exact=part == value)

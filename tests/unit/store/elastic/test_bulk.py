@@ -1,7 +1,6 @@
 """Every document's answer is looked at: stored, there before, sent again, refused, or the writer stops."""
 
 from collections.abc import Iterator
-from random import Random
 from typing import Any
 
 import msgspec
@@ -10,7 +9,9 @@ from elastic_transport import ApiResponseMeta, ConnectionTimeout, HttpHeaders, N
 from elasticsearch import ApiError
 
 from auditsvc.ground.errors import StorageError
-from auditsvc.store.elasticsearch.bulk import ATTEMPTS, LONGEST_PAUSE_S, MADE_READY, MAX_ITEMS, Action, Sender
+from auditsvc.store.elasticsearch import retry
+from auditsvc.store.elasticsearch.bulk import MADE_READY, MAX_ITEMS, Action, Sender
+from auditsvc.store.elasticsearch.retry import ATTEMPTS, FIRST_PAUSE_S, LONGEST_PAUSE_S
 from auditsvc.store.rows import Place
 
 STORED = {"status": 201}
@@ -62,7 +63,7 @@ def build_actions(*names: str, size: int = 10, overwrites: bool = False) -> list
 def build_sender(server: Server, pauses: list[float] | None = None, most_bytes: int = 1000) -> Sender:
     """Return a sender that writes down its pauses."""
     sleep = (pauses if pauses is not None else []).append
-    return Sender(server, most_bytes, 30, sleep, Random(1))  # type: ignore[arg-type]
+    return Sender(server, most_bytes, 30, sleep)  # type: ignore[arg-type]
 
 
 def test_bulks_are_bounded_by_bytes_and_number() -> None:
@@ -132,6 +133,23 @@ def test_the_writer_gives_up_after_a_bounded_number_of_attempts() -> None:
         build_sender(server, pauses).send(build_actions("a", "b"))
     assert caught.value.code == "storage_unavailable"
     assert (len(server.bulks), len(pauses)) == (ATTEMPTS, ATTEMPTS - 1)
+    for number, pause in enumerate(pauses):
+        least = min(FIRST_PAUSE_S * 2**number, LONGEST_PAUSE_S / 2)
+        assert least <= pause <= 2 * least
+    assert len({round(pause / FIRST_PAUSE_S, 9) % 1 for pause in pauses}) > 1
+
+
+def test_the_writer_gives_up_after_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "GIVE_UP_S", 0.0)
+    server, pauses = Server(b=[build_error(429)]), list[float]()
+    with pytest.raises(StorageError, match="1 of 2 documents in one attempt: 429"):
+        build_sender(server, pauses).send(build_actions("a", "b"))
+    assert (len(server.bulks), pauses) == (1, [])
+
+
+def test_it_is_told_whether_anything_was_sent_twice() -> None:
+    assert not build_sender(Server()).send(build_actions("a")).was_repeated
+    assert build_sender(Server(a=[build_error(429), STORED])).send(build_actions("a")).was_repeated
 
 
 @pytest.mark.parametrize(

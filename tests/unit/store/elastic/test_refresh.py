@@ -1,6 +1,5 @@
 """A refresh counts as done only when no copy failed to do it: a search on that copy would not find the rows."""
 
-from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +20,7 @@ def build_writer(*answers: dict[str, Any]) -> Writer:
         indices=SimpleNamespace(refresh=lambda **_: SimpleNamespace(body={"_shards": next(given)}))
     )
     names = Names("gs")
-    return Writer(client, names, Settings(), Indices(client, names), lambda _: None, Random(1))
+    return Writer(client, names, Settings(), Indices(client, names), lambda _: None)
 
 
 def test_a_copy_that_did_not_refresh_is_told_and_asked_again() -> None:

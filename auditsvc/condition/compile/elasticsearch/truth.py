@@ -1,0 +1,26 @@
+"""Where a condition is true and where it is false, as far as an index can tell.
+
+A condition compiles to two queries, one for where it is true and one for where it is false; it is unknown everywhere
+else. So negation swaps the two and never has to negate what is only a superset.
+"""
+
+from dataclasses import dataclass
+
+from auditsvc.condition.compile.elasticsearch.query import NOTHING, Query, Remainder, Superset
+
+
+@dataclass(frozen=True, slots=True)
+class TruthQueries:
+    """Where a condition is true and where it is false."""
+
+    true: Query
+    false: Query
+
+
+UNKNOWN = TruthQueries(NOTHING, NOTHING)
+"""A condition that is unknown on every event."""
+
+
+def decide(known: Query, true: Query) -> TruthQueries:
+    """Return the queries of a test that is decided on the events ``known``, of which it is true on some."""
+    return TruthQueries(true, Remainder(known, true, fallback=Superset(known)))

@@ -1,0 +1,39 @@
+"""When a request is sent again: bounded in number and time, with pauses that grow and are jittered."""
+
+from collections.abc import Callable
+
+from tenacity import (
+    Retrying,
+    retry_base,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+    wait_random_exponential,
+)
+
+ATTEMPTS = 8
+GIVE_UP_S = 30.0
+"""After this long nothing is sent again: a server may take most of the client's time-out for each of its refusals."""
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+
+Sleep = Callable[[float], None]
+
+_HALF = {"multiplier": FIRST_PAUSE_S, "max": LONGEST_PAUSE_S / 2}
+_PAUSE = wait_exponential(**_HALF) + wait_random_exponential(**_HALF)
+"""Half of each pause is random, so that writers do not retry in step."""
+
+
+def build_retrying(sleep: Sleep, retry: retry_base, *, attempts: int = ATTEMPTS) -> Retrying:
+    """Return the loop that calls a function until its outcome is not one to retry.
+
+    Args:
+        sleep: waits some seconds.
+        retry: which outcomes are tried again.
+        attempts: most calls.
+
+    When ``attempts`` or :data:`GIVE_UP_S` are used up, the loop raises the function's last exception, or ``RetryError``
+    when the outcome was a result.
+    """
+    stop = stop_after_attempt(attempts) | stop_after_delay(GIVE_UP_S)
+    return Retrying(sleep=sleep, stop=stop, wait=_PAUSE, retry=retry, reraise=True)
