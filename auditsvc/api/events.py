@@ -215,14 +215,13 @@ class EventProof(MethodView):
     @require("event.read", "event.read_own")
     def get(self, uid: str) -> dict[str, Any]:
         """Show where the event stands in the ledger, with the inclusion proof of its batch."""
-        event = _get_event(uid).event
-        seq = _whole(event.get("seq"))
+        found = _get_event(uid)
         return {
-            "leaf": seq,
-            "record": _whole(event.get("record")),
-            "item": _whole(event.get("item")),
-            "leaf_sha256": str(event.get("leaf_hash") or ""),
-            "proof": build_inclusion(seq, None),
+            "leaf": found.seq,
+            "record": found.record,
+            "item": found.item,
+            "leaf_sha256": str(found.event.get("leaf_hash") or ""),
+            "proof": build_inclusion(found.seq, None),
         }
 
 
@@ -306,8 +305,3 @@ def _parse_place(text: str | None) -> Cursor | None:
 def _describe(query: dict[str, Any], first_ns: int, last_ns: int) -> dict[str, str]:
     """Return what was searched, as the ledger keeps it."""
     return {"query": query["query"], "from": format_time_ns(first_ns), "to": format_time_ns(last_ns)}
-
-
-def _whole(value: Value) -> int:
-    """Return a place's number."""
-    return value if isinstance(value, int) else 0

@@ -108,7 +108,7 @@ class ServiceCollector:
         stats = services.store.batch_stats(0, MAX_TIME_NS)
         query = FindingQuery(MIN_TIME_NS, MAX_TIME_NS, {"kind": ("violation",), "status": ("active",)})
         rows = services.store.count_findings(query, by=("severity",))
-        found = {str(row.key[0]): int(str(row.values[0])) for row in rows}
+        found = {row.text(): row.count for row in rows}
         findings = CounterMetricFamily(
             f"{_PREFIX}findings", "Violations of policies in force, by severity.", labels=["severity"]
         )

@@ -1,5 +1,6 @@
 """The figures of the Today page, each from the one place that answers for it."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from auditsvc.catalog.coverage import HOUR_NS, Cell, expect_cells
 from auditsvc.catalog.model import Catalog
 from auditsvc.console.period import DAY_NS, Period, list_buckets
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
+from auditsvc.figures.project_use import list_cells
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.database import read_session
 from auditsvc.ledger.proof import get_head, latest_checkpoint
@@ -151,11 +153,7 @@ def _list_seen_cells(store: EventStore, catalog: Catalog, first_ns: int, last_ns
     hour = TimeBucket(TimeUnit.HOUR, catalog.city.zone)
     start = first_ns // HOUR_NS * HOUR_NS
     query = AggregateQuery(None, start, last_ns, by=("interface.id", hour), include_uncounted=True)
-    return {
-        Cell(row.key[0], row.key[1])
-        for row in store.aggregate(query)
-        if isinstance(row.key[0], str) and isinstance(row.key[1], int)
-    }
+    return list_cells(store.aggregate(query))
 
 
 def _count_open_alerts(services: Services) -> tuple[dict[str, int], int]:
@@ -189,23 +187,20 @@ def _read_ledger(services: Services) -> tuple[Totals, Signed | None]:
 def _draw_course(store: EventStore, period: Period) -> tuple[DayCount, ...]:
     """Return events and violated ones for every bucket of the period, empty buckets included."""
     query = AggregateQuery(None, period.first_ns, period.last_ns, by=(period.bucket, "verdict"))
-    events: dict[object, int] = {}
-    violated: dict[object, int] = {}
+    events: Counter[int] = Counter()
+    violated: Counter[int] = Counter()
     for row in store.aggregate(query):
-        count = int(str(row.values[0]))
-        events[row.key[0]] = events.get(row.key[0], 0) + count
-        if row.key[1] == "violated":
-            violated[row.key[0]] = count
-    return tuple(
-        DayCount(first, last, events.get(first, 0), violated.get(first, 0)) for first, last in list_buckets(period)
-    )
+        events[row.instant()] += row.count
+        if row.text(1) == "violated":
+            violated[row.instant()] += row.count
+    return tuple(DayCount(first, last, events[first], violated[first]) for first, last in list_buckets(period))
 
 
 def _rank_policies(store: EventStore, policy_set: PolicySet | None, period: Period) -> tuple[PolicyCount, ...]:
     """Return the policies violated most in the period."""
     query = FindingQuery(period.first_ns, period.last_ns, {"kind": ("violation",), "status": ("active",)})
     rows = store.count_findings(query, by=("policy_id", "severity"))
-    counted = [(int(str(row.values[0])), str(row.key[0]), str(row.key[1])) for row in rows]
+    counted = [(row.count, row.text(0) or "", row.text(1) or "") for row in rows]
     ranked = sorted(counted, key=lambda item: -item[0])[:_TOP]
     known = {policy.id: policy.title for policy in policy_set.policies} if policy_set else {}
     return tuple(PolicyCount(policy, known.get(policy), severity, count) for count, policy, severity in ranked)

@@ -86,7 +86,7 @@ def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zo
 def find_newest_ns(store: EventStore, now_ns: int) -> int | None:
     """Return the time of the newest event that is not in the future, None when there is none."""
     page = store.search(None, MIN_TIME_NS, now_ns + 1, limit=1)
-    return _time_of(page.events[0].event.get("time")) if page.events else None
+    return page.events[0].time_ns if page.events else None
 
 
 def list_buckets(period: Period) -> list[tuple[int, int]]:
@@ -106,8 +106,8 @@ def _all_events(store: EventStore, newest: int, zone: ZoneInfo) -> Period:
     """Return the period from the oldest event to the newest, future ones included."""
     oldest = store.search(None, MIN_TIME_NS, MAX_TIME_NS, limit=1, order=Order.OLDEST)
     latest = store.search(None, MIN_TIME_NS, MAX_TIME_NS, limit=1)
-    first = _time_of(oldest.events[0].event.get("time")) if oldest.events else newest
-    last = _time_of(latest.events[0].event.get("time")) if latest.events else newest
+    first = oldest.events[0].time_ns if oldest.events else newest
+    last = latest.events[0].time_ns if latest.events else newest
     return Period(ALL, first, last + NS, zone)
 
 
@@ -158,8 +158,3 @@ def _following(start: datetime, unit: TimeUnit) -> datetime:
         return start + timedelta(days=1)
     step = timedelta(minutes=1) if unit is TimeUnit.MINUTE else timedelta(hours=1)
     return (start.astimezone(tz=ZoneInfo("UTC")) + step).astimezone(start.tzinfo)
-
-
-def _time_of(value: object) -> int:
-    """Return an event's time; every stored event has one."""
-    return value if isinstance(value, int) else 0

@@ -1,7 +1,7 @@
 """Asks the event store for the exact aggregates that indicators and sections are computed from."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -20,7 +20,6 @@ from auditsvc.store.query import (
     AggregateRow,
     By,
     FindingQuery,
-    Group,
     Measure,
     MeasureKind,
     TimeBucket,
@@ -86,21 +85,21 @@ VIOLATIONS: Mapping[str, Collection[str]] = {"kind": (FindingKind.VIOLATION.valu
 """Findings that count as violations: of active policies, not excepted, not indeterminate."""
 
 
-def whole(value: object) -> int:
-    """Return a count or sum as ``int``; None, which stands for no value at all, is 0."""
-    return int(str(value)) if value is not None else 0
+NO_VALUE = "-"
+"""What a report calls the group of missing and null."""
 
 
-def text_of(key: object) -> str:
-    """Return a group key as text; ``-`` for missing and null."""
-    return "-" if isinstance(key, Group) else str(key)
+def text_of(row: AggregateRow, part: int = 0) -> str:
+    """Return a group's text; :data:`NO_VALUE` for missing and null."""
+    text = row.text(part)
+    return NO_VALUE if text is None else text
 
 
 def counts(rows: list[AggregateRow]) -> dict[str, int]:
     """Return group to count for rows grouped by one field; missing and null are one group, ``-``."""
     found: Counter[str] = Counter()
     for row in rows:
-        found[text_of(row.key[0])] += whole(row.values[0])
+        found[text_of(row)] += row.count
     return dict(found)
 
 
@@ -124,7 +123,7 @@ def gather_project_use(scope: Scope, project: Project) -> ProjectUse:
     return ProjectUse(
         interfaces=by_interface,
         delivered=_list_delivered(scope, success),
-        events=sum(whole(row.values[0]) for row in scope.aggregate(business)),
+        events=sum(row.count for row in scope.aggregate(business)),
         successes=sum(use.successes for use in by_interface.values()),
         provider_faults=failures["provider"],
         consumer_faults=failures["consumer"],
@@ -149,7 +148,12 @@ def count_cells(scope: Scope, interfaces: Collection[str] | None = None) -> tupl
 def list_covered_cells(scope: Scope) -> set[Cell]:
     """Return the (interface, hour) cells of the period with any record: business, probe, heartbeat, even a duplicate."""
     rows = scope.aggregate(None, "interface.id", scope.bucket(TimeUnit.HOUR), uncounted=True)
-    return {Cell(str(row.key[0]), whole(row.key[1])) for row in rows if not isinstance(row.key[0], Group)}
+    return list_cells(rows)
+
+
+def list_cells(rows: Iterable[AggregateRow]) -> set[Cell]:
+    """Return the cells of rows grouped by interface and hour, those without an interface left out."""
+    return {Cell(name, row.instant(1)) for row in rows for name in [row.text()] if name is not None}
 
 
 FIRST_TIME = Measure(MeasureKind.MIN, "time")
@@ -159,7 +163,8 @@ def find_log_begin(scope: Scope) -> date | None:
     """Return the local day of the first access in the store, or None when there is none."""
     _, last = scope.bounds_ns
     rows = scope.store.aggregate(AggregateQuery(BUSINESS, 0, last, measures=(FIRST_TIME,)))
-    return _local_day(scope, rows[0].values[0]) if rows and rows[0].values[0] is not None else None
+    first_ns = rows[0].whole()
+    return None if first_ns is None else find_local_day(scope, first_ns)
 
 
 def list_first_seen(scope: Scope, project: Project) -> dict[str, date]:
@@ -173,13 +178,15 @@ def list_first_seen(scope: Scope, project: Project) -> dict[str, date]:
     seen: dict[str, date] = {}
     for name in ("interface.id", "consumer.org"):
         for row in scope.store.aggregate(AggregateQuery(success, 0, last, (name,), (FIRST_TIME,))):
-            seen[text_of(row.key[0])] = _local_day(scope, row.values[0])
+            first_ns = row.whole()
+            if first_ns is not None:
+                seen[text_of(row)] = find_local_day(scope, first_ns)
     return seen
 
 
-def _local_day(scope: Scope, instant_ns: object) -> date:
-    """Return the local day of an instant."""
-    return to_datetime(whole(instant_ns)).astimezone(scope.zone).date()
+def find_local_day(scope: Scope, instant_ns: int) -> date:
+    """Return the day of an instant in the report's zone."""
+    return to_datetime(instant_ns).astimezone(scope.zone).date()
 
 
 def _count_interface_days(scope: Scope, success: Node) -> dict[str, InterfaceUse]:
@@ -187,17 +194,15 @@ def _count_interface_days(scope: Scope, success: Node) -> dict[str, InterfaceUse
     calls: Counter[str] = Counter()
     days: Counter[str] = Counter()
     for row in scope.aggregate(success, "interface.id", scope.bucket(TimeUnit.DAY)):
-        calls[text_of(row.key[0])] += whole(row.values[0])
-        days[text_of(row.key[0])] += 1
+        calls[text_of(row)] += row.count
+        days[text_of(row)] += 1
     return {name: InterfaceUse(calls[name], days[name]) for name in sorted(calls)}
 
 
 def _list_delivered(scope: Scope, success: Node) -> frozenset[str]:
     """Return interfaces with a success at any time before the period's end."""
     _, last = scope.bounds_ns
-    return frozenset(
-        text_of(row.key[0]) for row in scope.store.aggregate(AggregateQuery(success, 0, last, ("interface.id",)))
-    )
+    return frozenset(text_of(row) for row in scope.store.aggregate(AggregateQuery(success, 0, last, ("interface.id",))))
 
 
 def _count_cross(scope: Scope, success: Node) -> tuple[dict[str, int], int]:
@@ -205,13 +210,13 @@ def _count_cross(scope: Scope, success: Node) -> tuple[dict[str, int], int]:
     cross: Counter[str] = Counter()
     own = 0
     for row in scope.aggregate(success, "consumer.org", "provider.org"):
-        consumer, provider = row.key
-        if isinstance(consumer, Group):
+        consumer = row.text(0)
+        if consumer is None:
             continue
-        if consumer == provider:
-            own += whole(row.values[0])
+        if consumer == row.text(1):
+            own += row.count
         else:
-            cross[str(consumer)] += whole(row.values[0])
+            cross[consumer] += row.count
     return dict(sorted(cross.items())), own
 
 
@@ -219,20 +224,19 @@ def _count_failures(scope: Scope, business: Node) -> dict[str, int]:
     """Return numbers of accesses that failed, by whose fault."""
     found = {"provider": 0, "consumer": 0, "denied": 0}
     for row in scope.aggregate(business, "outcome", "http.status"):
-        outcome, status = row.key
-        count = whole(row.values[0])
+        outcome, status = row.text(0), row.number(1)
         if outcome == "denied":
-            found["denied"] += count
+            found["denied"] += row.count
         elif outcome == "failure":
-            by_consumer = isinstance(status, int) and status in CONSUMER_FAULT
-            found["consumer" if by_consumer else "provider"] += count
+            by_consumer = status is not None and status in CONSUMER_FAULT
+            found["consumer" if by_consumer else "provider"] += row.count
     return found
 
 
 def _count_night(scope: Scope, success: Node) -> int:
     """Return successes in the small hours, local time."""
     rows = scope.aggregate(success, scope.bucket(TimeUnit.HOUR))
-    return sum(whole(row.values[0]) for row in rows if _local_hour(scope, row.key[0]) in NIGHT_HOURS)
+    return sum(row.count for row in rows if _local_hour(scope, row.instant()) in NIGHT_HOURS)
 
 
 def _count_minutes(scope: Scope, of_project: Node, interfaces: int, sla: ServiceLevel) -> Minutes:
@@ -250,9 +254,9 @@ def _count_minutes(scope: Scope, of_project: Node, interfaces: int, sla: Service
 def _list_minutes(scope: Scope, where: Node, hours: range) -> set[tuple[str, int]]:
     """Return the (interface, minute) pairs with an event, in the given local hours."""
     rows = scope.aggregate(where, "interface.id", scope.bucket(TimeUnit.MINUTE))
-    return {(text_of(row.key[0]), whole(row.key[1])) for row in rows if _local_hour(scope, row.key[1]) in hours}
+    return {(text_of(row), row.instant(1)) for row in rows if _local_hour(scope, row.instant(1)) in hours}
 
 
-def _local_hour(scope: Scope, instant_ns: object) -> int:
+def _local_hour(scope: Scope, instant_ns: int) -> int:
     """Return the hour of the day at an instant, in the report's zone."""
-    return to_datetime(whole(instant_ns)).astimezone(scope.zone).hour
+    return to_datetime(instant_ns).astimezone(scope.zone).hour

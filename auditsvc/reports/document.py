@@ -20,7 +20,6 @@ from auditsvc.figures.project_use import (
     list_first_seen,
     list_project_interfaces,
     text_of,
-    whole,
 )
 from auditsvc.ground.clock import format_instant
 from auditsvc.policy.model import PolicySet
@@ -89,7 +88,7 @@ def build_compliance(scope: Scope, frame: Frame, policy_set: PolicySet, alerts: 
             "verdict": _judge_compliance(violations, reserves, coverage["percent"]),
             "events": sum(traffic.values()),
             "traffic": traffic,
-            "probes": sum(whole(row.values[0]) for row in scope.aggregate(PROBE)),
+            "probes": sum(row.count for row in scope.aggregate(PROBE)),
             "verdicts": verdicts,
             "rate": _build_rate(verdicts),
             "violations": violations,
@@ -181,9 +180,9 @@ def _count_verdicts(scope: Scope) -> tuple[dict[str, int], dict[str, int]]:
     verdicts: dict[str, int] = {}
     traffic: dict[str, int] = {}
     for row in scope.aggregate(ACCESS, "traffic", "verdict"):
-        kind, verdict = (text_of(part) for part in row.key)
-        traffic[kind] = traffic.get(kind, 0) + whole(row.values[0])
-        verdicts[verdict] = verdicts.get(verdict, 0) + whole(row.values[0])
+        kind, verdict = text_of(row, 0), text_of(row, 1)
+        traffic[kind] = traffic.get(kind, 0) + row.count
+        verdicts[verdict] = verdicts.get(verdict, 0) + row.count
     return dict(sorted(verdicts.items())), dict(sorted(traffic.items()))
 
 

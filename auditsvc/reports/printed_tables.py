@@ -8,13 +8,21 @@ from datetime import date, timedelta
 from typing import Any
 
 from auditsvc.catalog.coverage import HOUR_NS, Cell, expect_cells
-from auditsvc.event.time import format_time_ns, to_datetime
-from auditsvc.figures.project_use import VIOLATIONS, Scope, counts, list_covered_cells, text_of, whole
+from auditsvc.event.time import format_time_ns
+from auditsvc.figures.project_use import (
+    NO_VALUE,
+    VIOLATIONS,
+    Scope,
+    counts,
+    find_local_day,
+    list_covered_cells,
+    text_of,
+)
 from auditsvc.ground.clock import format_instant
 from auditsvc.policy.model import Policy, PolicySet
 from auditsvc.reports.indicators.model import percent
 from auditsvc.reports.period import bounds
-from auditsvc.store.query import FindingQuery, Group, TimeUnit
+from auditsvc.store.query import AggregateRow, FindingQuery, TimeUnit
 from auditsvc.store.rows import Finding
 
 TOP = 15
@@ -67,10 +75,10 @@ def describe_violations(
     rows = scope.count_findings({"status": ("active", "shadow"), **within}, "policy_id", "kind", "status")
     found: dict[str, dict[str, int]] = {}
     for row in rows:
-        policy, kind, status = (text_of(part) for part in row.key)
+        policy, kind, status = (text_of(row, part) for part in range(3))
         name = kind if status == "active" else "shadow"
         table = found.setdefault(policy, {})
-        table[name] = table.get(name, 0) + whole(row.values[0])
+        table[name] = table.get(name, 0) + row.count
     policies = latest_policies(policy_set)
     listed = [_describe_policy(policies.get(name), name, found.get(name, {})) for name in {*policies, *found}]
     return sorted(listed, key=lambda row: (-row["violations"], row["id"]))
@@ -139,14 +147,9 @@ def describe_days(scope: Scope, where: Any, within: Mapping[str, Collection[str]
     ]
 
 
-def _by_day(scope: Scope, rows: list[Any]) -> dict[date, int]:
+def _by_day(scope: Scope, rows: list[AggregateRow]) -> dict[date, int]:
     """Return counts by local day."""
-    return {_local_day(scope, row.key[0]): whole(row.values[0]) for row in rows}
-
-
-def _local_day(scope: Scope, instant_ns: object) -> date:
-    """Return the local day of an instant."""
-    return to_datetime(whole(instant_ns)).astimezone(scope.zone).date()
+    return {find_local_day(scope, row.instant()): row.count for row in rows}
 
 
 def describe_coverage(scope: Scope, interfaces: Collection[str] | None = None) -> dict[str, Any]:
@@ -215,7 +218,7 @@ def describe_quality(scope: Scope, where: Any) -> list[dict[str, Any]]:
     return [
         {"flag": flag, "events": found[flag]}
         for flag in sorted(found, key=lambda key: (-found[key], key))
-        if flag != "-"
+        if flag != NO_VALUE
     ]
 
 
@@ -228,7 +231,7 @@ def describe_findings(scope: Scope, policy_set: PolicySet, within: Mapping[str, 
         if room:
             query = FindingQuery(first, last, {**VIOLATIONS, "severity": (severity,), **within})
             chosen += scope.store.list_findings(query, limit=room)
-    total = sum(whole(row.values[0]) for row in scope.count_findings({**VIOLATIONS, **within}))
+    total = sum(row.count for row in scope.count_findings({**VIOLATIONS, **within}))
     return {"total": total, "rows": [_describe_finding(scope, finding) for finding in chosen]}
 
 
@@ -250,4 +253,4 @@ def _describe_finding(scope: Scope, finding: Finding) -> dict[str, Any]:
 
 def count_by(scope: Scope, where: Any, name: str) -> dict[str, int]:
     """Return counted events by a field's value; missing is ``-``."""
-    return counts([row for row in scope.aggregate(where, name) if not isinstance(row.key[0], Group)])
+    return counts([row for row in scope.aggregate(where, name) if row.text() is not None])

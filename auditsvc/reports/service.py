@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from auditsvc.alerts.tables import AlertRow
 from auditsvc.catalog.model import Catalog
 from auditsvc.figures.alerts import AlertTimes, describe_alerts
-from auditsvc.figures.project_use import Scope, whole
+from auditsvc.figures.project_use import Scope
 from auditsvc.figures.row_count_check import check_held
 from auditsvc.ground.clock import Clock
 from auditsvc.ground.database import read_session, write_session
@@ -403,8 +403,7 @@ def _write_bundle(maker: Maker, report: Report, first: int) -> None:
 def _find_first_seq(store: EventStore, span: tuple[int, int]) -> int:
     """Return the first leaf that has an event of the period; 0 when none has."""
     query = AggregateQuery(None, *span, measures=(Measure(MeasureKind.MIN, "seq"),), include_uncounted=True)
-    rows = store.aggregate(query)
-    return whole(rows[0].values[0]) if rows else 0
+    return store.aggregate(query)[0].whole() or 0
 
 
 def _folder(settings: Settings, report_id: str) -> Path:

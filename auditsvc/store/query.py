@@ -5,12 +5,14 @@ Times are nanoseconds since 1970-01-01T00:00:00Z, intervals are ``[first, last)`
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from auditsvc.condition.ast import Node
 from auditsvc.condition.evaluate import Context
+from auditsvc.ground.errors import StorageError
 from auditsvc.store.rows import StoredEvent
 
 
@@ -120,15 +122,62 @@ class AggregateQuery:
     context: Context | None = None
 
 
+Figure: TypeAlias = int | float | Decimal | str | bool | None
+"""A measure's value: int for counts, int or Decimal for sums, else of the field's type; None where no event has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class AggregateRow:
     """One group: ``key`` has one part for each ``by``, ``values`` one for each measure.
 
-    A value is int for counts, int or Decimal for sums, else of the field's type; None where no event has the field.
+    The methods read one part as the type the question makes it have.
+
+    Raises:
+        StorageError: ``storage_unavailable`` from each method when the store returned something else.
     """
 
     key: tuple[Key, ...]
-    values: tuple[object, ...]
+    values: tuple[Figure, ...]
+
+    @property
+    def count(self) -> int:
+        """The first measure, a count."""
+        return _require_whole(self.values[0], "a count")
+
+    def text(self, part: int = 0) -> str | None:
+        """Return the key part of a text field; None for missing and null."""
+        value = self.key[part]
+        if isinstance(value, Group):
+            return None
+        if not isinstance(value, str):
+            raise _report_foreign("text", value)
+        return value
+
+    def instant(self, part: int = 0) -> int:
+        """Return the key part of a time bucket: its first instant, in nanoseconds."""
+        return _require_whole(self.key[part], "an instant")
+
+    def number(self, part: int = 0) -> int | None:
+        """Return the key part of an integer field; None for missing and null."""
+        value = self.key[part]
+        return None if isinstance(value, Group) else _require_whole(value, "a whole number")
+
+    def whole(self, measure: int = 0) -> int | None:
+        """Return a measure of an integer or time field; None where no event has the field."""
+        value = self.values[measure]
+        return None if value is None else _require_whole(value, "a whole number")
+
+
+def _require_whole(value: object, expected: str) -> int:
+    """Return a value that must be an int."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _report_foreign(expected, value)
+    return value
+
+
+def _report_foreign(expected: str, value: object) -> StorageError:
+    """Return the error of a figure that is not of the expected type."""
+    return StorageError("storage_unavailable", f"event store: expected {expected} in a figure, got `{value!r:.64}`")
 
 
 FINDING_FIELDS = (

@@ -116,12 +116,19 @@ def find_halves(view: View, keys: Collection[bytes], first_ns: int, last_ns: int
             bytes.fromhex(str(key)),
             EventUid(bytes.fromhex(str(uid))),
             str(side),
-            int(str(time)),
+            _read_whole(time),
             None if partner is None else EventUid(bytes.fromhex(str(partner))),
-            *(int(str(number)) for number in place),
+            *(_read_whole(number) for number in place),
         )
         halves.append(half)
     return sorted(halves, key=lambda half: (half.seq, half.record, half.item))
+
+
+def _read_whole(value: Any) -> int:
+    """Return a document's whole number; raise ``TypeError`` for anything else."""
+    if not isinstance(value, int):
+        raise TypeError(f"expected a whole number, got `{value!r:.64}`")
+    return value
 
 
 def _iter_fields(
