@@ -17,7 +17,8 @@ from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.policy.model import PolicySet
 from auditsvc.runtime.services import Services
 from auditsvc.store.port import EventStore
-from auditsvc.store.query import AggregateQuery, FindingQuery, TimeBucket, TimeUnit
+from auditsvc.store.query import EventQuery, FindingQuery, RowSet, TimeBucket, TimeUnit
+from auditsvc.store.summary import count_rows
 
 SEVERITIES = ("critical", "high", "medium", "low")
 """Severest first."""
@@ -152,8 +153,8 @@ def _list_seen_cells(store: EventStore, catalog: Catalog, first_ns: int, last_ns
     """Return the interface-hours with at least one record of any kind."""
     hour = TimeBucket(TimeUnit.HOUR, catalog.city.zone)
     start = first_ns // HOUR_NS * HOUR_NS
-    query = AggregateQuery(None, start, last_ns, by=("interface.id", hour), include_uncounted=True)
-    return list_cells(store.aggregate(query))
+    query = EventQuery(None, start, last_ns, rows=RowSet.ALL)
+    return list_cells(store.aggregate(query, ("interface.id", hour)))
 
 
 def _count_open_alerts(services: Services) -> tuple[dict[str, int], int]:
@@ -175,7 +176,7 @@ def _read_ledger(services: Services) -> tuple[Totals, Signed | None]:
         head = get_head(connection)
         checkpoint = latest_checkpoint(connection)
     totals = Totals(
-        events=services.store.count(None, MIN_TIME_NS, MAX_TIME_NS),
+        events=count_rows(services.store, EventQuery(None, MIN_TIME_NS, MAX_TIME_NS, rows=RowSet.ALL)),
         quarantined=sum(services.store.count_quarantine(MIN_TIME_NS, MAX_TIME_NS).values()),
         leaves=head.size,
         waiting=max(head.size - services.store.position().next.seq, 0),
@@ -186,10 +187,10 @@ def _read_ledger(services: Services) -> tuple[Totals, Signed | None]:
 
 def _draw_course(store: EventStore, period: Period) -> tuple[DayCount, ...]:
     """Return events and violated ones for every bucket of the period, empty buckets included."""
-    query = AggregateQuery(None, period.first_ns, period.last_ns, by=(period.bucket, "verdict"))
+    query = EventQuery(None, period.first_ns, period.last_ns)
     events: Counter[int] = Counter()
     violated: Counter[int] = Counter()
-    for row in store.aggregate(query):
+    for row in store.aggregate(query, (period.bucket, "verdict")):
         events[row.instant()] += row.count
         if row.text(1) == "violated":
             violated[row.instant()] += row.count

@@ -15,13 +15,13 @@ from auditsvc.reports.indicators.model import InterfaceUse, Minutes, Period, Pro
 from auditsvc.reports.period import bounds_ns
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import (
-    COUNT,
-    AggregateQuery,
     AggregateRow,
     By,
+    EventQuery,
     FindingQuery,
     Measure,
     MeasureKind,
+    RowSet,
     TimeBucket,
     TimeUnit,
 )
@@ -64,12 +64,9 @@ class Scope:
         """All accepted times, as nanoseconds ``[first, last)``: logs are often delivered after their period."""
         return MIN_TIME_NS, MAX_TIME_NS
 
-    def aggregate(
-        self, where: Node | None, *by: By, measures: tuple[Measure, ...] = (COUNT,), uncounted: bool = False
-    ) -> list[AggregateRow]:
-        """Return exact figures over the period."""
-        first, last = self.bounds_ns
-        return self.store.aggregate(AggregateQuery(where, first, last, by, measures, include_uncounted=uncounted))
+    def aggregate(self, where: Node | None, *by: By, rows: RowSet = RowSet.COUNTED) -> list[AggregateRow]:
+        """Return numbers of events of the period in each group."""
+        return self.store.aggregate(EventQuery(where, *self.bounds_ns, rows=rows), by)
 
     def count_findings(self, equal: Mapping[str, Collection[str]], *by: By) -> list[AggregateRow]:
         """Return numbers of findings of the period."""
@@ -147,7 +144,7 @@ def count_cells(scope: Scope, interfaces: Collection[str] | None = None) -> tupl
 
 def list_covered_cells(scope: Scope) -> set[Cell]:
     """Return the (interface, hour) cells of the period with any record: business, probe, heartbeat, even a duplicate."""
-    rows = scope.aggregate(None, "interface.id", scope.bucket(TimeUnit.HOUR), uncounted=True)
+    rows = scope.aggregate(None, "interface.id", scope.bucket(TimeUnit.HOUR), rows=RowSet.ALL)
     return list_cells(rows)
 
 
@@ -162,7 +159,7 @@ FIRST_TIME = Measure(MeasureKind.MIN, "time")
 def find_log_begin(scope: Scope) -> date | None:
     """Return the local day of the first access in the store, or None when there is none."""
     _, last = scope.bounds_ns
-    rows = scope.store.aggregate(AggregateQuery(BUSINESS, 0, last, measures=(FIRST_TIME,)))
+    rows = scope.store.aggregate(EventQuery(BUSINESS, 0, last), measures=(FIRST_TIME,))
     first_ns = rows[0].whole()
     return None if first_ns is None else find_local_day(scope, first_ns)
 
@@ -177,7 +174,7 @@ def list_first_seen(scope: Scope, project: Project) -> dict[str, date]:
     success = All((build_equals("interface.id", *sorted(interfaces)), BUSINESS, SUCCESS))
     seen: dict[str, date] = {}
     for name in ("interface.id", "consumer.org"):
-        for row in scope.store.aggregate(AggregateQuery(success, 0, last, (name,), (FIRST_TIME,))):
+        for row in scope.store.aggregate(EventQuery(success, 0, last), (name,), (FIRST_TIME,)):
             first_ns = row.whole()
             if first_ns is not None:
                 seen[text_of(row)] = find_local_day(scope, first_ns)
@@ -202,7 +199,7 @@ def _count_interface_days(scope: Scope, success: Node) -> dict[str, InterfaceUse
 def _list_delivered(scope: Scope, success: Node) -> frozenset[str]:
     """Return interfaces with a success at any time before the period's end."""
     _, last = scope.bounds_ns
-    return frozenset(text_of(row) for row in scope.store.aggregate(AggregateQuery(success, 0, last, ("interface.id",))))
+    return frozenset(text_of(row) for row in scope.store.aggregate(EventQuery(success, 0, last), ("interface.id",)))
 
 
 def _count_cross(scope: Scope, success: Node) -> tuple[dict[str, int], int]:

@@ -22,7 +22,7 @@ from auditsvc.ground.clock import format_instant
 from auditsvc.policy.model import Policy, PolicySet
 from auditsvc.reports.indicators.model import percent
 from auditsvc.reports.period import bounds
-from auditsvc.store.query import AggregateRow, FindingQuery, TimeUnit
+from auditsvc.store.query import AggregateRow, FindingQuery, RowSet, TimeUnit
 from auditsvc.store.rows import Finding
 
 TOP = 15
@@ -214,7 +214,7 @@ def describe_quarantine(scope: Scope) -> dict[str, Any]:
 
 def describe_quality(scope: Scope, where: Any) -> list[dict[str, Any]]:
     """Return quality flags with the number of events that carry each, duplicates and second halves included."""
-    found = counts(scope.aggregate(where, "quality", uncounted=True))
+    found = counts(scope.aggregate(where, "quality", rows=RowSet.ALL))
     return [
         {"flag": flag, "events": found[flag]}
         for flag in sorted(found, key=lambda key: (-found[key], key))

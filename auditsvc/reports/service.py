@@ -43,7 +43,7 @@ from auditsvc.reports.sign import sign_pdf, sign_report
 from auditsvc.reports.tables import ReportRow
 from auditsvc.reports.trust import Trust, parse_trust
 from auditsvc.store.port import EventStore
-from auditsvc.store.query import AggregateQuery, Measure, MeasureKind
+from auditsvc.store.query import EventQuery, Measure, MeasureKind, RowSet
 from auditsvc.store.rows import Position
 
 KINDS = ("compliance", "project")
@@ -402,8 +402,8 @@ def _write_bundle(maker: Maker, report: Report, first: int) -> None:
 
 def _find_first_seq(store: EventStore, span: tuple[int, int]) -> int:
     """Return the first leaf that has an event of the period; 0 when none has."""
-    query = AggregateQuery(None, *span, measures=(Measure(MeasureKind.MIN, "seq"),), include_uncounted=True)
-    return store.aggregate(query)[0].whole() or 0
+    query = EventQuery(None, *span, rows=RowSet.ALL)
+    return store.aggregate(query, measures=(Measure(MeasureKind.MIN, "seq"),))[0].whole() or 0
 
 
 def _folder(settings: Settings, report_id: str) -> Path:

@@ -1,4 +1,4 @@
-"""Search over the embedded store: pages in order of time, single events, facets."""
+"""Search over the embedded store: pages in order of time, single events."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any

@@ -67,13 +67,6 @@ def iter_events(view: View, selection: Selection, names: Collection[str]) -> Ite
             yield event
 
 
-def count_events(view: View, selection: Selection) -> int:
-    """Return the number of the selected events."""
-    if selection.residual is None:
-        return scan.count(view.client, selection.indices, selection.query)
-    return sum(1 for _ in iter_events(view, selection, ()))
-
-
 def list_rows(view: View, path: str, value: bytes) -> list[StoredEvent]:
     """Return the events with one id, in ledger order; ``path`` is that of the uid or the access key."""
     query = scan.both({"term": {path: value.hex()}}, view.state.build_visible())

@@ -11,10 +11,11 @@ from elasticsearch import Elasticsearch
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.runtime import workers as worker_module
 from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.summary import count_rows
 from tests.integration.laiwu.test_elastic_kills import LEVEL_S, growing
 from tests.integration.store.test_elastic_faults import build_settings, build_world, check_same, deliver, follow
 from tests.support.elastic import admin_client
-from tests.support.engine import EVERYTHING
+from tests.support.engine import EVERY_ROW
 from tools.elasticsearch import Cluster, start
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,6 @@ def test_a_store_deleted_while_records_come_in_is_rebuilt_while_more_come_in(
                 while len(acknowledged) < before + 3:  # also after the swap
                     time.sleep(0.1)
             following.wait_level(LEVEL_S)
-            assert following.store.count(None, *EVERYTHING) == 1501 + sum(acknowledged)
+            assert count_rows(following.store, EVERY_ROW) == 1501 + sum(acknowledged)
             check_same(world, following.store)
         assert reindex(world.ledger, world.settings).is_identical is True
