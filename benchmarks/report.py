@@ -20,7 +20,7 @@ from auditsvc.condition.parse import parse_query
 from auditsvc.event.time import NS, parse_time_ns
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.query import COUNT, AggregateQuery, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import COUNT, By, EventQuery, Measure, MeasureKind, TimeBucket, TimeUnit
 
 FIRST, LAST = parse_time_ns("2026-10-01T00:00:00+08:00"), parse_time_ns("2026-11-01T00:00:00+08:00")
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -48,8 +48,10 @@ class Case:
     """One figure of the report, as the store is asked and as SQL by hand."""
 
     name: str
-    query: AggregateQuery
+    query: EventQuery
+    by: tuple[By, ...]
     sql: str
+    measures: tuple[Measure, ...] = (COUNT,)
 
 
 def build_cases() -> list[Case]:
@@ -62,34 +64,42 @@ def build_cases() -> list[Case]:
     return [
         Case(
             "verdicts",
-            AggregateQuery(None, FIRST, LAST, ("verdict",)),
+            EventQuery(None, FIRST, LAST),
+            ("verdict",),
             f"SELECT verdict, count(*) FROM event {WHERE} GROUP BY 1",
         ),
         Case(
             "consumer x interface: calls, rows",
-            AggregateQuery(None, FIRST, LAST, ("consumer.org", "interface.id"), (COUNT, rows)),
+            EventQuery(None, FIRST, LAST),
+            ("consumer.org", "interface.id"),
             f'SELECT "consumer.org", "interface.id", count(*), sum("rows") FROM event {WHERE} GROUP BY 1, 2',
+            (COUNT, rows),
         ),
         Case(
             "consumer x interface: calls, rows, users, p95",
-            AggregateQuery(None, FIRST, LAST, ("consumer.org", "interface.id"), (COUNT, rows, users, p95)),
+            EventQuery(None, FIRST, LAST),
+            ("consumer.org", "interface.id"),
             'SELECT "consumer.org", "interface.id", count(*), sum("rows"), count(DISTINCT "user.id"), '
             f'quantile_disc("duration_ms", 0.95) FROM event {WHERE} GROUP BY 1, 2',
+            (COUNT, rows, users, p95),
         ),
         Case(
             "interface x day: successful business calls",
-            AggregateQuery(business, FIRST, LAST, ("interface.id", day)),
+            EventQuery(business, FIRST, LAST),
+            ("interface.id", day),
             f'SELECT "interface.id", {local_day}, count(*) FROM event {WHERE} '
             "AND traffic = 'business' AND outcome = 'success' GROUP BY 1, 2",
         ),
         Case(
             "interface x minute: availability",
-            AggregateQuery(parse_query("interface.id:if-1"), FIRST, LAST, ("outcome", minute)),
+            EventQuery(parse_query("interface.id:if-1"), FIRST, LAST),
+            ("outcome", minute),
             f'SELECT outcome, "time" // {60 * NS}, count(*) FROM event {WHERE} AND "interface.id" = \'if-1\' GROUP BY 1, 2',
         ),
         Case(
             "violations by policy",
-            AggregateQuery(parse_query("verdict:violated"), FIRST, LAST, ("violations",)),
+            EventQuery(parse_query("verdict:violated"), FIRST, LAST),
+            ("violations",),
             f"SELECT v, count(*) FROM event, unnest(violations) u(v) {WHERE} AND verdict = 'violated' GROUP BY 1",
         ),
     ]
@@ -124,7 +134,7 @@ def main() -> None:
         print(f"{'figure':48}{'store ms':>10}{'SQL ms':>10}{'ratio':>8}{'rows':>8}")
         total, limit = 0.0, 0.0
         for case in build_cases():
-            took, rows = measure(given.repeats, lambda case=case: store.aggregate(case.query))
+            took, rows = measure(given.repeats, lambda case=case: store.aggregate(case.query, case.by, case.measures))
             cursor = connection.cursor()
             bare, bare_rows = measure(
                 given.repeats, lambda case=case, cursor=cursor: cursor.execute(case.sql, [FIRST, LAST]).fetchall()

@@ -33,6 +33,7 @@ from auditsvc.store.elasticsearch.document import build_document
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
 from auditsvc.store.port import EventStore
+from auditsvc.store.query import EventQuery
 from auditsvc.store.rows import Chunk, EventDigest, NewEvent, Place, Position
 from benchmarks.report import FIRST, LAST, build_cases
 from tools.elasticsearch import start
@@ -138,7 +139,7 @@ def time_searches(store: EventStore) -> list[float]:
         )
         condition = parse_query(text)
         begin = time.perf_counter()
-        store.search(condition, day, day + 86_400 * 10**9)
+        store.search(EventQuery(condition, day, day + 86_400 * 10**9))
         times.append((time.perf_counter() - begin) * 1000)
     return sorted(times)
 

@@ -25,8 +25,9 @@ from auditsvc.event.time import count_ns, format_time_ns
 from auditsvc.ground.errors import AuditError, AuthError, InputError
 from auditsvc.ground.ids import EventUid
 from auditsvc.runtime.services import get_services, record_reading
-from auditsvc.store.query import Cursor, Order, TimeBucket, TimeUnit
+from auditsvc.store.query import Cursor, EventQuery, Order, RowSet, TimeBucket, TimeUnit
 from auditsvc.store.rows import StoredEvent
+from auditsvc.store.summary import count_by_time
 
 resource = Resource("events", description="Accesses, normalised and judged")
 
@@ -54,7 +55,7 @@ class SpanQuery(Schema):
     last = Instant(data_key="to", load_default=None, metadata={"description": "instant after the last; default now"})
 
 
-class EventQuery(SpanQuery, PageQuery):
+class SearchQuery(SpanQuery, PageQuery):
     """A page of a search."""
 
     order = fields.Enum(Order, by_value=True, load_default=Order.NEWEST)
@@ -110,22 +111,16 @@ class EventProofSchema(Schema):
 class Events(MethodView):
     """All events."""
 
-    @resource.arguments(EventQuery, location="query")
+    @resource.arguments(SearchQuery, location="query")
     @resource.response(200, page_schema(EventSchema))
     @require("event.read", "event.read_own")
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Search events; a department reader finds those of the own department."""
         services = get_services()
-        node, first_ns, last_ns, context = _read_span(query)
-        record_reading(current_person().name, "event_search", "events", _describe(query, first_ns, last_ns))
+        asked = _read_span(query)
+        record_reading(current_person().name, "event_search", "events", _describe(query, asked))
         page = services.store.search(
-            node,
-            first_ns,
-            last_ns,
-            limit=query["limit"],
-            after=_parse_place(query["cursor"]),
-            order=query["order"],
-            context=context,
+            asked, limit=query["limit"], after=_parse_place(query["cursor"]), order=query["order"]
         )
         after = page.after
         return {
@@ -144,10 +139,9 @@ class Histogram(MethodView):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Count the events of a search by time."""
         services = get_services()
-        node, first_ns, last_ns, context = _read_span(query)
-        record_reading(current_person().name, "event_search", "events", _describe(query, first_ns, last_ns))
-        bucket = TimeBucket(query["unit"], services.settings.zone)
-        bars = services.store.histogram(bucket, node, first_ns, last_ns, context=context)
+        asked = _read_span(query)
+        record_reading(current_person().name, "event_search", "events", _describe(query, asked))
+        bars = count_by_time(services.store, asked, TimeBucket(query["unit"], services.settings.zone))
         return {
             "total": sum(count for _, count in bars),
             "items": [{"start": format_time_ns(start), "count": count} for start, count in bars],
@@ -168,10 +162,9 @@ class Export(MethodView):
     @require("event.read", "event.read_own")
     def get(self, query: dict[str, Any]) -> Response:
         """Export all events of a search, oldest first, one JSON document a line."""
-        node, first_ns, last_ns, context = _read_span(query)
-        record_reading(current_person().name, "event_export", "events", _describe(query, first_ns, last_ns))
-        found = get_services().store.iter_events(node, first_ns, last_ns, context=context)
-        return Response(_iter_lines(found), mimetype=NDJSON)
+        asked = _read_span(query)
+        record_reading(current_person().name, "event_export", "events", _describe(query, asked))
+        return Response(_iter_lines(get_services().store.iter_events(asked)), mimetype=NDJSON)
 
 
 def _iter_lines(found: Iterator[StoredEvent]) -> Iterator[bytes]:
@@ -215,14 +208,13 @@ class EventProof(MethodView):
     @require("event.read", "event.read_own")
     def get(self, uid: str) -> dict[str, Any]:
         """Show where the event stands in the ledger, with the inclusion proof of its batch."""
-        event = _get_event(uid).event
-        seq = _whole(event.get("seq"))
+        found = _get_event(uid)
         return {
-            "leaf": seq,
-            "record": _whole(event.get("record")),
-            "item": _whole(event.get("item")),
-            "leaf_sha256": str(event.get("leaf_hash") or ""),
-            "proof": build_inclusion(seq, None),
+            "leaf": found.seq,
+            "record": found.record,
+            "item": found.item,
+            "leaf_sha256": str(found.event.get("leaf_hash") or ""),
+            "proof": build_inclusion(found.seq, None),
         }
 
 
@@ -239,8 +231,8 @@ def _show_value(name: str, value: Value) -> Value:
     return value
 
 
-def _read_span(query: dict[str, Any]) -> tuple[Node | None, int, int, Any]:
-    """Return condition, first and last instant and the lists and calendars in force."""
+def _read_span(query: dict[str, Any]) -> EventQuery:
+    """Return the events a request asks for, with the lists and calendars in force."""
     services = get_services()
     last = query["last"] or services.ledger.clock.now() + _SECOND
     first = query["first"] or max(last - DEFAULT_SPAN, datetime(1970, 1, 1, tzinfo=UTC))
@@ -250,12 +242,12 @@ def _read_span(query: dict[str, Any]) -> tuple[Node | None, int, int, Any]:
     nodes = [parse_query(text, zone=services.settings.time_zone)] if text else []
     own = find_own_condition(current_person())
     nodes += [own] if own else []
-    policy_set = services.versions.find().find_policy_set()
-    return (
+    return EventQuery(
         All(tuple(nodes)) if nodes else None,
         count_ns(first),
         count_ns(last),
-        policy_set.context if policy_set else None,
+        services.versions.find().context,
+        RowSet.ALL,
     )
 
 
@@ -303,11 +295,10 @@ def _parse_place(text: str | None) -> Cursor | None:
     return Cursor(*value)
 
 
-def _describe(query: dict[str, Any], first_ns: int, last_ns: int) -> dict[str, str]:
+def _describe(query: dict[str, Any], asked: EventQuery) -> dict[str, str]:
     """Return what was searched, as the ledger keeps it."""
-    return {"query": query["query"], "from": format_time_ns(first_ns), "to": format_time_ns(last_ns)}
-
-
-def _whole(value: Value) -> int:
-    """Return a place's number."""
-    return value if isinstance(value, int) else 0
+    return {
+        "query": query["query"],
+        "from": format_time_ns(asked.first_ns),
+        "to": format_time_ns(asked.last_ns),
+    }

@@ -78,11 +78,11 @@ def show_event(uid: str) -> ResponseReturnValue:
     services = get_services()
     stored = services.store.get_event(parse_uid(uid))
     record_reading(current_person().name, "event_read", uid, {})
-    catalog = services.versions.find(int(str(stored.event["seq"]))).find_catalog()
+    catalog = services.versions.find(stored.seq).find_catalog()
     detail = build_detail(services, stored, catalog)
     evidence, failure = None, None
     try:
-        evidence = collect_evidence(services, stored.event)
+        evidence = collect_evidence(services, stored)
     except AuditError as err:
         failure = describe(err)
     return render_template("console/event.html", uid=uid, detail=detail, evidence=evidence, failure=failure)
@@ -95,7 +95,7 @@ def send_proof(uid: str) -> ResponseReturnValue:
     services = get_services()
     stored = services.store.get_event(parse_uid(uid))
     record_reading(current_person().name, "event_proof_fetched", uid, {})
-    document = build_proof_document(collect_evidence(services, stored.event))
+    document = build_proof_document(collect_evidence(services, stored))
     response = Response(json.dumps(document, indent=2) + "\n", mimetype="application/json")
     response.headers["Content-Disposition"] = f'attachment; filename="event-{uid}.proof.json"'
     return response

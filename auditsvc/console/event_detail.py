@@ -63,7 +63,7 @@ def build_detail(services: Services, stored: StoredEvent, catalog: Catalog | Non
         event=event,
         groups=_group_facts(event, catalog),
         quality=tuple(flags) if isinstance(flags, list) else (),
-        judgements=_explain(services, event),
+        judgements=_explain(services, stored),
         related=_find_related(services, stored, catalog),
     )
 
@@ -97,12 +97,12 @@ def _build_fact(known: Field, value: Value, catalog: Catalog | None) -> Fact:
     )
 
 
-def _explain(services: Services, event: Event) -> tuple[Judgement, ...]:
+def _explain(services: Services, stored: StoredEvent) -> tuple[Judgement, ...]:
     """Return what the policies then in force say of the event, the gravest first."""
-    policy_set = services.versions.find(int(str(event["seq"]))).find_policy_set()
+    policy_set = services.versions.find(stored.seq).find_policy_set()
     if policy_set is None:
         return ()
-    steps = [step for step in explain(policy_set, event).policies if step.state in _SHOWN_STATES]
+    steps = [step for step in explain(policy_set, stored.event).policies if step.state in _SHOWN_STATES]
     steps.sort(key=lambda step: (_SHOWN_STATES.index(step.state), step.policy.id))
     return tuple(
         Judgement(step, step.policy.title.get(current_language()), tuple(_flatten(step.body, 0))) for step in steps

@@ -12,7 +12,8 @@ from auditsvc.console.text import current_language
 from auditsvc.event.model import Event
 from auditsvc.ground.errors import InputError
 from auditsvc.runtime.services import Services
-from auditsvc.store.query import Cursor, Group, Order
+from auditsvc.store.query import Cursor, EventQuery, Group, Key, Order, RowSet
+from auditsvc.store.summary import count_by_time, count_rows, rank_values
 
 PAGE_SIZE = 50
 FACETS = ("verdict", "violations", "action", "outcome", "consumer.org", "interface.id")
@@ -74,18 +75,14 @@ def search(
     services: Services, catalog: Catalog | None, node: Node | None, period: Period, *, after: str, order: Order
 ) -> Results:
     """Return the page of events after the cursor ``after``, with the figures of the whole search."""
-    store, first_ns, last_ns = services.store, period.first_ns, period.last_ns
-    page = store.search(node, first_ns, last_ns, limit=PAGE_SIZE, after=parse_cursor(after), order=order)
-    total = store.count(node, first_ns, last_ns)
-    counts = dict(store.histogram(period.bucket, node, first_ns, last_ns))
+    store, query = services.store, EventQuery(node, period.first_ns, period.last_ns, rows=RowSet.ALL)
+    page = store.search(query, limit=PAGE_SIZE, after=parse_cursor(after), order=order)
+    counts = dict(count_by_time(store, query, period.bucket))
     return Results(
         hits=tuple(build_hit(stored.uid, stored.event, catalog) for stored in page.events),
-        total=total,
+        total=count_rows(store, query),
         course=tuple((first, last, counts.get(first, 0)) for first, last in list_buckets(period)),
-        facets={
-            name: _build_facet(name, store.facets(name, node, first_ns, last_ns, limit=_FACET_VALUES), catalog)
-            for name in FACETS
-        },
+        facets={name: _build_facet(name, rank_values(store, query, name, _FACET_VALUES), catalog) for name in FACETS},
         after=format_cursor(page.after),
     )
 
@@ -144,7 +141,7 @@ def parse_cursor(text: str) -> Cursor | None:
     return Cursor(time, seq, record, item)
 
 
-def _build_facet(field: str, counts: list[tuple[Any, int]], catalog: Catalog | None) -> tuple[FacetValue, ...]:
+def _build_facet(field: str, counts: list[tuple[Key, int]], catalog: Catalog | None) -> tuple[FacetValue, ...]:
     """Return the values of a facet that can be searched for."""
     known = [(str(key), count) for key, count in counts if not isinstance(key, Group)]
     largest = max((count for _, count in known), default=1)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auditsvc.event.model import Event
 from auditsvc.ground.errors import LogError
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.format.note import Checkpoint
@@ -19,6 +18,7 @@ from auditsvc.ledger.leaf import Leaf, get_leaf
 from auditsvc.ledger.proof import checkpoint_at_least, inclusion_proof
 from auditsvc.ledger.write.proof_path import build_inclusion_path
 from auditsvc.runtime.services import Services
+from auditsvc.store.rows import StoredEvent
 
 PASS, FAIL, NOT_DONE = "pass", "fail", "not done"
 FORMAT = "auditsvc-event-proof/v1"
@@ -66,13 +66,14 @@ class Evidence:
         return bool(self.checks) and all(check.state == PASS for check in self.checks)
 
 
-def collect_evidence(services: Services, event: Event) -> Evidence:
+def collect_evidence(services: Services, stored: StoredEvent) -> Evidence:
     """Return the proof of a stored event, computed now from archive and log.
 
     Raises:
         LogError: the log or the archive does not hold what the index says.
+        StorageError: the index does not say where the event stands.
     """
-    seq, record = int(str(event["seq"])), int(str(event["record"]))
+    seq, record = stored.seq, stored.record
     with services.ledger.database.connect() as connection:
         leaf = get_leaf(connection, seq)
         checkpoint = checkpoint_at_least(connection, seq + 1)
@@ -85,7 +86,7 @@ def collect_evidence(services: Services, event: Event) -> Evidence:
     raw = _cut_record(payload, header.fields["kind"], record)
     record_path = _build_record_path(hashes, record)
     checks = [
-        _compare("record_hash", hashes[record].hex(), str(event.get("leaf_hash", ""))),
+        _compare("record_hash", hashes[record].hex(), str(stored.event.get("leaf_hash", ""))),
         _attempt("record_path", lambda: verify_inclusion(
             hashes[record], record, len(hashes), record_path, header.events_root)),
         _compare("leaf_hash", hash_leaf(leaf.header.encode("ascii")).hex(), leaf.leaf_hash.hex()),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS, NS, count_ns, to_datetime
 from auditsvc.ground.errors import InputError
 from auditsvc.store.port import EventStore
-from auditsvc.store.query import Order, TimeBucket, TimeUnit
+from auditsvc.store.query import EventQuery, Order, RowSet, TimeBucket, TimeUnit
 
 DAY_NS = 86_400 * NS
 RANGES: Mapping[str, int] = {"1d": DAY_NS, "7d": 7 * DAY_NS, "30d": 30 * DAY_NS, "90d": 90 * DAY_NS}
@@ -85,8 +85,8 @@ def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zo
 
 def find_newest_ns(store: EventStore, now_ns: int) -> int | None:
     """Return the time of the newest event that is not in the future, None when there is none."""
-    page = store.search(None, MIN_TIME_NS, now_ns + 1, limit=1)
-    return _time_of(page.events[0].event.get("time")) if page.events else None
+    page = store.search(EventQuery(None, MIN_TIME_NS, now_ns + 1, rows=RowSet.ALL), limit=1)
+    return page.events[0].time_ns if page.events else None
 
 
 def list_buckets(period: Period) -> list[tuple[int, int]]:
@@ -104,10 +104,11 @@ def list_buckets(period: Period) -> list[tuple[int, int]]:
 
 def _all_events(store: EventStore, newest: int, zone: ZoneInfo) -> Period:
     """Return the period from the oldest event to the newest, future ones included."""
-    oldest = store.search(None, MIN_TIME_NS, MAX_TIME_NS, limit=1, order=Order.OLDEST)
-    latest = store.search(None, MIN_TIME_NS, MAX_TIME_NS, limit=1)
-    first = _time_of(oldest.events[0].event.get("time")) if oldest.events else newest
-    last = _time_of(latest.events[0].event.get("time")) if latest.events else newest
+    query = EventQuery(None, MIN_TIME_NS, MAX_TIME_NS, rows=RowSet.ALL)
+    oldest = store.search(query, limit=1, order=Order.OLDEST)
+    latest = store.search(query, limit=1)
+    first = oldest.events[0].time_ns if oldest.events else newest
+    last = latest.events[0].time_ns if latest.events else newest
     return Period(ALL, first, last + NS, zone)
 
 
@@ -158,8 +159,3 @@ def _following(start: datetime, unit: TimeUnit) -> datetime:
         return start + timedelta(days=1)
     step = timedelta(minutes=1) if unit is TimeUnit.MINUTE else timedelta(hours=1)
     return (start.astimezone(tz=ZoneInfo("UTC")) + step).astimezone(start.tzinfo)
-
-
-def _time_of(value: object) -> int:
-    """Return an event's time; every stored event has one."""
-    return value if isinstance(value, int) else 0

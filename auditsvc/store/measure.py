@@ -1,6 +1,5 @@
 """What exact figures mean in every store: buckets of a zone, which measures a field has, the order of keys. Pure."""
 
-from collections.abc import Sequence
 from datetime import UTC, timedelta
 from functools import lru_cache
 from typing import Any
@@ -9,7 +8,7 @@ from zoneinfo import ZoneInfo
 from auditsvc.event.fields import Field, Kind, get_field
 from auditsvc.event.time import NS, count_ns, to_datetime
 from auditsvc.ground.errors import InputError
-from auditsvc.store.query import AggregateRow, Group, Key, Measure, MeasureKind, TimeUnit
+from auditsvc.store.query import Group, Key, Measure, MeasureKind, TimeUnit
 
 UNIT_NS = {TimeUnit.MINUTE: 60 * NS, TimeUnit.HOUR: 3600 * NS, TimeUnit.DAY: 86_400 * NS}
 SUM_SCALE = 6
@@ -91,16 +90,3 @@ def sort_key(part: Key) -> tuple[int, Any]:
     if isinstance(part, Group):
         return (0, part.value)
     return (1, part) if isinstance(part, (int, float)) else (2, part)
-
-
-def rank_groups(rows: Sequence[AggregateRow], limit: int) -> list[tuple[Key, int]]:
-    """Return the largest groups of one key with their counts, largest first, ties in order of the key."""
-    counted = [(row.key[0], row.values[0]) for row in rows]
-    pairs = [(key, number) for key, number in counted if isinstance(number, int)]
-    return sorted(pairs, key=lambda pair: (-pair[1], sort_key(pair[0])))[:limit]
-
-
-def list_buckets(rows: Sequence[AggregateRow]) -> list[tuple[int, int]]:
-    """Return the groups of one time bucket as (first instant, count), in order of time."""
-    pairs = [(row.key[0], row.values[0]) for row in rows]
-    return [(key, number) for key, number in pairs if isinstance(key, int) and isinstance(number, int)]

@@ -9,10 +9,8 @@ Times are nanoseconds since 1970-01-01T00:00:00Z, intervals are ``[first, last)`
 from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
-from auditsvc.condition.ast import Node
-from auditsvc.condition.evaluate import Context
 from auditsvc.ground.ids import EventUid, FindingKey
-from auditsvc.store.query import AggregateQuery, AggregateRow, By, Cursor, FindingQuery, Key, Order, Page, TimeBucket
+from auditsvc.store.query import COUNT, AggregateRow, By, Cursor, EventQuery, FindingQuery, Measure, Order, Page
 from auditsvc.store.rows import (
     BatchStat,
     Chunk,
@@ -55,51 +53,15 @@ class EventStore(Protocol):
         """Return, for those of ``keys`` that are stored, the event each finding is on."""
 
     def search(
-        self,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        limit: int = 50,
-        after: Cursor | None = None,
-        order: Order = Order.NEWEST,
-        context: Context | None = None,
+        self, query: EventQuery, *, limit: int = 50, after: Cursor | None = None, order: Order = Order.NEWEST
     ) -> Page:
-        """Return a page of the events on which the condition is true."""
+        """Return a page of the events of a query."""
 
-    def iter_events(
-        self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
-    ) -> Iterator[StoredEvent]:
-        """Give every event on which the condition is true, oldest first, ties by place, as of the first one asked for.
+    def iter_events(self, query: EventQuery) -> Iterator[StoredEvent]:
+        """Give every event of a query, oldest first, ties by place, as of the first one asked for.
 
         Memory does not grow with their number. What is held for it is released when the iterator ends or is closed.
         """
-
-    def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
-        """Return how many rows the search finds on all its pages together, duplicates included."""
-
-    def facets(
-        self,
-        name: str,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        limit: int = 20,
-        context: Context | None = None,
-    ) -> list[tuple[Key, int]]:
-        """Return the most frequent values of a field with their numbers, most frequent first."""
-
-    def histogram(
-        self,
-        bucket: TimeBucket,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        context: Context | None = None,
-    ) -> list[tuple[int, int]]:
-        """Return (first instant, number) of the buckets that have events, in order of time."""
 
     def get_event(self, uid: EventUid) -> StoredEvent:
         """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
@@ -110,8 +72,18 @@ class EventStore(Protocol):
     def list_partners(self, access_key: bytes) -> list[StoredEvent]:
         """Return every stored side of one call, in ledger order."""
 
-    def aggregate(self, query: AggregateQuery) -> list[AggregateRow]:
-        """Return exact figures, ordered by key."""
+    def aggregate(
+        self, query: EventQuery, by: tuple[By, ...] = (), measures: tuple[Measure, ...] = (COUNT,)
+    ) -> list[AggregateRow]:
+        """Return exact figures of the events of a query, ordered by key; without ``by`` one row, also of no event.
+
+        Args:
+            by: fields and time buckets; a list field puts an event in the group of each of its elements.
+            measures: at least one.
+
+        Raises:
+            InputError: ``field_unknown``; ``input_invalid`` for a measure its field's type does not have.
+        """
 
     def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:
         """Return the number of findings in each group, ordered by key; ``by`` names :data:`FINDING_FIELDS`."""

@@ -4,13 +4,15 @@ Times are nanoseconds since 1970-01-01T00:00:00Z, intervals are ``[first, last)`
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import Enum
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from auditsvc.condition.ast import Node
-from auditsvc.condition.evaluate import Context
+from auditsvc.condition.ast import All, Node
+from auditsvc.condition.evaluate import EMPTY_CONTEXT, Context
+from auditsvc.ground.errors import StorageError
 from auditsvc.store.rows import StoredEvent
 
 
@@ -23,6 +25,40 @@ class Group(Enum):
 
 Key: TypeAlias = str | int | float | bool | Group
 """One part of a group key; for a time bucket its first instant in nanoseconds."""
+
+
+class RowSet(Enum):
+    """Which stored rows a question is about.
+
+    Members:
+        COUNTED: no duplicates and no second halves of calls, so that every access stands once, as indicators count it.
+        ALL: every stored row.
+    """
+
+    COUNTED = "counted"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events a read is about; the same query finds the same rows in a page, an export and a figure.
+
+    Attributes:
+        where: the condition, None for all.
+        first_ns, last_ns: event time in ``[first_ns, last_ns)``.
+        context: lists and calendars the condition may name.
+        rows: which rows.
+    """
+
+    where: Node | None
+    first_ns: int
+    last_ns: int
+    context: Context = EMPTY_CONTEXT
+    rows: RowSet = RowSet.COUNTED
+
+    def narrowed(self, node: Node) -> "EventQuery":
+        """Return the query for those of its events on which ``node`` is true as well."""
+        return replace(self, where=node if self.where is None else All((self.where, node)))
 
 
 class Order(Enum):
@@ -98,37 +134,62 @@ COUNT = Measure(MeasureKind.COUNT)
 By: TypeAlias = str | TimeBucket
 
 
-@dataclass(frozen=True, slots=True)
-class AggregateQuery:
-    """A question for exact figures.
-
-    Attributes:
-        where: which events, None for all.
-        first_ns, last_ns: event time in ``[first_ns, last_ns)``.
-        by: fields and time buckets; a list field puts an event in the group of each of its elements.
-        measures: at least one.
-        include_uncounted: also count duplicates and second halves of calls.
-        context: lists and calendars the condition may name.
-    """
-
-    where: Node | None
-    first_ns: int
-    last_ns: int
-    by: tuple[By, ...] = ()
-    measures: tuple[Measure, ...] = (COUNT,)
-    include_uncounted: bool = False
-    context: Context | None = None
+Figure: TypeAlias = int | float | Decimal | str | bool | None
+"""A measure's value: int for counts, int or Decimal for sums, else of the field's type; None where no event has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AggregateRow:
     """One group: ``key`` has one part for each ``by``, ``values`` one for each measure.
 
-    A value is int for counts, int or Decimal for sums, else of the field's type; None where no event has the field.
+    The methods read one part as the type the question makes it have.
+
+    Raises:
+        StorageError: ``storage_unavailable`` from each method when the store returned something else.
     """
 
     key: tuple[Key, ...]
-    values: tuple[object, ...]
+    values: tuple[Figure, ...]
+
+    @property
+    def count(self) -> int:
+        """The first measure, a count."""
+        return _require_whole(self.values[0], "a count")
+
+    def text(self, part: int = 0) -> str | None:
+        """Return the key part of a text field; None for missing and null."""
+        value = self.key[part]
+        if isinstance(value, Group):
+            return None
+        if not isinstance(value, str):
+            raise _report_foreign("text", value)
+        return value
+
+    def instant(self, part: int = 0) -> int:
+        """Return the key part of a time bucket: its first instant, in nanoseconds."""
+        return _require_whole(self.key[part], "an instant")
+
+    def number(self, part: int = 0) -> int | None:
+        """Return the key part of an integer field; None for missing and null."""
+        value = self.key[part]
+        return None if isinstance(value, Group) else _require_whole(value, "a whole number")
+
+    def whole(self, measure: int = 0) -> int | None:
+        """Return a measure of an integer or time field; None where no event has the field."""
+        value = self.values[measure]
+        return None if value is None else _require_whole(value, "a whole number")
+
+
+def _require_whole(value: object, expected: str) -> int:
+    """Return a value that must be an int."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _report_foreign(expected, value)
+    return value
+
+
+def _report_foreign(expected: str, value: object) -> StorageError:
+    """Return the error of a figure that is not of the expected type."""
+    return StorageError("storage_unavailable", f"event store: expected {expected} in a figure, got `{value!r:.64}`")
 
 
 FINDING_FIELDS = (
@@ -140,7 +201,10 @@ FINDING_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class FindingQuery:
-    """Which findings: event time in ``[first_ns, last_ns)``, and every named field one of the given values."""
+    """Which findings: event time in ``[first_ns, last_ns)``, and every named field one of the given values.
+
+    Without any value for a field nothing is found.
+    """
 
     first_ns: int
     last_ns: int

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import NewType
 
 from auditsvc.event.model import Event
+from auditsvc.ground.errors import StorageError
 from auditsvc.ground.ids import EventUid, FindingKey
 
 EventDigest = NewType("EventDigest", str)
@@ -179,12 +180,46 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event as the store holds it."""
+    """One event as the store holds it.
+
+    The properties read what every stored event has.
+
+    Raises:
+        StorageError: ``storage_unavailable`` from each property when the event has no such whole number.
+    """
 
     event: Event
     uid: EventUid
     access_key: bytes | None
     partner: EventUid | None
+
+    @property
+    def time_ns(self) -> int:
+        """When it happened, in nanoseconds."""
+        return self._read_whole("time")
+
+    @property
+    def seq(self) -> int:
+        """Leaf of its batch in the ledger."""
+        return self._read_whole("seq")
+
+    @property
+    def record(self) -> int:
+        """Record of the batch it comes from, 0-based."""
+        return self._read_whole("record")
+
+    @property
+    def item(self) -> int:
+        """Item of the record it comes from, 0-based."""
+        return self._read_whole("item")
+
+    def _read_whole(self, name: str) -> int:
+        """Return a field that must be an int."""
+        value = self.event.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        message = f"event store: event `{self.uid.hex()}`: expected a whole number as `{name}`, got `{value!r:.64}`"
+        raise StorageError("storage_unavailable", f"{message}; run `auditsvc reindex`")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from auditsvc.store.query import FindingQuery, Order
 from tests.support.engine import EVERYTHING, World, build_policy, build_record, split_lines_into
 from tests.support.examples import one_in
+from tests.support.engine import EVERY_ROW, EVERYTHING, World, build_policy, build_record, split_lines_into
 
 POLICIES = (build_policy("P-ROWS"), build_policy("P-SHADOW", status="shadow", body="forbid: {rows|gt: 50}"))
 
@@ -37,7 +38,7 @@ def judge(lines: list[bytes], sizes: list[int], chunk_events: int) -> tuple[list
         world.activate_small(*POLICIES)
         world.deliver_all([("gateway", "lines", body) for body in split_lines_into(lines, sizes)])
         with world.judged() as store:
-            page = store.search(None, *EVERYTHING, limit=500, order=Order.OLDEST)
+            page = store.search(EVERY_ROW, limit=500, order=Order.OLDEST)
             rows = sorted(page.events, key=lambda row: (row.event["seq"], row.event["record"]))
             events = [
                 ({name: value for name, value in row.event.items() if name not in PLACES}, row.uid, row.partner)

@@ -23,6 +23,7 @@ from auditsvc.ledger.receipt import Receipt
 from auditsvc.ledger.write.committer import Committer
 from auditsvc.pipeline.loop import CHUNK_EVENTS, Engine, OnPoint, ignore_point
 from auditsvc.store.duckdb.store import DuckStore
+from auditsvc.store.query import EventQuery, RowSet
 from tests.support.catalog import CIVIL, SMALL, TOWN
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -184,6 +185,7 @@ def split_lines_into(lines: Sequence[bytes], sizes: Sequence[int]) -> list[bytes
 
 
 EVERYTHING = (0, 2**62)
+EVERY_ROW = EventQuery(None, *EVERYTHING, rows=RowSet.ALL)
 """An interval of event time that holds every event."""
 __all__ = [
     "CIVIL",

@@ -11,7 +11,8 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.store.open import Rebuilding, open_rebuild, open_store
 from auditsvc.store.port import EventStore
 from auditsvc.store.rows import Place
-from tests.support.store_contract import ALL, NOVEMBER, OCTOBER, START, build_finding, build_row, write
+from auditsvc.store.summary import count_rows
+from tests.support.store_contract import EVERY_ROW, NOVEMBER, OCTOBER, START, build_finding, build_row, write
 
 CLOCK = FixedClock(to_datetime(START))
 
@@ -49,9 +50,9 @@ class RebuildContract:
             rebuild.swap()
         with opened(settings) as store:
             assert (store.digest(), store.position().next) == (digest, Place(2))
-            assert [found.event["id"] for found in store.iter_events(None, *ALL)] == ["e1", "e2", "e3", "e4"]
+            assert [found.event["id"] for found in store.iter_events(EVERY_ROW)] == ["e1", "e2", "e3", "e4"]
             write(store, [build_row(5, seq=2)])
-            assert store.count(None, *ALL) == 5
+            assert count_rows(store, EVERY_ROW) == 5
 
     def test_the_store_in_use_stays_when_nothing_is_swapped_in(self, settings: Settings) -> None:
         with opened(settings) as store:
@@ -91,4 +92,4 @@ class RebuildContract:
         with opened(settings) as store:
             assert store.inventory().removed == ("2026.10",)
             write(store, [build_row(2, time=OCTOBER, seq=1)])
-            assert store.count(None, *ALL) == 1
+            assert count_rows(store, EVERY_ROW) == 1

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from random import Random
@@ -28,13 +29,15 @@ from auditsvc.store.measure import SUM_SCALE, check_measure
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import (
     COUNT,
-    AggregateQuery,
     By,
+    Cursor,
+    EventQuery,
     FindingQuery,
     Group,
     Measure,
     MeasureKind,
     Order,
+    RowSet,
     TimeBucket,
     TimeUnit,
 )
@@ -51,11 +54,14 @@ from auditsvc.store.rows import (
     Position,
     QuarantineRecord,
 )
+from auditsvc.store.summary import count_by_time, count_rows, rank_values
 
 START = parse_time_ns("2026-10-25T00:00:00Z")
 OCTOBER, NOVEMBER = parse_time_ns("2026-10-01T00:00:00Z"), parse_time_ns("2026-11-01T00:00:00Z")
 ALL = (0, 2**62)
+EVERY_ROW = EventQuery(None, *ALL, rows=RowSet.ALL)
 EARLIEST = (0, 1, 59 * NS, 3599 * NS, 3 * 3600 * NS + 30 * 60 * NS, 12 * 3600 * NS - 1, 12 * 3600 * NS)
+IDS = ["e0", "e1", "e2", "e3", "e4"]
 LATEST = (MAX_TIME_NS - 16 * 3600 * NS - 1, MAX_TIME_NS - 8 * 3600 * NS - 1, MAX_TIME_NS - 1)
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 
@@ -191,7 +197,7 @@ class StoreContract:
     def test_a_chunk_and_its_position_are_stored_together(self, store: EventStore) -> None:
         store.write(Chunk(Place(0), Position(Place(3, 7), 1, 2), [build_row(0)]))
         assert store.position() == Position(Place(3, 7), 1, 2)
-        assert store.count(None, *ALL) == 1
+        assert count_rows(store, EVERY_ROW) == 1
 
     def test_a_chunk_that_leaves_a_gap_or_comes_again_is_refused(self, store: EventStore) -> None:
         chunk = Chunk(Place(0), Position(Place(1)), [build_row(0)])
@@ -200,16 +206,16 @@ class StoreContract:
             with pytest.raises(StorageError) as caught:
                 store.write(Chunk(first, Position(Place(3)), [build_row(1)]))
             assert caught.value.code == "conflict"
-        assert store.count(None, *ALL) == 1
+        assert count_rows(store, EVERY_ROW) == 1
 
     def test_of_a_chunk_that_fails_nothing_is_stored(self, store: EventStore) -> None:
         broken = Chunk(Place(0), Position(Place(1)), [build_row(0)], [build_finding(0, time="not a number")])
         with pytest.raises((AuditError, TypeError)):
             store.write(broken)
         assert store.position() == Position(Place(0))
-        assert store.count(None, *ALL) == 0
+        assert count_rows(store, EVERY_ROW) == 0
         write(store, [build_row(0)])
-        assert store.count(None, *ALL) == 1
+        assert count_rows(store, EVERY_ROW) == 1
 
     # --- events as they were
 
@@ -226,7 +232,7 @@ class StoreContract:
     def test_every_value_comes_back(self, store: EventStore) -> None:
         rows = build_mixture(200, 1)
         write(store, rows)
-        page = store.search(None, *ALL, limit=500)
+        page = store.search(EVERY_ROW, limit=500)
         assert {stored.uid: stored.event for stored in page.events} == {row.uid: row.event for row in rows}
 
     def test_an_unknown_uid_is_not_found(self, store: EventStore) -> None:
@@ -243,7 +249,7 @@ class StoreContract:
         seen: list[tuple[int, int]] = []
         after = None
         while True:
-            page = store.search(None, *ALL, limit=8, after=after, order=order)
+            page = store.search(EVERY_ROW, limit=8, after=after, order=order)
             seen += [(int(str(row.event["time"])), int(str(row.event["record"]))) for row in page.events]
             after = page.after
             if after is None:
@@ -253,7 +259,7 @@ class StoreContract:
 
     def test_an_interval_includes_its_first_and_excludes_its_last_instant(self, store: EventStore) -> None:
         write(store, [build_row(0), build_row(1), build_row(2)])
-        page = store.search(None, START, START + 2 * 60 * NS, order=Order.OLDEST)
+        page = store.search(EventQuery(None, START, START + 2 * 60 * NS), order=Order.OLDEST)
         assert [row.event["id"] for row in page.events] == ["e0", "e1"]
 
     @pytest.mark.parametrize(
@@ -275,8 +281,9 @@ class StoreContract:
         write(store, rows)
         node: Node = parse_query(text)
         expected = {row.uid for row in rows if evaluate(node, row.event, Context()) is Truth.TRUE}
-        assert {row.uid for row in store.search(node, *ALL, limit=500).events} == expected
-        assert store.count(node, *ALL) == len(expected)
+        query = EVERY_ROW.narrowed(node)
+        assert {row.uid for row in store.search(query, limit=500).events} == expected
+        assert count_rows(store, query) == len(expected)
 
     # --- export of a period
 
@@ -292,7 +299,7 @@ class StoreContract:
             if first <= _time(row) < last and (node is None or evaluate(node, row.event, Context()) is Truth.TRUE)
         ]
         expected = sorted(found, key=lambda row: (_time(row), row.event["record"]))
-        got = list(store.iter_events(node, first, last))
+        got = list(store.iter_events(EventQuery(node, first, last, rows=RowSet.ALL)))
         assert [(one.uid, one.event) for one in got] == [(row.uid, row.event) for row in expected]
         assert 40 < len(got) < 240
 
@@ -303,14 +310,14 @@ class StoreContract:
         monkeypatch.setattr(scan, "PAGE", 7)
         rows = build_mixture(50, 9)
         write(store, rows)
-        got = [one.uid for one in store.iter_events(None, *ALL)]
-        assert got == [row.uid for row in store.search(None, *ALL, limit=50, order=Order.OLDEST).events]
+        got = [one.uid for one in store.iter_events(EVERY_ROW)]
+        assert got == [row.uid for row in store.search(EVERY_ROW, limit=50, order=Order.OLDEST).events]
 
     def test_an_export_includes_its_first_and_excludes_its_last_instant(self, store: EventStore) -> None:
         write(store, [build_row(0), build_row(1), build_row(2)])
-        found = store.iter_events(None, START, START + 2 * 60 * NS)
+        found = store.iter_events(EventQuery(None, START, START + 2 * 60 * NS))
         assert [one.event["id"] for one in found] == ["e0", "e1"]
-        assert list(store.iter_events(None, START, START)) == []
+        assert list(store.iter_events(EventQuery(None, START, START))) == []
 
     def test_an_export_holds_what_was_there_when_it_began(
         self, store: EventStore, monkeypatch: pytest.MonkeyPatch
@@ -318,18 +325,18 @@ class StoreContract:
         monkeypatch.setattr(duck_search, "EXPORT_PAGE", 2)
         monkeypatch.setattr(scan, "PAGE", 2)
         write(store, [build_row(number) for number in range(5)])
-        export = store.iter_events(None, *ALL)
+        export = store.iter_events(EVERY_ROW)
         first = next(export)
         write(store, [build_row(9)])
         assert [first.event["id"], *(one.event["id"] for one in export)] == ["e0", "e1", "e2", "e3", "e4"]
 
     def test_an_export_that_is_given_up_leaves_the_store_usable(self, store: EventStore) -> None:
         write(store, [build_row(number) for number in range(5)])
-        export = store.iter_events(None, *ALL)
+        export = store.iter_events(EVERY_ROW)
         next(export)
         export.close()  # type: ignore[attr-defined]
         write(store, [build_row(9)])
-        assert store.count(None, *ALL) == 6
+        assert count_rows(store, EVERY_ROW) == 6
 
     # --- figures
 
@@ -352,7 +359,7 @@ class StoreContract:
         for row in rows:
             if is_counted(row):
                 groups[row.event.get("consumer.org", Group.MISSING)].append(row.event)
-        got = {row.key[0]: row.values for row in store.aggregate(AggregateQuery(None, *ALL, ("consumer.org",), kinds))}
+        got = {row.key[0]: row.values for row in store.aggregate(EventQuery(None, *ALL), ("consumer.org",), kinds)}
         assert got == {key: _measure(events) for key, events in groups.items()}
 
     @pytest.mark.parametrize("by", GROUPINGS)
@@ -364,39 +371,77 @@ class StoreContract:
         found = [row.event for row in rows if evaluate(node, row.event, Context()) is Truth.TRUE and is_counted(row)]
         figures = Figures(MEASURES, [check_measure(measure) for measure in MEASURES])
         tally(found, by, figures)
-        assert store.aggregate(AggregateQuery(node, first, last, by, MEASURES)) == figures.build_rows()
+        assert store.aggregate(EventQuery(node, first, last), by, MEASURES) == figures.build_rows()
 
     def test_sums_beyond_64_bits_are_exact(self, store: EventStore) -> None:
         write(store, [build_row(number, bytes=2**63 - 1) for number in range(4)])
-        (row,) = store.aggregate(AggregateQuery(None, *ALL, (), (Measure(MeasureKind.SUM, "bytes"),)))
+        (row,) = store.aggregate(EventQuery(None, *ALL), (), (Measure(MeasureKind.SUM, "bytes"),))
         assert row.values == (4 * (2**63 - 1),)
 
     def test_sums_of_the_largest_numbers_are_the_same_in_every_store(self, store: EventStore) -> None:
         chance = Random(5)
         numbers = [MAX_NUMBER, MAX_NUMBER, -MAX_NUMBER, 9e12, 0.1, *(chance.uniform(-1, 1) * 2**53 for _ in range(40))]
         write(store, [build_row(n, duration_ms=number) for n, number in enumerate(numbers)])
-        (row,) = store.aggregate(AggregateQuery(None, *ALL, (), (Measure(MeasureKind.SUM, "duration_ms"),)))
+        (row,) = store.aggregate(EventQuery(None, *ALL), (), (Measure(MeasureKind.SUM, "duration_ms"),))
         assert row.values == (Decimal(sum(map(round_number, numbers))).scaleb(-SUM_SCALE),)
 
     def test_a_list_field_puts_an_event_in_the_group_of_each_element(self, store: EventStore) -> None:
         write(store, [build_row(0, user__roles=["a", "b"]), build_row(1, user__roles=["b"]), build_row(2)])
-        rows = store.aggregate(AggregateQuery(None, *ALL, ("user.roles",)))
+        rows = store.aggregate(EventQuery(None, *ALL), ("user.roles",))
         assert {row.key: row.values for row in rows} == {("a",): (1,), ("b",): (2,), (Group.MISSING,): (1,)}
 
     def test_an_element_that_comes_twice_puts_its_event_in_one_group_once(self, store: EventStore) -> None:
         write(store, [build_row(0, user__roles=["a", "a", "b"])])
-        rows = store.aggregate(AggregateQuery(None, *ALL, ("user.roles",)))
+        rows = store.aggregate(EventQuery(None, *ALL), ("user.roles",))
         assert [(row.key, row.values) for row in rows] == [(("a",), (1,)), (("b",), (1,))]
 
     def test_missing_null_and_empty_text_are_three_groups(self, store: EventStore) -> None:
         write(store, [build_row(0), build_row(1, purpose=None), build_row(2, purpose="")])
-        rows = store.aggregate(AggregateQuery(None, *ALL, ("purpose",)))
+        rows = store.aggregate(EventQuery(None, *ALL), ("purpose",))
         assert {row.key[0]: row.values[0] for row in rows} == {Group.MISSING: 1, Group.NULL: 1, "": 1}
 
-    def test_duplicates_and_second_halves_count_only_when_asked_for(self, store: EventStore) -> None:
-        write(store, [build_row(0), build_row(1, quality=["duplicate"]), build_row(2, quality=["late", "paired"])])
-        assert store.aggregate(AggregateQuery(None, *ALL))[0].values == (1,)
-        assert store.aggregate(AggregateQuery(None, *ALL, include_uncounted=True))[0].values == (3,)
+    @pytest.mark.parametrize("text", ["", "action:query"])
+    def test_every_read_leaves_duplicates_and_second_halves_out_unless_asked_for_all_rows(
+        self, store: EventStore, text: str
+    ) -> None:
+        write(
+            store,
+            [
+                build_row(0, quality=[]),
+                build_row(1, quality=["duplicate"]),
+                build_row(2, quality=["late", "paired"]),
+                build_row(3, quality=["late", "id_conflict"]),
+                build_row(4),
+            ],
+        )
+        counted = EventQuery(parse_query(text) if text else None, *ALL)
+        assert counted.rows is RowSet.COUNTED
+        for query, expected in ((counted, ["e0", "e3", "e4"]), (replace(counted, rows=RowSet.ALL), IDS)):
+            assert [row.event["id"] for row in store.search(query, order=Order.OLDEST).events] == expected
+            assert [row.event["id"] for row in store.iter_events(query)] == expected
+            assert [row.values for row in store.aggregate(query)] == [(len(expected),)]
+            assert count_rows(store, query) == len(expected)
+            assert rank_values(store, query, "action") == [("query", len(expected))]
+            hour = TimeBucket(TimeUnit.HOUR, SHANGHAI)
+            assert count_by_time(store, query, hour) == [(START, len(expected))]
+
+    def test_a_page_of_counted_rows_ends_where_they_end(self, store: EventStore) -> None:
+        write(store, [build_row(n, quality=["duplicate"] if n % 2 else ["late"]) for n in range(8)])
+        query = EventQuery(None, *ALL)
+        page = store.search(query, limit=3, order=Order.OLDEST)
+        assert ([row.event["id"] for row in page.events], page.after) == (
+            ["e0", "e2", "e4"],
+            Cursor(_minute(4), 0, 4, 0),
+        )
+        rest = store.search(query, limit=1, order=Order.OLDEST, after=page.after)
+        assert ([row.event["id"] for row in rest.events], rest.after) == (["e6"], None)
+
+    def test_a_query_is_narrowed_by_another_condition(self, store: EventStore) -> None:
+        write(store, [build_row(n, purpose="pq"[n % 2], rows=n) for n in range(6)])
+        query = EventQuery(parse_query("purpose:p"), *ALL)
+        assert count_rows(store, query) == 3
+        assert count_rows(store, query.narrowed(parse_query("rows>=2"))) == 2
+        assert count_rows(store, EventQuery(None, *ALL).narrowed(parse_query("rows>=2"))) == 4
 
     @pytest.mark.parametrize("unit", list(TimeUnit))
     @pytest.mark.parametrize("zone", [SHANGHAI, BERLIN])
@@ -406,13 +451,17 @@ class StoreContract:
         expected: dict[int, int] = defaultdict(int)
         for row in rows:
             expected[_bucket_start(int(str(row.event["time"])), unit, zone)] += 1
-        got = store.histogram(TimeBucket(unit, zone), None, START, START + 60 * 86_400 * NS)
+        got = count_by_time(
+            store, EventQuery(None, START, START + 60 * 86_400 * NS, rows=RowSet.ALL), TimeBucket(unit, zone)
+        )
         assert got == sorted(expected.items())
 
     def test_the_hour_that_comes_twice_is_two_buckets(self, store: EventStore) -> None:
         first = parse_time_ns("2026-10-25T02:30:00+02:00")
         write(store, [build_row(0, time=first), build_row(1, time=first + 3600 * NS)])
-        buckets = store.histogram(TimeBucket(TimeUnit.HOUR, BERLIN), None, first - 86_400 * NS, first + 86_400 * NS)
+        buckets = count_by_time(
+            store, EventQuery(None, first - 86_400 * NS, first + 86_400 * NS), TimeBucket(TimeUnit.HOUR, BERLIN)
+        )
         assert buckets == [(first - 1800 * NS, 1), (first + 1800 * NS, 1)]
 
     @pytest.mark.parametrize("unit", list(TimeUnit))
@@ -424,7 +473,7 @@ class StoreContract:
         expected: dict[int, int] = defaultdict(int)
         for time in (*EARLIEST, *LATEST):
             expected[find_bucket(TimeBucket(unit, zone), time)] += 1
-        assert store.histogram(TimeBucket(unit, zone), None, *ends) == sorted(expected.items())
+        assert count_by_time(store, EventQuery(None, *ends), TimeBucket(unit, zone)) == sorted(expected.items())
 
     @pytest.mark.parametrize(
         ("last", "month"),
@@ -437,7 +486,7 @@ class StoreContract:
     def test_the_last_nanoseconds_of_a_month_are_in_it(self, store: EventStore, last: str, month: str) -> None:
         write(store, [build_row(0, time=parse_time_ns(last))])
         bucket = TimeBucket(TimeUnit.MONTH, SHANGHAI)
-        assert store.histogram(bucket, None, 0, MAX_TIME_NS) == [(parse_time_ns(month), 1)]
+        assert count_by_time(store, EventQuery(None, 0, MAX_TIME_NS), bucket) == [(parse_time_ns(month), 1)]
 
     def test_measures_of_a_label(self, store: EventStore) -> None:
         texts = ("b", "é", "B", "b", ...)
@@ -445,9 +494,9 @@ class StoreContract:
         kinds = (MeasureKind.COUNT, MeasureKind.DISTINCT, MeasureKind.MIN, MeasureKind.MAX)
         measures = tuple(Measure(kind, f"labels.{name}") for name in ("x", "y") for kind in kinds)
         none = (0, 0, None, None)
-        (whole,) = store.aggregate(AggregateQuery(None, *ALL, (), measures))
+        (whole,) = store.aggregate(EventQuery(None, *ALL), (), measures)
         assert whole.values == (4, 3, "B", "é", *none)
-        rows = store.aggregate(AggregateQuery(parse_query("action:query"), *ALL, ("labels.x", "purpose"), measures))
+        rows = store.aggregate(EventQuery(parse_query("action:query"), *ALL), ("labels.x", "purpose"), measures)
         assert [(row.key, row.values) for row in rows] == [
             ((Group.MISSING, "p"), (0, 0, None, None, *none)),
             (("B", "p"), (1, 1, "B", "B", *none)),
@@ -463,13 +512,20 @@ class StoreContract:
             Measure(MeasureKind.QUANTILE, "rows", 1.5),
         ):
             with pytest.raises(InputError, match=measure.kind.value):
-                store.aggregate(AggregateQuery(None, *ALL, (), (measure,)))
+                store.aggregate(EventQuery(None, *ALL), (), (measure,))
         with pytest.raises(InputError, match="unknown field `nonsense`"):
-            store.aggregate(AggregateQuery(None, *ALL, ("nonsense",)))
+            store.aggregate(EventQuery(None, *ALL), ("nonsense",))
 
     def test_facets_are_the_most_frequent_values_first(self, store: EventStore) -> None:
         write(store, [build_row(number, purpose="often" if number else "seldom") for number in range(3)])
-        assert store.facets("purpose", None, *ALL) == [("often", 2), ("seldom", 1)]
+        assert rank_values(store, EventQuery(None, *ALL), "purpose") == [("often", 2), ("seldom", 1)]
+
+    def test_of_equally_frequent_values_the_first_ones_are_facets(self, store: EventStore) -> None:
+        values = ["c", "b", "c", "a", "b", "a", "d", None, None, ..., ...]
+        write(store, [build_row(number, purpose=value) for number, value in enumerate(values)])
+        expected = [(Group.MISSING, 2), (Group.NULL, 2), ("a", 2), ("b", 2), ("c", 2), ("d", 1)]
+        for limit in range(1, 8):
+            assert rank_values(store, EventQuery(None, *ALL), "purpose", limit) == expected[:limit]
 
     def test_text_no_event_can_have_is_not_found(self, store: EventStore) -> None:
         write(store, [build_row(0, reason="a"), build_row(1)])
@@ -481,10 +537,10 @@ class StoreContract:
             ('reason:"\ud800" OR reason:a', ["e0"]),
         ):
             node = parse_query(text)
-            assert [row.event["id"] for row in store.search(node, *ALL).events] == found, ascii(text)
-            assert store.count(node, *ALL) == len(found), ascii(text)
+            assert [row.event["id"] for row in store.search(EventQuery(node, *ALL)).events] == found, ascii(text)
+            assert count_rows(store, EventQuery(node, *ALL)) == len(found), ascii(text)
         node = InList(get_field("reason"), ("odd",))
-        assert store.count(node, *ALL, context=context) == 1
+        assert count_rows(store, EventQuery(node, *ALL, context)) == 1
 
     # --- what the engine asks
 
@@ -619,9 +675,9 @@ class StoreContract:
         write(store, rows, findings=findings, quarantine=[bad], batches=[stat])
         position = store.position()
         assert store.delete_month("2026.10", NOVEMBER) == 2
-        assert [found.uid for found in store.iter_events(None, *ALL)] == [rows[0].uid, rows[3].uid]
-        assert store.count(None, *ALL) == 2
-        assert store.aggregate(AggregateQuery(None, *ALL))[0].values == (2,)
+        assert [found.uid for found in store.iter_events(EVERY_ROW)] == [rows[0].uid, rows[3].uid]
+        assert count_rows(store, EVERY_ROW) == 2
+        assert store.aggregate(EventQuery(None, *ALL))[0].values == (2,)
         assert store.find_uids([row.uid for row in rows]).keys() == {rows[0].uid, rows[3].uid}
         assert store.list_rows(rows[1].uid) == []
         assert store.list_findings(FindingQuery(*ALL)) == findings
@@ -639,7 +695,7 @@ class StoreContract:
         findings = [build_finding(2, time=NOVEMBER - 1, seq=1), build_finding(3, time=NOVEMBER + 1, seq=1)]
         write(store, [NewEvent({**gone.event, "seq": 1}, gone.uid, gone.digest), late, new], findings=findings)
         assert store.position().next == Place(2)
-        assert {found.uid for found in store.iter_events(None, *ALL)} == {kept.uid, new.uid}
+        assert {found.uid for found in store.iter_events(EVERY_ROW)} == {kept.uid, new.uid}
         assert store.list_findings(FindingQuery(*ALL)) == findings[1:]
         assert [one.month for one in store.inventory().months] == ["2026.11"]
 
@@ -669,7 +725,7 @@ class StoreContract:
         with pytest.raises(InputError) as caught:
             store.delete_month(month, NOVEMBER)
         assert said in caught.value.message
-        assert (store.count(None, *ALL), store.inventory().removed) == (1, ())
+        assert (count_rows(store, EVERY_ROW), store.inventory().removed) == (1, ())
 
     def test_the_digest_depends_on_every_value_and_not_on_order(self, store: EventStore) -> None:
         write(store, [build_row(0), build_row(1)])
@@ -679,6 +735,11 @@ class StoreContract:
         assert store.digest() == before
         write(store, [build_row(0, seq=2)])
         assert store.digest() != before
+
+
+def _minute(number: int) -> int:
+    """Return the time of the row with this number."""
+    return START + number * 60 * NS
 
 
 def _time(row: NewEvent) -> int:

@@ -12,8 +12,8 @@ from auditsvc.condition.compile.duckdb import split_for_duckdb
 from auditsvc.condition.evaluate import Context, Truth, evaluate
 from auditsvc.event.model import Event
 from auditsvc.store.duckdb.columns import READ_NAMES, build_column, build_table, quote, read_row
+from auditsvc.store.query import EventQuery, RowSet
 
-EMPTY_CONTEXT = Context({}, {})
 _FETCH_ROWS = 2_000
 _MATCHES = "residual_matches"
 
@@ -48,15 +48,13 @@ def build_interval(first_ns: int, last_ns: int) -> Clause:
     return Clause('"time" >= ? AND "time" < ?', [first_ns, last_ns])
 
 
-def build_clause(
-    cursor: DuckDBPyConnection, node: Node | None, context: Context | None, first_ns: int, last_ns: int
-) -> Clause:
-    """Return a clause that is true exactly on the events of the interval on which ``node`` is true.
+def build_clause(cursor: DuckDBPyConnection, query: EventQuery) -> Clause:
+    """Return a clause that is true exactly on the events of a query.
 
     A part that has no SQL is decided in Python over the rows the rest leaves; the matching row ids are registered with
     ``cursor``, so the clause holds on that cursor only.
     """
-    split = split_clause(node, context, first_ns, last_ns)
+    split = split_clause(query)
     if split.residual is None:
         return split.clause
     ids = find_rows(cursor, split.clause, split.holds)
@@ -64,14 +62,15 @@ def build_clause(
     return split.clause.and_(" ".join(["event.rowid IN (SELECT id FROM", _MATCHES, ")"]))
 
 
-def split_clause(node: Node | None, context: Context | None, first_ns: int, last_ns: int) -> Split:
-    """Return what DuckDB can decide of a condition over an interval, and what it cannot."""
-    known = context or EMPTY_CONTEXT
-    clause = build_interval(first_ns, last_ns)
-    if node is None:
-        return Split(clause, None, known)
-    sql, residual = split_for_duckdb(node, known)
-    return Split(clause.and_("(" + sql.text + ")", *sql.params), residual, known)
+def split_clause(query: EventQuery) -> Split:
+    """Return what DuckDB can decide of a query, and what it cannot."""
+    clause = build_interval(query.first_ns, query.last_ns)
+    if query.rows is RowSet.COUNTED:
+        clause = clause.and_("counted")
+    if query.where is None:
+        return Split(clause, None, query.context)
+    sql, residual = split_for_duckdb(query.where, query.context)
+    return Split(clause.and_("(" + sql.text + ")", *sql.params), residual, query.context)
 
 
 def find_rows(cursor: DuckDBPyConnection, clause: Clause, holds: Callable[[Any], bool]) -> list[int]:

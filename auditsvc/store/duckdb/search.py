@@ -1,4 +1,4 @@
-"""Search over the embedded store: pages in order of time, single events, facets."""
+"""Search over the embedded store: pages in order of time, single events."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -58,8 +58,7 @@ def _read_page(cursor: DuckDBPyConnection, clause: Clause, wanted: int, after: C
 
 def _build_cursor(stored: StoredEvent) -> Cursor:
     """Return the place of an event in the order of pages."""
-    values = [stored.event[name] for name in ("time", "seq", "record", "item")]
-    return Cursor(*(value for value in values if isinstance(value, int)))
+    return Cursor(stored.time_ns, stored.seq, stored.record, stored.item)
 
 
 def list_rows(cursor: DuckDBPyConnection, column: str, value: bytes) -> list[StoredEvent]:

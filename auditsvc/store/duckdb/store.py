@@ -17,8 +17,6 @@ from typing import Any, TextIO
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from auditsvc.condition.ast import Node
-from auditsvc.condition.evaluate import Context
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.ids import EventUid, FindingKey
 from auditsvc.ground.settings.model import Settings
@@ -27,20 +25,8 @@ from auditsvc.store.duckdb.aggregate import build_group, build_measure, run_grou
 from auditsvc.store.duckdb.clause import build_clause, split_clause
 from auditsvc.store.duckdb.columns import build_event_table, quote
 from auditsvc.store.duckdb.schema import LEAF_COLUMN, REMOVED_TABLE, VERSION, create_tables, find_version
-from auditsvc.store.measure import list_buckets, rank_groups
 from auditsvc.store.month import bound_month, check_over, drop_removed, name_month, rank_month
-from auditsvc.store.query import (
-    COUNT,
-    AggregateQuery,
-    AggregateRow,
-    By,
-    Cursor,
-    FindingQuery,
-    Key,
-    Order,
-    Page,
-    TimeBucket,
-)
+from auditsvc.store.query import COUNT, AggregateRow, By, Cursor, EventQuery, FindingQuery, Measure, Order, Page
 from auditsvc.store.rows import (
     BatchStat,
     Chunk,
@@ -206,61 +192,17 @@ class DuckStore:
     # --- search
 
     def search(
-        self,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        limit: int = 50,
-        after: Cursor | None = None,
-        order: Order = Order.NEWEST,
-        context: Context | None = None,
+        self, query: EventQuery, *, limit: int = 50, after: Cursor | None = None, order: Order = Order.NEWEST
     ) -> Page:
-        """Return a page of the events on which the condition is true."""
+        """Return a page of the events of a query."""
         with self._open_cursor() as cursor:
-            clause = build_clause(cursor, condition, context, first_ns, last_ns)
-            return search.read_page(cursor, clause, limit, after, order)
+            return search.read_page(cursor, build_clause(cursor, query), limit, after, order)
 
-    def iter_events(
-        self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
-    ) -> Iterator[StoredEvent]:
-        """Give every event on which the condition is true, oldest first, ties by place, as of the first one asked for."""
+    def iter_events(self, query: EventQuery) -> Iterator[StoredEvent]:
+        """Give every event of a query, oldest first, ties by place, as of the first one asked for."""
         with self._open_cursor() as cursor:
             cursor.execute("BEGIN")  # what is written meanwhile is not seen; closing the cursor ends it
-            yield from search.iter_events(cursor, split_clause(condition, context, first_ns, last_ns))
-
-    def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
-        """Return how many rows the search finds on all its pages together, duplicates included."""
-        query = AggregateQuery(condition, first_ns, last_ns, include_uncounted=True, context=context)
-        value = self.aggregate(query)[0].values[0]
-        return value if isinstance(value, int) else 0
-
-    def facets(
-        self,
-        name: str,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        limit: int = 20,
-        context: Context | None = None,
-    ) -> list[tuple[Key, int]]:
-        """Return the most frequent values of a field with their numbers, most frequent first."""
-        query = AggregateQuery(condition, first_ns, last_ns, (name,), include_uncounted=True, context=context)
-        return rank_groups(self.aggregate(query), limit)
-
-    def histogram(
-        self,
-        bucket: TimeBucket,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        context: Context | None = None,
-    ) -> list[tuple[int, int]]:
-        """Return (first instant, number) of the buckets that have events, in order of time."""
-        query = AggregateQuery(condition, first_ns, last_ns, (bucket,), include_uncounted=True, context=context)
-        return list_buckets(self.aggregate(query))
+            yield from search.iter_events(cursor, split_clause(query))
 
     def get_event(self, uid: EventUid) -> StoredEvent:
         """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
@@ -279,18 +221,17 @@ class DuckStore:
 
     # --- figures
 
-    def aggregate(self, query: AggregateQuery) -> list[AggregateRow]:
-        """Return exact figures, ordered by key."""
-        measures = [build_measure(measure) for measure in query.measures or (COUNT,)]
+    def aggregate(
+        self, query: EventQuery, by: tuple[By, ...] = (), measures: tuple[Measure, ...] = (COUNT,)
+    ) -> list[AggregateRow]:
+        """Return exact figures of the events of a query, ordered by key."""
         groups = [
-            build_group(by, self._null_fields, query.first_ns, query.last_ns, number)
-            for number, by in enumerate(query.by)
+            build_group(part, self._null_fields, query.first_ns, query.last_ns, number)
+            for number, part in enumerate(by)
         ]
+        asked = [build_measure(measure) for measure in measures]
         with self._open_cursor() as cursor:
-            clause = build_clause(cursor, query.where, query.context, query.first_ns, query.last_ns)
-            if not query.include_uncounted:
-                clause = clause.and_("counted")
-            return run_groups(cursor, "event", clause, groups, measures)
+            return run_groups(cursor, "event", build_clause(cursor, query), groups, asked)
 
     def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:
         """Return the number of findings in each group, ordered by key."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from auditsvc.event.fields import Field, Kind
 from auditsvc.store.measure import SUM_SCALE, sort_key
-from auditsvc.store.query import AggregateRow, Key, Measure, MeasureKind
+from auditsvc.store.query import AggregateRow, Figure, Key, Measure, MeasureKind
 
 _UNIT = 10**SUM_SCALE
 
@@ -26,7 +26,7 @@ class Cell:
 
     number: int = 0
     total: int = 0
-    bound: Any = None
+    bound: Figure = None
     values: dict[Any, int] = field(default_factory=dict)
 
     def add_value(self, value: Any, count: int) -> None:
@@ -37,7 +37,7 @@ class Cell:
         """Keep the less or the greater."""
         self.bound = value if self.bound is None else choose(self.bound, value)
 
-    def finish(self, measure: Measure, known: Field | None) -> object:
+    def finish(self, measure: Measure, known: Field | None) -> Figure:
         """Return the measure's value."""
         match measure.kind:
             case MeasureKind.COUNT:
@@ -62,10 +62,11 @@ class Cell:
         return Decimal(f"{sign}{whole}.{part:0{SUM_SCALE}d}")
 
 
-def find_quantile(values: dict[Any, int], quantile: float) -> Any:
+def find_quantile(values: dict[Any, int], quantile: float) -> Figure:
     """Return the value at the rank of a quantile; None of nothing."""
     total = sum(values.values())
     rank = max(1, math.ceil(Decimal(repr(quantile)) * total))
+    value: Figure
     for value in sorted(values):
         rank -= values[value]
         if rank <= 0:

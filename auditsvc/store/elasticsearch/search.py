@@ -67,13 +67,6 @@ def iter_events(view: View, selection: Selection, names: Collection[str]) -> Ite
             yield event
 
 
-def count_events(view: View, selection: Selection) -> int:
-    """Return the number of the selected events."""
-    if selection.residual is None:
-        return scan.count(view.client, selection.indices, selection.query)
-    return sum(1 for _ in iter_events(view, selection, ()))
-
-
 def list_rows(view: View, path: str, value: bytes) -> list[StoredEvent]:
     """Return the events with one id, in ledger order; ``path`` is that of the uid or the access key."""
     query = scan.both({"term": {path: value.hex()}}, view.state.build_visible())
@@ -116,12 +109,19 @@ def find_halves(view: View, keys: Collection[bytes], first_ns: int, last_ns: int
             bytes.fromhex(str(key)),
             EventUid(bytes.fromhex(str(uid))),
             str(side),
-            int(str(time)),
+            _read_whole(time),
             None if partner is None else EventUid(bytes.fromhex(str(partner))),
-            *(int(str(number)) for number in place),
+            *(_read_whole(number) for number in place),
         )
         halves.append(half)
     return sorted(halves, key=lambda half: (half.seq, half.record, half.item))
+
+
+def _read_whole(value: Any) -> int:
+    """Return a document's whole number; raise ``TypeError`` for anything else."""
+    if not isinstance(value, int):
+        raise TypeError(f"expected a whole number, got `{value!r:.64}`")
+    return value
 
 
 def _iter_fields(

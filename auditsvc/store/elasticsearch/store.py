@@ -15,8 +15,6 @@ from typing import Any, TypeVar
 
 from elasticsearch import Elasticsearch
 
-from auditsvc.condition.ast import Node
-from auditsvc.condition.evaluate import Context
 from auditsvc.event.time import MAX_TIME_NS
 from auditsvc.ground.clock import Clock, SystemClock
 from auditsvc.ground.errors import StorageError
@@ -29,9 +27,8 @@ from auditsvc.store.elasticsearch.aggregate import Source, list_by, run
 from auditsvc.store.elasticsearch.client import ServerFacts, check_server
 from auditsvc.store.elasticsearch.digest import digest_store
 from auditsvc.store.elasticsearch.failure import CODE, storage_errors
-from auditsvc.store.elasticsearch.mapping import ACCESS_KEY, COUNTED, FIRST_GENERATION, TABLES, TIME, UID, Names
 from auditsvc.store.elasticsearch.retry import Sleep
-from auditsvc.store.elasticsearch.scan import both
+from auditsvc.store.elasticsearch.mapping import ACCESS_KEY, FIRST_GENERATION, TABLES, TIME, UID, Names
 from auditsvc.store.elasticsearch.scan_aggregate import tally
 from auditsvc.store.elasticsearch.setup import Indices, check_held, check_templates
 from auditsvc.store.elasticsearch.state import (
@@ -42,22 +39,11 @@ from auditsvc.store.elasticsearch.state import (
     find_state,
     read_state,
 )
-from auditsvc.store.elasticsearch.view import Selection, View
+from auditsvc.store.elasticsearch.view import View
 from auditsvc.store.elasticsearch.writer import Writer
-from auditsvc.store.measure import check_measure, list_buckets, rank_groups
+from auditsvc.store.measure import check_measure
 from auditsvc.store.month import check_over, name_month
-from auditsvc.store.query import (
-    COUNT,
-    AggregateQuery,
-    AggregateRow,
-    By,
-    Cursor,
-    FindingQuery,
-    Key,
-    Order,
-    Page,
-    TimeBucket,
-)
+from auditsvc.store.query import COUNT, AggregateRow, By, Cursor, EventQuery, FindingQuery, Measure, Order, Page
 from auditsvc.store.rows import (
     BatchStat,
     Chunk,
@@ -235,58 +221,15 @@ class ElasticStore:
     # --- search
 
     def search(
-        self,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        limit: int = 50,
-        after: Cursor | None = None,
-        order: Order = Order.NEWEST,
-        context: Context | None = None,
+        self, query: EventQuery, *, limit: int = 50, after: Cursor | None = None, order: Order = Order.NEWEST
     ) -> Page:
-        """Return a page of the events on which the condition is true."""
-        return self._ask(
-            lambda view: search.read_page(view, view.select(condition, context, first_ns, last_ns), limit, after, order)
-        )
+        """Return a page of the events of a query."""
+        return self._ask(lambda view: search.read_page(view, view.select(query), limit, after, order))
 
-    def iter_events(
-        self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None
-    ) -> Iterator[StoredEvent]:
-        """Give every event on which the condition is true, oldest first, ties by place, as of the first one asked for."""
+    def iter_events(self, query: EventQuery) -> Iterator[StoredEvent]:
+        """Give every event of a query, oldest first, ties by place, as of the first one asked for."""
         view = self._view()
-        return search.iter_in_order(view, view.select(condition, context, first_ns, last_ns))
-
-    def count(self, condition: Node | None, first_ns: int, last_ns: int, *, context: Context | None = None) -> int:
-        """Return how many rows the search finds on all its pages together, duplicates included."""
-        return self._ask(lambda view: search.count_events(view, view.select(condition, context, first_ns, last_ns)))
-
-    def facets(
-        self,
-        name: str,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        limit: int = 20,
-        context: Context | None = None,
-    ) -> list[tuple[Key, int]]:
-        """Return the most frequent values of a field with their numbers, most frequent first."""
-        query = AggregateQuery(condition, first_ns, last_ns, (name,), include_uncounted=True, context=context)
-        return rank_groups(self.aggregate(query), limit)
-
-    def histogram(
-        self,
-        bucket: TimeBucket,
-        condition: Node | None,
-        first_ns: int,
-        last_ns: int,
-        *,
-        context: Context | None = None,
-    ) -> list[tuple[int, int]]:
-        """Return (first instant, number) of the buckets that have events, in order of time."""
-        query = AggregateQuery(condition, first_ns, last_ns, (bucket,), include_uncounted=True, context=context)
-        return list_buckets(self.aggregate(query))
+        return search.iter_in_order(view, view.select(query))
 
     def get_event(self, uid: EventUid) -> StoredEvent:
         """Return the first row stored under ``uid``; raise ``StorageError`` (``not_found``) when there is none."""
@@ -302,31 +245,28 @@ class ElasticStore:
 
     # --- figures
 
-    def aggregate(self, query: AggregateQuery) -> list[AggregateRow]:
-        """Return exact figures, ordered by key."""
-        return self._ask(lambda view: self._aggregate(view, query))
+    def aggregate(
+        self, query: EventQuery, by: tuple[By, ...] = (), measures: tuple[Measure, ...] = (COUNT,)
+    ) -> list[AggregateRow]:
+        """Return exact figures of the events of a query, ordered by key."""
+        return self._ask(lambda view: self._aggregate(view, query, by, measures))
 
-    def _aggregate(self, view: View, query: AggregateQuery) -> list[AggregateRow]:
+    def _aggregate(
+        self, view: View, query: EventQuery, by: tuple[By, ...], measures: tuple[Measure, ...]
+    ) -> list[AggregateRow]:
         """Return exact figures of one view."""
-        measures = query.measures or (COUNT,)
         figures = Figures(measures, [check_measure(measure) for measure in measures])
-        by = list_by(query.by, view.state.nulls)
-        selection = view.select(query.where, query.context, query.first_ns, query.last_ns)
-        if not query.include_uncounted:
-            counted = {"term": {COUNTED: True}}
-            selection = Selection(
-                selection.indices, both(selection.query, counted), selection.residual, selection.context
-            )
-        names = {part for part in query.by if isinstance(part, str)}
+        columns = list_by(by, view.state.nulls)
+        selection = view.select(query)
+        names = {part for part in by if isinstance(part, str)}
         names |= {known.name for known in figures.fields if known is not None}
         if selection.residual is None and names.isdisjoint(view.state.overlong):
             interval = (query.first_ns, query.last_ns)
-            source = Source(self._client, selection.indices, selection.query, TIME, interval)
-            run(source, by, figures)
+            run(Source(self._client, selection.indices, selection.query, TIME, interval), columns, figures)
         else:
             if not by:
                 figures.find_cells(())
-            tally(search.iter_events(view, selection, names | {"time"}), query.by, figures)
+            tally(search.iter_events(view, selection, names | {"time"}), by, figures)
         return figures.build_rows()
 
     def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:

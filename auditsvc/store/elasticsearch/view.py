@@ -10,12 +10,12 @@ from auditsvc.condition.ast import Node
 from auditsvc.condition.compile.elasticsearch.compiler import split_for_elastic
 from auditsvc.condition.evaluate import Context
 from auditsvc.event.time import MAX_TIME_NS
-from auditsvc.store.elasticsearch.mapping import TIME, Names
+from auditsvc.store.elasticsearch.mapping import COUNTED, TIME, Names
 from auditsvc.store.elasticsearch.scan import both, within
 from auditsvc.store.elasticsearch.state import State
 from auditsvc.store.month import name_month, rank_month
+from auditsvc.store.query import EventQuery, RowSet
 
-EMPTY_CONTEXT = Context({}, {})
 MAX_NAMED_BYTES = 3_000
 """Most bytes of months named one by one in a request, some 150 of them; a server takes 4,096 for its first line. Where there
 are more, a month that is gone is noticed by the next write only."""
@@ -50,13 +50,15 @@ class View:
             return named
         return [self.names.events("*"), *(f"-{self.names.events(month)}" for month in self.state.removed)]
 
-    def select(self, node: Node | None, context: Context | None, first_ns: int, last_ns: int) -> Selection:
-        """Return the visible events of an interval on which a condition is true."""
-        known = context or EMPTY_CONTEXT
-        parts = [within(TIME, first_ns, last_ns), self.state.build_visible()]
+    def select(self, query: EventQuery) -> Selection:
+        """Return the visible events of a query."""
+        interval = (query.first_ns, query.last_ns)
+        parts = [within(TIME, *interval), self.state.build_visible()]
+        if query.rows is RowSet.COUNTED:
+            parts.append({"term": {COUNTED: True}})
         residual = None
-        if node is not None:
-            split = split_for_elastic(node, known, overlong=self.state.overlong, interval=(first_ns, last_ns))
+        if query.where is not None:
+            split = split_for_elastic(query.where, query.context, overlong=self.state.overlong, interval=interval)
             parts.append(split.query)
             residual = split.residual
-        return Selection(self.list_events(first_ns, last_ns), both(*parts), residual, known)
+        return Selection(self.list_events(*interval), both(*parts), residual, query.context)

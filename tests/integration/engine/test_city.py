@@ -11,7 +11,7 @@ from auditsvc.ground.database import read_session
 from auditsvc.ground.document import load_bundle
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.query import AggregateQuery, FindingQuery
+from auditsvc.store.query import EventQuery, FindingQuery
 from examples.laiwu.traffic import CATALOG_DIR, Traffic, generate
 from tests.support.engine import EVERYTHING, World
 from tests.support.laiwu import POLICIES, Violation, name_planted, name_violation
@@ -62,7 +62,7 @@ def test_findings_equal_the_truth_and_again_after_a_rebuild(world: World, traffi
         }
         quarantined = Counter({source: number for (source, _), number in store.count_quarantine(*EVERYTHING).items()})
         assert set(quarantined) == {source for source, lines in traffic.quarantined.items() if lines}
-        counted = store.aggregate(AggregateQuery(None, *EVERYTHING))[0].values[0]
+        counted = store.aggregate(EventQuery(None, *EVERYTHING))[0].values[0]
         assert counted == traffic.events - sum(stat.duplicates + stat.paired for stat in stats.values())
     with read_session(world.engine_db) as session:
         alerts = list_alerts(session, limit=500).alerts

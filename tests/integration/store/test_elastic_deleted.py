@@ -10,6 +10,7 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.runtime import workers as worker_module
 from auditsvc.store.elasticsearch.setup import install_templates
+from auditsvc.store.summary import count_rows
 from tests.integration.laiwu.test_elastic_kills import LEVEL_S, growing
 from tests.integration.store.test_elastic_faults import (
     build_world,
@@ -20,6 +21,10 @@ from tests.integration.store.test_elastic_faults import (
 )
 from tests.support.elastic import open_cluster, open_prefix
 from tests.support.engine import EVERYTHING
+from tests.integration.store.test_elastic_faults import build_settings, build_world, check_same, deliver, follow
+from tests.support.elastic import admin_client
+from tests.support.engine import EVERY_ROW
+from tools.elasticsearch import Cluster, start
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +61,6 @@ def test_a_store_deleted_while_records_come_in_is_rebuilt_while_more_come_in(
                 reindex(world.ledger, world.settings)
                 wait_for(lambda: len(acknowledged) >= before + 3, LEVEL_S)  # also after the swap
             following.wait_level(LEVEL_S)
-            assert following.store.count(None, *EVERYTHING) == 1501 + sum(acknowledged)
+            assert count_rows(following.store, EVERY_ROW) == 1501 + sum(acknowledged)
             check_same(world, following.store)
         assert reindex(world.ledger, world.settings).is_identical is True

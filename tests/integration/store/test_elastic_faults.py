@@ -30,8 +30,9 @@ from auditsvc.store.elasticsearch.store import ElasticStore
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import FindingQuery, Order
 from auditsvc.store.rows import StoredEvent
+from auditsvc.store.summary import count_rows
 from tests.support.elastic import own_prefix, service_settings
-from tests.support.engine import EVERYTHING, World, build_policy, build_record
+from tests.support.engine import EVERY_ROW, EVERYTHING, World, build_policy, build_record
 from tools.elasticsearch import Cluster, start
 
 pytestmark = pytest.mark.slow
@@ -68,12 +69,12 @@ def deliver(world: World, name: str, number: int = 120) -> None:
 def read_all(store: EventStore) -> list[StoredEvent]:
     """Return every event, in one order."""
     found: list[StoredEvent] = []
-    page = store.search(None, *EVERYTHING, limit=1000, order=Order.OLDEST)
+    page = store.search(EVERY_ROW, limit=1000, order=Order.OLDEST)
     while True:
         found += page.events
         if page.after is None:
             return found
-        page = store.search(None, *EVERYTHING, limit=1000, order=Order.OLDEST, after=page.after)
+        page = store.search(EVERY_ROW, limit=1000, order=Order.OLDEST, after=page.after)
 
 
 def check_same(world: World, store: EventStore) -> None:
@@ -275,7 +276,7 @@ def test_a_disk_past_its_flood_stage_stops_the_engine_until_there_is_room(
     admin.indices.put_settings(index=every, settings={"index.blocks.read_only_allow_delete": True})
     deliver(following.world, "b")
     following.wait_failure("disk usage exceeded flood-stage watermark")
-    assert following.store.count(None, *EVERYTHING) == 121
+    assert count_rows(following.store, EVERY_ROW) == 121
     admin.indices.put_settings(index=every, settings={"index.blocks.read_only_allow_delete": None})
     following.wait_level()
     check_same(following.world, following.store)
@@ -344,7 +345,7 @@ def ask_health(admin: Elasticsearch, index: str) -> str | None:
 
 def ask_of(store: EventStore, what: str) -> object:
     """Return an answer that needs one index."""
-    return store.batch_stats(*EVERYTHING) if what == "batches-1" else store.count(None, *EVERYTHING)
+    return store.batch_stats(*EVERYTHING) if what == "batches-1" else count_rows(store, EVERY_ROW)
 
 
 @pytest.mark.parametrize("what", ["events-1-2026.11", "findings-1", "quarantine-1"])
@@ -410,7 +411,7 @@ def test_documents_a_month_replaced_in_mid_run_refuses_are_listed_and_a_rebuild_
         assert letter.reason.startswith("400: document_parsing_exception: ")
         assert "[govshare.rows] of type [ip]" in letter.reason
         assert "early-" in letter.document
-    assert store.count(None, *EVERYTHING) == 2 * 121
+    assert count_rows(store, EVERY_ROW) == 2 * 121
     assert len(store.list_findings(FindingQuery(*EVERYTHING), limit=1000)) == 2 * 60 + 20
     world.deliver("gateway", early[0])  # one that is known, though it is not stored
     following.wait_level()

@@ -16,8 +16,9 @@ from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
 from auditsvc.store.rows import Chunk, Place, Position
+from auditsvc.store.summary import count_rows
 from tests.support.elastic import admin_client, own_prefix, secured_cluster, service_settings
-from tests.support.store_contract import ALL, NOVEMBER, START, build_finding, build_row
+from tests.support.store_contract import EVERY_ROW, NOVEMBER, START, build_finding, build_row
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def build_chunk() -> Chunk:
 
 def test_the_service_stores_and_reads_with_its_own_rights(store: ElasticStore) -> None:
     store.write(build_chunk())
-    assert store.count(None, *ALL) == 5
+    assert count_rows(store, EVERY_ROW) == 5
     assert store.statistics().generation == "1"
     assert store.list_dead_letters() == []
 
@@ -67,7 +68,7 @@ def test_the_service_can_neither_overwrite_nor_remove_an_event(store: ElasticSto
         ):
             with pytest.raises(AuthorizationException):
                 act()
-    assert store.count(None, *ALL) == 5
+    assert count_rows(store, EVERY_ROW) == 5
 
 
 def test_the_service_cannot_remove_a_month_and_an_administrator_can(
@@ -77,15 +78,15 @@ def test_the_service_cannot_remove_a_month_and_an_administrator_can(
     index = f"{settings.elasticsearch_prefix}-events-1-2026.10"
     with pytest.raises(StorageError, match=f"may not remove index `{index}`: it lacks the right `delete_index`"):
         store.delete_month("2026.10", NOVEMBER)
-    assert (store.count(None, *ALL), store.inventory().removed) == (5, ())
+    assert (count_rows(store, EVERY_ROW), store.inventory().removed) == (5, ())
     with closing(ElasticStore(admin_client(secured_cluster()), settings)) as administrator:
         assert administrator.delete_month("2026.10", NOVEMBER) == 5
     assert not admin.indices.exists(index=index)
-    assert (store.count(None, *ALL), store.inventory().removed) == (0, ("2026.10",))
+    assert (count_rows(store, EVERY_ROW), store.inventory().removed) == (0, ("2026.10",))
     store.prepare()
     late, new = build_row(1, seq=1), build_row(2, seq=1, time=NOVEMBER)
     store.write(Chunk(Place(1), Position(Place(2)), [late, new]))
-    assert [found.uid for found in store.iter_events(None, *ALL)] == [new.uid]
+    assert [found.uid for found in store.iter_events(EVERY_ROW)] == [new.uid]
 
 
 def test_without_templates_the_service_says_what_is_missing(admin: Elasticsearch, settings: Settings) -> None:

@@ -21,11 +21,13 @@ from auditsvc.store.elasticsearch.mapping import VERSION, Names
 from auditsvc.store.elasticsearch.retry import Sleep
 from auditsvc.store.elasticsearch.state import read_state, remove_month, replace_state
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.query import AggregateQuery, FindingQuery, Group, Measure, MeasureKind, Order
+from auditsvc.store.query import EventQuery, FindingQuery, Group, Measure, MeasureKind, Order, RowSet
 from auditsvc.store.rows import BatchStat, Chunk, IndeterminateCount, NewEvent, Place, Position
+from auditsvc.store.summary import count_rows
 from tests.support.elastic_store import Given, given_store
 from tests.support.store_contract import (
     ALL,
+    EVERY_ROW,
     GROUPINGS,
     MEASURES,
     NOVEMBER,
@@ -80,8 +82,8 @@ def test_a_chunk_whose_position_was_not_stored_is_not_there_and_may_come_again_c
         with pytest.raises(StorageError, match="power"):
             store.write(build_chunk(0, 6, rows))
     assert store.position() == Position()
-    assert store.count(None, *ALL) == store.digest().events == store.digest().findings == 0
-    assert store.search(None, *ALL).events == ()
+    assert count_rows(store, EVERY_ROW) == store.digest().events == store.digest().findings == 0
+    assert store.search(EVERY_ROW).events == ()
     assert store.find_uids([row.uid for row in rows]) == {}
     assert store.find_halves([rows[0].access_key or b""], *ALL) == []
     keys = [FindingKey(number.to_bytes(16, "big")) for number in range(6)]
@@ -90,7 +92,7 @@ def test_a_chunk_whose_position_was_not_stored_is_not_there_and_may_come_again_c
     assert store.count_indeterminate(*ALL) == {}
     for first, last in ((0, 4), (4, 6)):
         store.write(build_chunk(first, last, rows))
-        assert store.count(None, *ALL) == last
+        assert count_rows(store, EVERY_ROW) == last
         assert len(store.find_uids([row.uid for row in rows])) == last
         assert store.batch_stats(*ALL)[0].events == last
         assert store.count_indeterminate(*ALL) == {"P-1": last}
@@ -175,14 +177,14 @@ def test_rows_of_another_cut_duplicates_and_dead_letters_do_not_confuse_the_coun
         8,
         10,
     ]  # events, findings, a batch and the undecided; of the second, one event is a dead letter
-    assert store.count(None, *ALL) == 6
+    assert count_rows(store, EVERY_ROW) == 6
     assert store.count_dead_letters() == 1
 
 
 def test_a_chunk_that_meets_nothing_is_not_counted(store: ElasticStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(writer, "confirm_stored")
     store.write(build_chunk(0, 6, [build_row(number) for number in range(6)]))
-    assert store.count(None, *ALL) == 6
+    assert count_rows(store, EVERY_ROW) == 6
 
 
 def test_a_write_that_has_not_reached_every_copy_is_waited_for_and_then_told(
@@ -217,7 +219,7 @@ def test_a_position_the_server_has_no_room_for_is_tried_again_without_the_rows(
     with nullcontext() if repeated else pytest.raises(StorageError, match="no room"):
         store.write(build_chunk(0, 2, [build_row(0), build_row(1)]))
     assert len(given.pauses) == repeated
-    assert store.count(None, *ALL) == repeated
+    assert count_rows(store, EVERY_ROW) == repeated
 
 
 def test_a_position_without_its_second_copy_is_not_moved_and_the_server_says_why(
@@ -234,9 +236,9 @@ def test_a_position_without_its_second_copy_is_not_moved_and_the_server_says_why
 
 
 ASKED: list[tuple[str, Callable[[ElasticStore], object]]] = [
-    ("events-1-2026.10", lambda store: store.count(None, *ALL)),
-    ("events-1-2026.10", lambda store: store.search(None, *ALL)),
-    ("events-1-2026.10", lambda store: store.aggregate(AggregateQuery(None, *ALL, ("purpose",)))),
+    ("events-1-2026.10", lambda store: count_rows(store, EVERY_ROW)),
+    ("events-1-2026.10", lambda store: store.search(EVERY_ROW)),
+    ("events-1-2026.10", lambda store: store.aggregate(EventQuery(None, *ALL), ("purpose",))),
     ("events-1-2026.10", lambda store: store.find_uids([build_row(0).uid])),
     ("events-1-2026.10", lambda store: store.digest()),
     ("findings-1", lambda store: store.list_findings(FindingQuery(*ALL))),
@@ -262,7 +264,7 @@ def test_no_answer_is_given_from_a_store_with_an_index_gone_or_closed(given: Giv
             ask(store)
         assert caught.value.message == f"event store: index `{index}` held rows and is gone; run `auditsvc reindex`"
         assert caught.value.code == "storage_unavailable"
-    assert store.count(None, START + month, START + 2 * month) == 1  # of the months that are there
+    assert count_rows(store, EventQuery(None, START + month, START + 2 * month)) == 1  # of the months that are there
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ def test_a_document_that_is_no_row_is_told_as_such(
     row = given.admin.search(index=index)["hits"]["hits"][0]["_source"] | changed
     planted = {key: value for key, value in row.items() if value is not None}
     given.admin.index(index=index, id="planted", document=planted, refresh=True)
-    for ask in (lambda: store.search(None, *ALL), lambda: list(store.iter_events(None, *ALL))):
+    for ask in (lambda: store.search(EVERY_ROW), lambda: list(store.iter_events(EVERY_ROW))):
         with pytest.raises(StorageError, match=r"none of its rows .*auditsvc reindex"):
             ask()
 
@@ -294,7 +296,7 @@ def test_a_position_that_another_writer_moved_is_a_conflict(given: Given, store:
 def test_what_the_server_refuses_is_kept_as_a_dead_letter_and_known_by_its_uid(store: ElasticStore) -> None:
     bad = build_row(1, rows=2**63)
     write(store, [build_row(0), bad])
-    assert store.count(None, *ALL) == 1
+    assert count_rows(store, EVERY_ROW) == 1
     (letter,) = store.list_dead_letters()
     assert (letter.table, letter.seq, letter.record, letter.item) == ("events", 0, 1, 0)
     assert "rows" in letter.reason
@@ -316,13 +318,13 @@ def test_an_export_holds_one_search_context_and_none_when_it_ends_or_is_given_up
         ]
         return number
 
-    export = store.iter_events(None, *ALL)
+    export = store.iter_events(EVERY_ROW)
     assert count_contexts() == 0
     next(export)
     assert count_contexts() == 1
     export.close()  # type: ignore[attr-defined]
     assert count_contexts() == 0
-    assert len(list(store.iter_events(None, *ALL))) == 5
+    assert len(list(store.iter_events(EVERY_ROW))) == 5
     assert count_contexts() == 0
 
 
@@ -334,13 +336,13 @@ def test_an_interrupted_removal_shows_nothing_of_the_month_and_is_finished_by_th
     remove_month(given.admin, names, read_state(given.admin, names), "2026.10")
     for most in (view.MAX_NAMED_BYTES, 0):  # months named one by one, and all at once
         monkeypatch.setattr(view, "MAX_NAMED_BYTES", most)
-        assert [found.event["id"] for found in store.iter_events(None, *ALL)] == ["e1"]
-        assert store.count(None, *ALL) == 1
+        assert [found.event["id"] for found in store.iter_events(EVERY_ROW)] == ["e1"]
+        assert count_rows(store, EVERY_ROW) == 1
     write(store, [build_row(2, time=OCTOBER + 1, seq=1)])
     assert given.admin.indices.exists(index=names.events("2026.10"))
     assert store.delete_month("2026.10", NOVEMBER) == 0
     assert not given.admin.indices.exists(index=names.events("2026.10"))
-    assert store.count(None, *ALL) == 1
+    assert count_rows(store, EVERY_ROW) == 1
 
 
 def test_a_removal_in_the_moment_a_chunk_is_written_changes_nothing(given: Given, store: ElasticStore) -> None:
@@ -351,7 +353,7 @@ def test_a_removal_in_the_moment_a_chunk_is_written_changes_nothing(given: Given
     with pytest.raises(StorageError) as caught:
         remove_month(given.admin, names, old, "2026.10")
     assert caught.value.code == "conflict"
-    assert (store.count(None, *ALL), store.inventory().removed) == (2, ())
+    assert (count_rows(store, EVERY_ROW), store.inventory().removed) == (2, ())
 
 
 def test_everything_is_there_after_opening_again(given: Given, store: ElasticStore) -> None:
@@ -368,11 +370,11 @@ def test_another_generation_is_filled_beside_the_one_in_use(given: Given, store:
     write(store, [build_row(0)])
     other = given.open("2")
     other.prepare()
-    assert (other.position(), other.count(None, *ALL)) == (Position(), 0)
+    assert (other.position(), count_rows(other, EVERY_ROW)) == (Position(), 0)
     write(other, [build_row(0), build_row(1)])
-    assert (store.count(None, *ALL), other.count(None, *ALL)) == (1, 2)
+    assert (count_rows(store, EVERY_ROW), count_rows(other, EVERY_ROW)) == (1, 2)
     assert given.admin.count(index=f"{given.settings.elasticsearch_prefix}-events")["count"] == 1
-    assert given.open().count(None, *ALL) == 1
+    assert count_rows(given.open(), EVERY_ROW) == 1
 
 
 def test_a_closed_store_refuses(given: Given, store: ElasticStore) -> None:
@@ -386,9 +388,11 @@ def test_events_of_any_time_find_their_index(store: ElasticStore) -> None:
     texts = ["1970-01-01T00:00:00Z", "2014-12-31T23:59:59.999999999Z", "2015-01-01T00:00:00Z", "2199-12-31T00:00:00Z"]
     times = [parse_time_ns(text) for text in texts]
     write(store, [build_row(number, time=time) for number, time in enumerate(times)])
-    assert [row.event["time"] for row in store.search(None, 0, MAX_TIME_NS, order=Order.OLDEST).events] == times
+    assert [
+        row.event["time"] for row in store.search(EventQuery(None, 0, MAX_TIME_NS), order=Order.OLDEST).events
+    ] == times
     for time in times:
-        assert store.count(None, time, time + 1) == 1
+        assert count_rows(store, EventQuery(None, time, time + 1)) == 1
     names = {
         one.name.rpartition("-")[2] for one in store.statistics().indices if one.documents and "-events-" in one.name
     }
@@ -401,11 +405,11 @@ def test_text_too_long_for_a_term_is_found_grouped_and_counted(store: ElasticSto
     write(store, [*rows, build_row(4, user__roles=["x", long, "x"])])
     assert store.get_event(rows[0].uid).event == rows[0].event
     for text, found in ((f"url.path:*{chr(0x20000)}", 2), ("url.path:*", 3), ("-url.path:/a", 2), ("user.roles:x", 1)):
-        assert store.count(parse_query(text), *ALL) == found, text
-    grouped = store.aggregate(AggregateQuery(None, *ALL, ("url.path",)))
+        assert count_rows(store, EventQuery(parse_query(text), *ALL)) == found, text
+    grouped = store.aggregate(EventQuery(None, *ALL), ("url.path",))
     assert {row.key[0]: row.values[0] for row in grouped} == {long: 2, "/a": 1, Group.MISSING: 2}
     measures = tuple(Measure(kind, "url.path") for kind in (MeasureKind.DISTINCT, MeasureKind.COUNT, MeasureKind.MAX))
-    assert store.aggregate(AggregateQuery(None, *ALL, (), measures))[0].values == (2, 3, long)
+    assert store.aggregate(EventQuery(None, *ALL), (), measures)[0].values == (2, 3, long)
 
 
 def test_labels_of_any_name_are_found(store: ElasticStore) -> None:
@@ -415,7 +419,7 @@ def test_labels_of_any_name_are_found(store: ElasticStore) -> None:
     write(store, [row, build_row(1)])
     assert store.get_event(row.uid).event == row.event
     for name in names:
-        grouped = store.aggregate(AggregateQuery(None, *ALL, (f"labels.{name}",)))
+        grouped = store.aggregate(EventQuery(None, *ALL), (f"labels.{name}",))
         assert [(one.key, one.values) for one in grouped] == [((Group.MISSING,), (1,)), ((name,), (1,))], name
 
 
@@ -425,20 +429,19 @@ def test_figures_are_those_counted_by_hand_however_they_are_paged(
     write(store, build_mixture(200, 7))
     node = parse_query("rows>=0 OR purpose:p OR -(consumer.org:A)")
     first, last = START, START + 50 * 86_400 * NS
-    queries = [
-        AggregateQuery(node, first, last, by, MEASURES, counted) for by, counted in product(GROUPINGS, (True, False))
-    ]
+    counted, every = (EventQuery(node, first, last, rows=rows) for rows in RowSet)
+    questions = [(query, by, MEASURES) for query, by in product((counted, every), GROUPINGS)]
     monkeypatch.setattr(figures, "PAGE", 7)
-    asked = [store.aggregate(query) for query in queries]
+    asked = [store.aggregate(*question) for question in questions]
     monkeypatch.setattr(figures, "SLICE_ROWS", 30)
-    assert [store.aggregate(query) for query in queries] == asked
-    count, page = store.count(node, first, last), store.search(node, first, last, limit=30)
+    assert [store.aggregate(*question) for question in questions] == asked
+    count, page = count_rows(store, counted), store.search(counted, limit=30)
     monkeypatch.setattr(view, "split_for_elastic", lambda one, *_, **__: ElasticQuery({"match_all": {}}, one))
     monkeypatch.setattr(scan, "PAGE", 13)
-    for query, rows in zip(queries, asked, strict=True):
-        assert store.aggregate(query) == rows
-    assert store.count(node, first, last) == count
-    assert store.search(node, first, last, limit=30) == page
+    for question, rows in zip(questions, asked, strict=True):
+        assert store.aggregate(*question) == rows
+    assert count_rows(store, counted) == count
+    assert store.search(counted, limit=30) == page
 
 
 def test_sums_that_doubles_would_round_are_exact(store: ElasticStore) -> None:
@@ -449,10 +452,10 @@ def test_sums_that_doubles_would_round_are_exact(store: ElasticStore) -> None:
     ]
     write(store, rows[:2] + rows[3:])
     sums = (Measure(MeasureKind.SUM, "rows"), Measure(MeasureKind.SUM, "duration_ms"))
-    (row,) = store.aggregate(AggregateQuery(None, *ALL, (), sums))
+    (row,) = store.aggregate(EventQuery(None, *ALL), (), sums)
     assert (row.values[0], str(row.values[1])) == (2**54 + 3, "9000000000000002.500001")
     write(store, [build_row(9, rows=numbers[2])])
-    (row,) = store.aggregate(AggregateQuery(None, *ALL, (), sums[:1]))
+    (row,) = store.aggregate(EventQuery(None, *ALL), (), sums[:1])
     assert row.values == (sum(numbers),)
 
 

@@ -11,7 +11,7 @@ from auditsvc.console.period import DAY_NS, Period, list_buckets, read_period
 from auditsvc.event.time import NS, count_ns
 from auditsvc.ground.errors import InputError
 from auditsvc.store.port import EventStore
-from auditsvc.store.query import Page, TimeUnit
+from auditsvc.store.query import EventQuery, Page, TimeUnit
 from auditsvc.store.rows import StoredEvent
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -24,8 +24,8 @@ class FakeStore:
     def __init__(self, time: int | None) -> None:
         self.time = time
 
-    def search(self, _condition: None, first_ns: int, last_ns: int, **_options: Any) -> Page:
-        if self.time is None or not first_ns <= self.time < last_ns:
+    def search(self, query: EventQuery, **_options: Any) -> Page:
+        if self.time is None or not query.first_ns <= self.time < query.last_ns:
             return Page((), None)
         return Page((StoredEvent({"time": self.time}, cast("Any", b"0" * 16), None, None),), None)
 

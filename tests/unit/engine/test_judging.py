@@ -8,7 +8,7 @@ import pytest
 from auditsvc.store.duckdb.store import DuckStore
 from auditsvc.store.query import FindingQuery, Order
 from auditsvc.store.rows import FindingKind, StoredEvent
-from tests.support.engine import CIVIL, EVERYTHING, TOWN, World, build_policy, build_record
+from tests.support.engine import CIVIL, EVERY_ROW, EVERYTHING, TOWN, World, build_policy, build_record
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def rows_of(store: DuckStore) -> list[StoredEvent]:
-    page = store.search(None, *EVERYTHING, limit=500, order=Order.OLDEST)
+    page = store.search(EVERY_ROW, limit=500, order=Order.OLDEST)
     return sorted(page.events, key=lambda row: (row.event["seq"], row.event["record"], row.event["item"]))
 
 
