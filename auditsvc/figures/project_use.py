@@ -116,7 +116,7 @@ def gather_project_use(scope: Scope, project: Project) -> ProjectUse:
     cross, own = _count_cross(scope, success)
     failures = _count_failures(scope, business)
     expected, covered = count_cells(scope, interfaces)
-    severities = scope.count_findings({**VIOLATIONS, "interface.id": interfaces}, "severity") if interfaces else []
+    severities = scope.count_findings({**VIOLATIONS, "interface.id": interfaces}, "severity")
     return ProjectUse(
         interfaces=by_interface,
         delivered=_list_delivered(scope, success),
