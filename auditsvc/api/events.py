@@ -53,6 +53,9 @@ class SpanQuery(Schema):
         data_key="from", load_default=None, metadata={"description": "first instant; default 30 days before `to`"}
     )
     last = Instant(data_key="to", load_default=None, metadata={"description": "instant after the last; default now"})
+    repeats = fields.Boolean(
+        load_default=False, metadata={"description": "also repeats and second halves of calls, which figures leave out"}
+    )
 
 
 class SearchQuery(SpanQuery, PageQuery):
@@ -247,7 +250,7 @@ def _read_span(query: dict[str, Any]) -> EventQuery:
         count_ns(first),
         count_ns(last),
         services.versions.find().context,
-        RowSet.ALL,
+        RowSet.ALL if query["repeats"] else RowSet.COUNTED,
     )
 
 
@@ -295,10 +298,11 @@ def _parse_place(text: str | None) -> Cursor | None:
     return Cursor(*value)
 
 
-def _describe(query: dict[str, Any], asked: EventQuery) -> dict[str, str]:
+def _describe(query: dict[str, Any], asked: EventQuery) -> dict[str, Any]:
     """Return what was searched, as the ledger keeps it."""
     return {
         "query": query["query"],
         "from": format_time_ns(asked.first_ns),
         "to": format_time_ns(asked.last_ns),
+        "repeats": asked.rows is RowSet.ALL,
     }

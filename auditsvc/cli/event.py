@@ -17,6 +17,10 @@ _SHOWN = ("time", "interface.id", "consumer.org", "user.id", "action", "outcome"
 _TOLD_EVERY = 10_000
 """Events of an export after which progress is told."""
 
+_repeats_option = click.option(
+    "--repeats", is_flag=True, help="Also repeats and second halves of calls, which figures leave out."
+)
+
 
 @click.group()
 def command() -> None:
@@ -27,6 +31,7 @@ def command() -> None:
 @click.argument("query", default="")
 @click.option("--from", "first", type=_INSTANT, metavar="TIME", help="First instant; default 30 days before the last.")
 @click.option("--to", "last", type=_INSTANT, metavar="TIME", help="Instant after the last; default now.")
+@_repeats_option
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Most events.")
 @click.option("--cursor", help="Where the page before ended.")
 @api_options
@@ -35,6 +40,7 @@ def search(
     query: str,
     first: datetime | None,
     last: datetime | None,
+    repeats: bool,
     limit: int,
     cursor: str | None,
     url: str | None,
@@ -48,7 +54,7 @@ def search(
     """
     page = ApiClient(url, token_file).get(
         "/events",
-        {"query": query, "from": _format(first), "to": _format(last), "limit": limit, "cursor": cursor},
+        {**_build_span(query, first, last, repeats), "limit": limit, "cursor": cursor},
     )
     if as_json:
         print_json(page)
@@ -64,13 +70,16 @@ def search(
 @click.argument("query", default="")
 @click.option("--from", "first", type=_INSTANT, metavar="TIME", help="First instant; default 30 days before the last.")
 @click.option("--to", "last", type=_INSTANT, metavar="TIME", help="Instant after the last; default now.")
+@_repeats_option
 @api_options
-def export(query: str, first: datetime | None, last: datetime | None, url: str | None, token_file: Path) -> None:
+def export(
+    query: str, first: datetime | None, last: datetime | None, repeats: bool, url: str | None, token_file: Path
+) -> None:
     """Print all events on which QUERY is true, oldest first, one JSON document a line.
 
     TIME is as in `auditsvc event search`. Exit 3 when the service broke off: then what was printed is not all.
     """
-    asked = {"query": query, "from": _format(first), "to": _format(last)}
+    asked = _build_span(query, first, last, repeats)
     held: str | None = None  # the last line is the service's word on whether these are all
     printed = 0
     for line in ApiClient(url, token_file).iter_lines("/events/export", asked):
@@ -124,6 +133,11 @@ def show(uid: str, url: str | None, token_file: Path, as_json: bool) -> None:
 def _show(value: Any) -> str:
     """Return a value as one line of text."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _build_span(query: str, first: datetime | None, last: datetime | None, repeats: bool) -> dict[str, Any]:
+    """Return which events are asked for, as the API takes it."""
+    return {"query": query, "from": _format(first), "to": _format(last), "repeats": True if repeats else None}
 
 
 def _format(instant: datetime | None) -> str | None:

@@ -22,9 +22,11 @@ from auditsvc.event.fields import BY_NAME, FIELDS
 from auditsvc.ground.errors import AuditError, InputError
 from auditsvc.ground.ids import EventUid
 from auditsvc.runtime.services import get_services, record_reading
-from auditsvc.store.query import Order, TimeUnit
+from auditsvc.store.query import EventQuery, Order, RowSet, TimeUnit
 
 _UID_HEX = 32
+_ON = "1"
+"""Value of a ticked box in an address."""
 _EXAMPLES = (
     "verdict:violated",
     "action:download rows>1000",
@@ -41,6 +43,7 @@ def search_events() -> ResponseReturnValue:
     services = get_services()
     text = request.args.get("q", "").strip()
     order = Order.OLDEST if request.args.get("order") == Order.OLDEST.value else Order.NEWEST
+    rows = RowSet.ALL if request.args.get("repeats") == _ON else RowSet.COUNTED
     catalog = services.versions.find().find_catalog()
     results: Results | None = None
     failure: Failure | None = None
@@ -49,22 +52,24 @@ def search_events() -> ResponseReturnValue:
     try:
         period = read_period(request.args, services.store, services.ledger.clock.now_ns(), services.settings.zone)
         node = read_query(text, services.settings.time_zone)
-        _record_search(text, period)
-        results = search(services, catalog, node, period, after=request.args.get("after", ""), order=order)
+        _record_search(text, period, rows)
+        query = EventQuery(node, period.first_ns, period.last_ns, rows=rows)
+        results = search(services, catalog, query, period, after=request.args.get("after", ""), order=order)
     except InputError as err:
         failure, column = describe(err), int(err.context.get("column", 0))
     body = render_template(
         "console/event_search.html",
         text=text,
         order=order.value,
+        repeats=rows is RowSet.ALL,
         period=period,
         ranges=[*RANGES, ALL],
         results=results,
         failure=failure,
         caret=" " * (column - 1) + "^" if column else "",
-        chart=build_result_chart(results, period, text) if results else None,
+        chart=build_result_chart(results, period, text, rows) if results else None,
         facet_names={name: _name_field(name) for name in FACETS},
-        link=lambda **changes: _link_search(text, order, period, **changes),
+        link=lambda **changes: _link_search(text, order, period, rows, **changes),
         fields=FIELDS,
         examples=_EXAMPLES,
     )
@@ -112,7 +117,7 @@ def parse_uid(text: str) -> EventUid:
     return EventUid(bytes.fromhex(text))
 
 
-def build_result_chart(results: Results, period: Period, text: str) -> Markup:
+def build_result_chart(results: Results, period: Period, text: str, rows: RowSet) -> Markup:
     """Return the chart of a search; a click on a column narrows the search to it."""
     clickable = period.bucket.unit is not TimeUnit.MINUTE
     columns = [
@@ -120,7 +125,7 @@ def build_result_chart(results: Results, period: Period, text: str) -> Markup:
             label=label_bucket(first, period),
             title=f"{label_bucket(first, period)}: {show_number(count)}",
             values=(count,),
-            href=_link_bucket(first, last, period, text) if clickable and count else "",
+            href=_link_bucket((first, last), period, text, rows) if clickable and count else "",
         )
         for first, last, count in results.course
     ]
@@ -128,15 +133,16 @@ def build_result_chart(results: Results, period: Period, text: str) -> Markup:
     return build_column_chart(columns, [Series(gettext("events"), "series-1")], summary=summary, height=150)
 
 
-def _link_bucket(first_ns: int, last_ns: int, period: Period, text: str) -> str:
+def _link_bucket(bounds_ns: tuple[int, int], period: Period, text: str, rows: RowSet) -> str:
     """Return the address of the same search in one bucket."""
-    bucket = Period("custom", first_ns, last_ns, period.zone)
-    return url_for("console.search_events", **_without_empty({"q": text, **bucket.query()}))
+    return _link_search(text, Order.NEWEST, Period("custom", *bounds_ns, period.zone), rows)
 
 
-def _link_search(text: str, order: Order, period: Period, **changes: str) -> str:
+def _link_search(text: str, order: Order, period: Period, rows: RowSet, **changes: str) -> str:
     """Return the address of the present search with some arguments changed; a page's place is dropped."""
     arguments: dict[str, str] = {"q": text, **period.query()}
+    if rows is RowSet.ALL:
+        arguments["repeats"] = _ON
     if order is Order.OLDEST:
         arguments["order"] = order.value
     if "range" in changes:
@@ -149,13 +155,14 @@ def _without_empty(arguments: dict[str, str]) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if value}
 
 
-def _record_search(text: str, period: Period) -> None:
+def _record_search(text: str, period: Period, rows: RowSet) -> None:
     """Put a search in the ledger; the mere opening of the page is none."""
     if text and not request.headers.get("X-Poll"):
         detail = {
             "query": text,
             "from": period.first_text,
             "to": period.last_text,
+            "repeats": rows is RowSet.ALL,
             "after": request.args.get("after", ""),
         }
         record_reading(current_person().name, "event_search", "events", detail)

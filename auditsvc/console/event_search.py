@@ -12,7 +12,7 @@ from auditsvc.console.text import current_language
 from auditsvc.event.model import Event
 from auditsvc.ground.errors import InputError
 from auditsvc.runtime.services import Services
-from auditsvc.store.query import Cursor, EventQuery, Group, Key, Order, RowSet
+from auditsvc.store.query import Cursor, EventQuery, Group, Key, Order
 from auditsvc.store.summary import count_by_time, count_rows, rank_values
 
 PAGE_SIZE = 50
@@ -72,10 +72,10 @@ def read_query(text: str, zone: str) -> Node | None:
 
 
 def search(
-    services: Services, catalog: Catalog | None, node: Node | None, period: Period, *, after: str, order: Order
+    services: Services, catalog: Catalog | None, query: EventQuery, period: Period, *, after: str, order: Order
 ) -> Results:
-    """Return the page of events after the cursor ``after``, with the figures of the whole search."""
-    store, query = services.store, EventQuery(node, period.first_ns, period.last_ns, rows=RowSet.ALL)
+    """Return the page of events after the cursor ``after``, with the figures of the whole search over ``period``."""
+    store = services.store
     page = store.search(query, limit=PAGE_SIZE, after=parse_cursor(after), order=order)
     counts = dict(count_by_time(store, query, period.bucket))
     return Results(

@@ -9,7 +9,6 @@ to be made again.
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditsvc.store.query import FindingQuery, Order
-from tests.support.engine import EVERYTHING, World, build_policy, build_record, split_lines_into
-from tests.support.examples import one_in
 from tests.support.engine import EVERY_ROW, EVERYTHING, World, build_policy, build_record, split_lines_into
+from tests.support.examples import one_in
 
 POLICIES = (build_policy("P-ROWS"), build_policy("P-SHADOW", status="shadow", body="forbid: {rows|gt: 50}"))
 

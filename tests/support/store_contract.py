@@ -29,6 +29,7 @@ from auditsvc.store.measure import SUM_SCALE, check_measure
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import (
     COUNT,
+    FINDING_FIELDS,
     By,
     Cursor,
     EventQuery,
@@ -635,6 +636,30 @@ class StoreContract:
         assert day.values == (5,)
         with pytest.raises(InputError, match="findings have no field `rows`"):
             store.count_findings(query, ("rows",))
+
+    def test_pages_of_findings_begin_and_end_where_they_say(
+        self, store: EventStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scan, "LARGEST_PAGE", 2)
+        monkeypatch.setattr(scan, "PAGE", 2)
+        found = [build_finding(n, status="shadow" if n == 0 else "active") for n in range(6)]
+        bad = [QuarantineRecord(0, n, 0, "gateway", "json_invalid", "not valid JSON", "{", START) for n in range(5)]
+        write(store, [build_row(0)], findings=found, quarantine=bad)
+        query, newest = FindingQuery(*ALL, {"status": ["active"]}), bad[::-1]
+        for offset in range(7):
+            for limit in (0, 1, 4, 5, 6):
+                page = slice(offset, offset + limit)
+                assert store.list_findings(query, limit=limit, offset=offset) == found[1:][page], page
+                assert store.list_quarantine(*ALL, limit=limit, offset=offset) == newest[page], page
+
+    def test_without_a_value_for_a_field_no_finding_is_found(self, store: EventStore) -> None:
+        write(store, [build_row(0)], findings=[build_finding(n) for n in range(3)])
+        for name in FINDING_FIELDS:
+            query = FindingQuery(*ALL, {"status": ["active"], name: []})
+            assert store.list_findings(query) == []
+            assert store.count_findings(query, ("policy_id",)) == []
+            assert [row.count for row in store.count_findings(query)] == [0]
+        assert len(store.list_findings(FindingQuery(*ALL, {}))) == 3
 
     def test_quarantine_batches_and_undecided_events_are_counted(self, store: EventStore) -> None:
         bad = QuarantineRecord(0, 1, 0, "gateway", "json_invalid", "not valid JSON", "{", START)

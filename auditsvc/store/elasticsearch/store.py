@@ -27,8 +27,8 @@ from auditsvc.store.elasticsearch.aggregate import Source, list_by, run
 from auditsvc.store.elasticsearch.client import ServerFacts, check_server
 from auditsvc.store.elasticsearch.digest import digest_store
 from auditsvc.store.elasticsearch.failure import CODE, storage_errors
-from auditsvc.store.elasticsearch.retry import Sleep
 from auditsvc.store.elasticsearch.mapping import ACCESS_KEY, FIRST_GENERATION, TABLES, TIME, UID, Names
+from auditsvc.store.elasticsearch.retry import Sleep
 from auditsvc.store.elasticsearch.scan_aggregate import tally
 from auditsvc.store.elasticsearch.setup import Indices, check_held, check_templates
 from auditsvc.store.elasticsearch.state import (

@@ -13,6 +13,7 @@ from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.summary import count_rows
 from tests.integration.laiwu.test_elastic_kills import LEVEL_S, growing
 from tests.integration.store.test_elastic_faults import (
+    build_settings,
     build_world,
     check_same,
     deliver,
@@ -20,11 +21,7 @@ from tests.integration.store.test_elastic_faults import (
     wait_for,
 )
 from tests.support.elastic import open_cluster, open_prefix
-from tests.support.engine import EVERYTHING
-from tests.integration.store.test_elastic_faults import build_settings, build_world, check_same, deliver, follow
-from tests.support.elastic import admin_client
 from tests.support.engine import EVERY_ROW
-from tools.elasticsearch import Cluster, start
 
 pytestmark = pytest.mark.slow
 

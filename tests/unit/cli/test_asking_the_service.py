@@ -81,6 +81,15 @@ def test_search_sends_query_and_interval_and_prints_one_line_an_event(service: S
     assert path == "/api/v1/events?query=user.id%3Au1&from=2026-10-31T16%3A00%3A00Z&limit=5"
 
 
+@pytest.mark.parametrize("verb", ["search", "export"])
+def test_repeats_are_asked_for_when_they_are_wanted(service: Service, options: list[str], verb: str) -> None:
+    service.answers["/api/v1/events"] = (200, {"items": [], "next": None})
+    service.answers["/api/v1/events/export"] = (200, b'{"end": true, "events": 0}\n')
+    for more in ([], ["--repeats"]):
+        assert CliRunner().invoke(event.command, [verb, *more, *options], catch_exceptions=False).exit_code == 0
+    assert ["repeats=true" in path for _, path, _, _ in service.requests] == [False, True]
+
+
 def export(service: Service, options: list[str], *lines: object) -> Result:
     """Export from a service that answers these lines."""
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)

@@ -5,12 +5,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from auditsvc.reports.period import build_period
 
 from auditsvc.catalog.load import load_catalog
 from auditsvc.figures.project_use import Scope, gather_project_use
 from auditsvc.ground.document import build_bundle
 from auditsvc.reports.indicators.gaming import list_signals
-from auditsvc.reports.period import build_period
 from tests.support.catalog import SMALL
 from tests.support.engine import World, build_record
 
