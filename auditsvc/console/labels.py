@@ -1,9 +1,21 @@
-"""Words of closed sets as people read them: severities, verdicts, actions, outcomes, states, quality flags."""
+"""Closed sets as people read them: severities, verdicts, actions, outcomes, states, quality flags, languages."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext
+
+from auditsvc.alerts.model import CLOSE_REASON_TITLES
+from auditsvc.console.text import CHINESE, current_language
+
+LANGUAGES: Mapping[str, str] = {"zh": "中文", "en": "English"}
+"""Language to its own name."""
+THEMES: Mapping[str, Any] = {
+    "system": lazy_gettext("As the system"),
+    "light": lazy_gettext("Light"),
+    "dark": lazy_gettext("Dark"),
+}
+"""Choice of colours to its name."""
 
 WORDS: Mapping[str, Mapping[str, Any]] = {
     "severity": {
@@ -104,3 +116,9 @@ def show_word(value: Any, kind: str) -> str:
         return "—"
     plain = getattr(value, "value", value)
     return str(WORDS[kind].get(plain, plain))
+
+
+def name_close_reasons() -> dict[str, str]:
+    """Return the reasons for closing an alert with their titles in the page's language."""
+    place = 0 if current_language() == CHINESE else 1
+    return {reason.value: titles[place] for reason, titles in CLOSE_REASON_TITLES.items()}

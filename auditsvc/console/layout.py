@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import g, request
-from flask_babel import gettext, lazy_gettext
+from flask_babel import lazy_gettext
 
 from auditsvc import __version__
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import ROLES
 from auditsvc.console.current_user import find_person
-from auditsvc.console.language import HTML_LANGUAGES, LANGUAGES, selected_theme
+from auditsvc.console.labels import LANGUAGES, THEMES
+from auditsvc.console.language import HTML_LANGUAGES, selected_theme
 from auditsvc.console.text import current_language, show_zone
 from auditsvc.runtime.services import get_services
 
@@ -61,7 +62,7 @@ def build_frame() -> dict[str, Any]:
         "html_language": HTML_LANGUAGES[language],
         "languages": LANGUAGES,
         "theme": selected_theme(),
-        "themes": {"system": gettext("As the system"), "light": gettext("Light"), "dark": gettext("Dark")},
+        "themes": THEMES,
         "here": request.full_path.rstrip("?") if request.method in _LEGAL_METHODS else "/",
         "zone": show_zone(get_services().clock.now()),
         "idle_limit_s": g.get("idle_limit_s", 0),
