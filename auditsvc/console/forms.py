@@ -24,7 +24,7 @@ from wtforms import (
 from wtforms.validators import AnyOf, EqualTo, InputRequired, Length
 
 from auditsvc.alerts.model import MAX_NOTE, CloseReason
-from auditsvc.console.labels import LANGUAGES, THEMES, WORDS, name_close_reasons
+from auditsvc.console.labels import LABELS, LANGUAGES, THEMES, name_close_reasons
 
 MAX_FILES = 16
 """A report has six files."""
@@ -135,9 +135,9 @@ class ReportForm(PageForm):
 
     kind = RadioField(
         lazy_gettext("Kind"),
-        choices=_list_choices(WORDS["report_kind"]),
+        choices=_list_choices(LABELS["report_kind"]),
         validate_choice=False,
-        validators=[AnyOf(list(WORDS["report_kind"]), lazy_gettext("Choose a kind of report."))],
+        validators=[AnyOf(list(LABELS["report_kind"]), lazy_gettext("Choose a kind of report."))],
     )
     first = DayField(
         lazy_gettext("First day"), validators=[InputRequired(lazy_gettext("Give a day, such as 2026-10-01."))]

@@ -17,7 +17,7 @@ THEMES: Mapping[str, Any] = {
 }
 """Choice of colours to its name."""
 
-WORDS: Mapping[str, Mapping[str, Any]] = {
+LABELS: Mapping[str, Mapping[str, Any]] = {
     "severity": {
         "critical": lazy_gettext("Critical"),
         "high": lazy_gettext("High"),
@@ -107,15 +107,15 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "trust.json": lazy_gettext("the keys to check against; get it by another way too"),
     },
 }
-"""Set name to its values' words; a value without a word is shown as it is."""
+"""Set name to its values' labels; a value without a label is shown as it is."""
 
 
-def show_word(value: Any, kind: str) -> str:
-    """Return the word for ``value`` of the set ``kind``; None is a dash."""
+def show_label(value: Any, kind: str) -> str:
+    """Return the label for ``value`` of the set ``kind``; None is a dash."""
     if value is None:
         return "—"
     plain = getattr(value, "value", value)
-    return str(WORDS[kind].get(plain, plain))
+    return str(LABELS[kind].get(plain, plain))
 
 
 def name_close_reasons() -> dict[str, str]:
