@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
-from auditsvc.console.chart import Column, Series, build_column_chart
+from auditsvc.console.chart import ChartColumn, Series, build_column_chart
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_detail import build_detail
 from auditsvc.console.event_search import FACETS, Results, read_query, search
 from auditsvc.console.evidence import build_proof_document, collect_evidence
 from auditsvc.console.failure import Failure, describe
-from auditsvc.console.period import ALL, RANGES, Period, read_period
+from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language, show_number
 from auditsvc.console.today import label_bucket
 from auditsvc.event.fields import BY_NAME, FIELDS
@@ -112,11 +112,11 @@ def parse_uid(text: str) -> EventUid:
     return EventUid(bytes.fromhex(text))
 
 
-def build_result_chart(results: Results, period: Period, text: str) -> Markup:
+def build_result_chart(results: Results, period: ShownPeriod, text: str) -> Markup:
     """Return the chart of a search; a click on a column narrows the search to it."""
     clickable = period.bucket.unit is not TimeUnit.MINUTE
     columns = [
-        Column(
+        ChartColumn(
             label=label_bucket(first, period),
             title=f"{label_bucket(first, period)}: {show_number(count)}",
             values=(count,),
@@ -128,13 +128,13 @@ def build_result_chart(results: Results, period: Period, text: str) -> Markup:
     return build_column_chart(columns, [Series(gettext("events"), "series-1")], summary=summary, height=150)
 
 
-def _link_bucket(first_ns: int, last_ns: int, period: Period, text: str) -> str:
+def _link_bucket(first_ns: int, last_ns: int, period: ShownPeriod, text: str) -> str:
     """Return the address of the same search in one bucket."""
-    bucket = Period("custom", first_ns, last_ns, period.zone)
+    bucket = ShownPeriod("custom", first_ns, last_ns, period.zone)
     return url_for("console.search_events", **_without_empty({"q": text, **bucket.query()}))
 
 
-def _link_search(text: str, order: Order, period: Period, **changes: str) -> str:
+def _link_search(text: str, order: Order, period: ShownPeriod, **changes: str) -> str:
     """Return the address of the present search with some arguments changed; a page's place is dropped."""
     arguments: dict[str, str] = {"q": text, **period.query()}
     if order is Order.OLDEST:
@@ -149,7 +149,7 @@ def _without_empty(arguments: dict[str, str]) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if value}
 
 
-def _record_search(text: str, period: Period) -> None:
+def _record_search(text: str, period: ShownPeriod) -> None:
     """Put a search in the ledger; the mere opening of the page is none."""
     if text and not request.headers.get("X-Poll"):
         detail = {

@@ -7,7 +7,7 @@ from auditsvc.alerts.model import AlertState
 from auditsvc.alerts.service import count_alerts
 from auditsvc.catalog.coverage import HOUR_NS, Cell, expect_cells
 from auditsvc.catalog.model import Catalog
-from auditsvc.console.period import DAY_NS, Period, list_buckets
+from auditsvc.console.period import DAY_NS, ShownPeriod, list_buckets
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.database import read_session
@@ -110,7 +110,7 @@ class Overview:
     policy_set: PolicySet | None
 
 
-def build_overview(services: Services, period: Period) -> Overview:
+def build_overview(services: Services, period: ShownPeriod) -> Overview:
     """Return the figures as of now; the course and the policies are those of ``period``."""
     catalog, policy_set = services.versions.find().find_catalog(), services.versions.find().find_policy_set()
     open_alerts, new_alerts = _count_open_alerts(services)
@@ -186,7 +186,7 @@ def _read_ledger(services: Services) -> tuple[Totals, Signed | None]:
     return totals, signed
 
 
-def _draw_course(store: EventStore, period: Period) -> tuple[DayCount, ...]:
+def _draw_course(store: EventStore, period: ShownPeriod) -> tuple[DayCount, ...]:
     """Return events and violated ones for every bucket of the period, empty buckets included."""
     query = AggregateQuery(None, period.first_ns, period.last_ns, by=(period.bucket, "verdict"))
     events: dict[object, int] = {}
@@ -201,7 +201,7 @@ def _draw_course(store: EventStore, period: Period) -> tuple[DayCount, ...]:
     )
 
 
-def _rank_policies(store: EventStore, policy_set: PolicySet | None, period: Period) -> tuple[PolicyCount, ...]:
+def _rank_policies(store: EventStore, policy_set: PolicySet | None, period: ShownPeriod) -> tuple[PolicyCount, ...]:
     """Return the policies violated most in the period."""
     query = FindingQuery(period.first_ns, period.last_ns, {"kind": ("violation",), "status": ("active",)})
     rows = store.count_findings(query, by=("policy_id", "severity"))
