@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from auditsvc.console.evidence import FAIL, PASS
+from auditsvc.console.evidence import FAIL, PASS, EventEvidence, ProofCheck
 
 
 def build_evidence(*states: str) -> EventEvidence:
