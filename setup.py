@@ -42,6 +42,7 @@ setup(
         "flask-babel>=4,<5",
         "flask-login>=0.6.3,<0.7",
         "flask-wtf>=1.3,<2",
+        "wtforms>=3.3,<4",
         "argon2-cffi>=25.1,<26",
         "sqlalchemy>=2.0.40,<2.2",
         "alembic>=1.16,<2",

@@ -15,7 +15,8 @@ sys.path.insert(0, str(ROOT))
 from auditsvc.event.fields import FIELDS, INPUT_ONLY, SCHEMA_VERSION  # noqa: E402
 from auditsvc.event.model import QUALITY_FLAGS  # noqa: E402
 from auditsvc.ground.errors import CODES  # noqa: E402  (the project's folder must be on the path first)
-from auditsvc.ground.settings.model import PREFIX, Settings  # noqa: E402
+from auditsvc.ground.settings.model import Settings  # noqa: E402
+from auditsvc.ground.settings.source import PREFIX  # noqa: E402
 
 WRITTEN = "This page is written by `python tools/reference.py`; a test fails when it differs from the code."
 
@@ -62,7 +63,7 @@ def build_settings() -> str:
         "# Settings",
         "",
         f"{WRITTEN} Every setting can stand in the environment or, in lower case without `{PREFIX}`, in the TOML file",
-        "named by `AUDITSVC_CONFIG`; the environment wins. Unknown keys are refused.",
+        "named by `AUDITSVC_CONFIG`; the environment wins. Unknown keys are refused; all problems are reported at once.",
         "",
         "| environment | default | meaning |",
         "|---|---|---|",

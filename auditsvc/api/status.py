@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from auditsvc.api.health import find_checks
 from auditsvc.api.resource import Resource
 from auditsvc.auth.roles import require
-from auditsvc.figures.deliveries import BatchStat, DeliveryTotals, measure_deliveries
+from auditsvc.figures.deliveries import DeliveryTotals, SourceTotals, measure_deliveries
 from auditsvc.figures.lag import read_log_status
 from auditsvc.ground.clock import format_instant
 from auditsvc.ground.errors import StorageError
@@ -100,6 +100,6 @@ def _measure(services: Services) -> DeliveryTotals | None:
         return None
 
 
-def _show_source(stat: BatchStat) -> dict[str, Any]:
+def _show_source(stat: SourceTotals) -> dict[str, Any]:
     """Return the counts of one source."""
     return {"source": stat.source, **{name: getattr(stat, name) for name in _COUNTS}}

@@ -62,7 +62,7 @@ class Enricher:
         INVARIANT: list values are shared between events; whoever changes one replaces it.
 
         Joined fields are overwritten; ``interface.protocol``, ``provider.system``, ``resource.code``, ``network`` and
-        ``agreement.id`` are filled in only where missing or null. An agreement is filled in when exactly one in
+        ``agreement.id`` are filled in only where missing, null or an empty list. An agreement is filled in when exactly one in
         force fits consumer and resources.
         """
         instant = event["time"]
@@ -79,7 +79,7 @@ class Enricher:
             joined = self._remember(key, event)
         event.update(joined.values)
         for name, value in joined.fallbacks.items():
-            if event.get(name) is None:
+            if event.get(name) in (None, []):
                 event[name] = value
         traffic = event["traffic"] = derive_traffic(event, joined.traffic)
         flags = joined.flags if traffic in _UNMEASURED else (*joined.flags, *_find_missing(event, joined))

@@ -7,7 +7,7 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from auditsvc.alerts.model import CLOSE_REASON_TITLES, Alert, AlertFilter, AlertState, CloseReason
+from auditsvc.alerts.model import Alert, AlertFilter, AlertState, CloseReason
 from auditsvc.alerts.service import acknowledge, close, count_alerts, list_alerts
 from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Catalog
@@ -15,6 +15,9 @@ from auditsvc.console.alert_detail import EVENTS_PER_PAGE, build_detail
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_search import name_code
+from auditsvc.console.forms import AcknowledgeForm, CloseForm
+from auditsvc.console.labels import name_close_reasons
+from auditsvc.console.overview import SEVERITIES
 from auditsvc.console.text import current_language
 from auditsvc.figures.violations import SEVERITIES
 from auditsvc.ground.database import read_session, write_session
@@ -64,33 +67,16 @@ def show_alerts() -> ResponseReturnValue:
 @require("alert.read")
 def show_alert(alert_id: str) -> ResponseReturnValue:
     """Show one alert."""
-    services = get_services()
-    page = request.args.get("page", 1, type=int)
-    detail = build_detail(services, alert_id, max(page, 1))
-    return render_template(
-        "console/alert.html",
-        detail=detail,
-        alert=detail.alert,
-        title=title_of(detail.alert, services.versions.find().find_catalog()),
-        reasons=list_reasons(),
-        page=max(page, 1),
-        per_page=EVENTS_PER_PAGE,
-    )
+    return _render_alert(alert_id, CloseForm())
 
 
 @blueprint.post("/alerts/<alert_id>/acknowledge")
 @require("alert.work")
 def acknowledge_alert(alert_id: str) -> ResponseReturnValue:
     """Take an alert on."""
-    services = get_services()
-    with write_session(services.ledger.database) as session:
-        acknowledge(
-            session,
-            get_services().ledger,
-            alert_id,
-            actor=current_person().name,
-            note=request.form.get("note", "").strip(),
-        )
+    form = AcknowledgeForm()
+    with write_session(get_services().ledger.database) as session:
+        acknowledge(session, get_services().ledger, alert_id, actor=current_person().name, note=form.note.data)
     flash(gettext("Acknowledged. The act is in the ledger."))
     return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
 
@@ -99,11 +85,12 @@ def acknowledge_alert(alert_id: str) -> ResponseReturnValue:
 @require("alert.work")
 def close_alert(alert_id: str) -> ResponseReturnValue:
     """Close an alert with a reason."""
-    services = get_services()
-    reason = _read_reason(request.form.get("reason", ""))
-    with write_session(services.ledger.database) as session:
-        note = request.form.get("note", "").strip()
-        close(session, get_services().ledger, alert_id, actor=current_person().name, reason=reason, note=note)
+    form = CloseForm()
+    if not form.validate():
+        return _render_alert(alert_id, form), 422
+    reason = CloseReason(form.reason.data)
+    with write_session(get_services().ledger.database) as session:
+        close(session, get_services().ledger, alert_id, actor=current_person().name, reason=reason, note=form.note.data)
     flash(gettext("Closed. The act and its reason are in the ledger."))
     return redirect(url_for("console.show_alert", alert_id=alert_id), 303)
 
@@ -117,10 +104,25 @@ def title_of(alert: Alert, catalog: Catalog | None) -> str:
     return title
 
 
-def list_reasons() -> dict[str, str]:
-    """Return the reasons for closing with their titles in the page's language."""
-    place = 0 if current_language() == "zh" else 1
-    return {reason.value: titles[place] for reason, titles in CLOSE_REASON_TITLES.items()}
+def _render_alert(alert_id: str, form: CloseForm) -> str:
+    """Return the page of one alert with the form that closes it.
+
+    Raises:
+        StorageError: ``not_found``.
+    """
+    services = get_services()
+    page = max(request.args.get("page", 1, type=int), 1)
+    detail = build_detail(services, alert_id, page)
+    return render_template(
+        "console/alert.html",
+        detail=detail,
+        alert=detail.alert,
+        title=title_of(detail.alert, services.versions.find().find_catalog()),
+        reasons=name_close_reasons(),
+        form=form,
+        page=page,
+        per_page=EVENTS_PER_PAGE,
+    )
 
 
 def _read_filter(view: str, severity: str, policy: str) -> AlertFilter:
@@ -138,19 +140,6 @@ def _read_filter(view: str, severity: str, policy: str) -> AlertFilter:
         severities=(severity,) if severity else (),
         policies=(policy,) if policy else (),
     )
-
-
-def _read_reason(text: str) -> CloseReason:
-    """Return the reason a form gave.
-
-    Raises:
-        InputError: ``input_invalid`` for none.
-    """
-    try:
-        return CloseReason(text)
-    except ValueError as err:
-        known = ", ".join(reason.value for reason in CloseReason)
-        raise InputError("input_invalid", f"reason: expected one of {known}, got `{text[:32]}`") from err
 
 
 def _count_views(counts: Mapping[tuple[str, AlertState], int], severity: str) -> dict[str, int]:

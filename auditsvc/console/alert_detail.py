@@ -37,7 +37,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class AlertDetail:
     """Everything the page shows.
 
     Attributes:
@@ -52,7 +52,7 @@ class Detail:
     has_more: bool
 
 
-def build_detail(services: Services, alert_id: str, page: int) -> Detail:
+def build_detail(services: Services, alert_id: str, page: int) -> AlertDetail:
     """Return the detail of an alert with the ``page``-th page of its events, counted from 1.
 
     Raises:
@@ -73,7 +73,7 @@ def build_detail(services: Services, alert_id: str, page: int) -> Detail:
         for reason in [by_key[item.key].reason if item.key in by_key else ""]
     )
     language = current_language()
-    return Detail(
+    return AlertDetail(
         alert=alert,
         group=tuple(
             GroupValue(field, _mean(field), value, name_code(field, value, catalog, language))

@@ -29,7 +29,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ChartColumn:
     """One place on the horizontal axis.
 
     Attributes:
@@ -46,7 +46,7 @@ class Column:
 
 
 def build_column_chart(
-    columns: Sequence[Column], series: Sequence[Series], *, summary: str, height: int = 220
+    columns: Sequence[ChartColumn], series: Sequence[Series], *, summary: str, height: int = 220
 ) -> Markup:
     """Return stacked columns over a horizontal axis, with a scale of round numbers.
 
@@ -110,7 +110,9 @@ def _draw_scale_line(value: int, top: int, plot: int) -> Markup:
     ).format("axis-line" if value == 0 else "grid-line", _LEFT, WIDTH - _RIGHT, y, y, _LEFT - 8, y + 4, f"{value:,}")
 
 
-def _draw_column(column: Column, series: Sequence[Series], *, left: float, step: float, top: int, plot: int) -> Markup:
+def _draw_column(
+    column: ChartColumn, series: Sequence[Series], *, left: float, step: float, top: int, plot: int
+) -> Markup:
     """Return the shapes of one column, as one link when it leads somewhere."""
     gap = min(step * 0.18, 6)
     shapes = [Markup("<title>{}</title>").format(column.title)]

@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
-from auditsvc.console.chart import Column, Series, build_column_chart
+from auditsvc.console.chart import ChartColumn, Series, build_column_chart
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_detail import build_detail
 from auditsvc.console.event_search import FACETS, Results, read_query, search
 from auditsvc.console.evidence import build_proof_document, collect_evidence
 from auditsvc.console.failure import Failure, describe
-from auditsvc.console.period import ALL, RANGES, Period, read_period
+from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language, show_number
 from auditsvc.console.today import label_bucket
 from auditsvc.event.fields import BY_NAME, FIELDS
@@ -117,11 +117,11 @@ def parse_uid(text: str) -> EventUid:
     return EventUid(bytes.fromhex(text))
 
 
-def build_result_chart(results: Results, period: Period, text: str, rows: RowSet) -> Markup:
+def build_result_chart(results: Results, period: ShownPeriod, text: str, rows: RowSet) -> Markup:
     """Return the chart of a search; a click on a column narrows the search to it."""
     clickable = period.bucket.unit is not TimeUnit.MINUTE
     columns = [
-        Column(
+        ChartColumn(
             label=label_bucket(first, period),
             title=f"{label_bucket(first, period)}: {show_number(count)}",
             values=(count,),
@@ -133,12 +133,12 @@ def build_result_chart(results: Results, period: Period, text: str, rows: RowSet
     return build_column_chart(columns, [Series(gettext("events"), "series-1")], summary=summary, height=150)
 
 
-def _link_bucket(bounds_ns: tuple[int, int], period: Period, text: str, rows: RowSet) -> str:
+def _link_bucket(bounds_ns: tuple[int, int], period: ShownPeriod, text: str, rows: RowSet) -> str:
     """Return the address of the same search in one bucket."""
-    return _link_search(text, Order.NEWEST, Period("custom", *bounds_ns, period.zone), rows)
+    return _link_search(text, Order.NEWEST, ShownPeriod("custom", *bounds_ns, period.zone), rows)
 
 
-def _link_search(text: str, order: Order, period: Period, rows: RowSet, **changes: str) -> str:
+def _link_search(text: str, order: Order, period: ShownPeriod, rows: RowSet, **changes: str) -> str:
     """Return the address of the present search with some arguments changed; a page's place is dropped."""
     arguments: dict[str, str] = {"q": text, **period.query()}
     if rows is RowSet.ALL:
@@ -155,7 +155,7 @@ def _without_empty(arguments: dict[str, str]) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if value}
 
 
-def _record_search(text: str, period: Period, rows: RowSet) -> None:
+def _record_search(text: str, period: ShownPeriod, rows: RowSet) -> None:
     """Put a search in the ledger; the mere opening of the page is none."""
     if text and not request.headers.get("X-Poll"):
         detail = {

@@ -39,7 +39,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class EventDetail:
     """Everything the page shows but the proof.
 
     Attributes:
@@ -55,11 +55,11 @@ class Detail:
     related: tuple[Hit, ...]
 
 
-def build_detail(services: Services, stored: StoredEvent, catalog: Catalog | None) -> Detail:
+def build_detail(services: Services, stored: StoredEvent, catalog: Catalog | None) -> EventDetail:
     """Return the detail of a stored event; ``catalog`` is the one in force when it was recorded."""
     event = stored.event
     flags = event.get("quality")
-    return Detail(
+    return EventDetail(
         event=event,
         groups=_group_facts(event, catalog),
         quality=tuple(flags) if isinstance(flags, list) else (),

@@ -7,7 +7,7 @@ from typing import Any
 from auditsvc.catalog.model import Catalog
 from auditsvc.condition.ast import Node
 from auditsvc.condition.parse import parse_query
-from auditsvc.console.period import Period, list_buckets
+from auditsvc.console.period import ShownPeriod, list_buckets
 from auditsvc.console.text import current_language
 from auditsvc.event.model import Event
 from auditsvc.ground.errors import InputError
@@ -72,7 +72,7 @@ def read_query(text: str, zone: str) -> Node | None:
 
 
 def search(
-    services: Services, catalog: Catalog | None, query: EventQuery, period: Period, *, after: str, order: Order
+    services: Services, catalog: Catalog | None, query: EventQuery, period: ShownPeriod, *, after: str, order: Order
 ) -> Results:
     """Return the page of events after the cursor ``after``, with the figures of the whole search over ``period``."""
     store = services.store

@@ -28,8 +28,8 @@ _LINE_END = b"\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One step: its name (see the page's words), what came out, and the values that were compared."""
+class ProofCheck:
+    """One step: its name (see the labels of the page), what came out, and the values that were compared."""
 
     name: str
     state: str
@@ -37,7 +37,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EventEvidence:
     """What proves one event.
 
     Attributes:
@@ -58,7 +58,7 @@ class Evidence:
     record_path: tuple[bytes, ...]
     leaf_path: tuple[bytes, ...]
     checkpoint: Checkpoint | None
-    checks: tuple[Check, ...]
+    checks: tuple[ProofCheck, ...]
 
     @property
     def is_proven(self) -> bool:
@@ -66,7 +66,7 @@ class Evidence:
         return bool(self.checks) and all(check.state == PASS for check in self.checks)
 
 
-def collect_evidence(services: Services, stored: StoredEvent) -> Evidence:
+def collect_evidence(services: Services, stored: StoredEvent) -> EventEvidence:
     """Return the proof of a stored event, computed now from archive and log.
 
     Raises:
@@ -92,7 +92,7 @@ def collect_evidence(services: Services, stored: StoredEvent) -> Evidence:
         _compare("leaf_hash", hash_leaf(leaf.header.encode("ascii")).hex(), leaf.leaf_hash.hex()),
         _check_leaf(leaf, leaf_path, checkpoint),
     ]  # fmt: skip
-    return Evidence(
+    return EventEvidence(
         leaf=leaf,
         raw=raw[:_SHOWN_BYTES].decode("utf-8", "replace"),
         is_cut=len(raw) > _SHOWN_BYTES,
@@ -106,7 +106,7 @@ def collect_evidence(services: Services, stored: StoredEvent) -> Evidence:
     )
 
 
-def build_proof_document(evidence: Evidence) -> dict[str, Any]:
+def build_proof_document(evidence: EventEvidence) -> dict[str, Any]:
     """Return the proof for other programs: everything needed to check it again, hashes in base64."""
     return {
         "format": FORMAT,
@@ -140,30 +140,30 @@ def _build_record_path(hashes: Sequence[bytes], record: int) -> list[bytes]:
     return build_inclusion_path(record, len(hashes), get_node)
 
 
-def _check_leaf(leaf: Leaf, path: Sequence[bytes], checkpoint: Checkpoint | None) -> Check:
+def _check_leaf(leaf: Leaf, path: Sequence[bytes], checkpoint: Checkpoint | None) -> ProofCheck:
     """Return the last step: the leaf is under the root of a signed checkpoint."""
     if checkpoint is None:
-        return Check("leaf_path", NOT_DONE)
+        return ProofCheck("leaf_path", NOT_DONE)
     return _attempt(
         "leaf_path",
         lambda: verify_inclusion(leaf.leaf_hash, leaf.seq, checkpoint.size, path, checkpoint.root_hash),
     )
 
 
-def _compare(name: str, calculated: str, expected: str) -> Check:
+def _compare(name: str, calculated: str, expected: str) -> ProofCheck:
     """Return whether two values are equal, both named when they are not."""
     if calculated == expected:
-        return Check(name, PASS, calculated)
-    return Check(name, FAIL, f"expected {expected or 'a hash'}, calculated {calculated}")
+        return ProofCheck(name, PASS, calculated)
+    return ProofCheck(name, FAIL, f"expected {expected or 'a hash'}, calculated {calculated}")
 
 
-def _attempt(name: str, verify: Callable[[], None]) -> Check:
+def _attempt(name: str, verify: Callable[[], None]) -> ProofCheck:
     """Return whether ``verify`` accepts."""
     try:
         verify()
     except LogError as err:
-        return Check(name, FAIL, err.message)
-    return Check(name, PASS)
+        return ProofCheck(name, FAIL, err.message)
+    return ProofCheck(name, PASS)
 
 
 def _encode(value: bytes) -> str:

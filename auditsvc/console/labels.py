@@ -1,11 +1,23 @@
-"""Words of closed sets as people read them: severities, verdicts, actions, outcomes, states, quality flags."""
+"""Closed sets as people read them: severities, verdicts, actions, outcomes, states, quality flags, languages."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext
 
-WORDS: Mapping[str, Mapping[str, Any]] = {
+from auditsvc.alerts.model import CLOSE_REASON_TITLES
+from auditsvc.console.text import CHINESE, current_language
+
+LANGUAGES: Mapping[str, str] = {"zh": "中文", "en": "English"}
+"""Language to its own name."""
+THEMES: Mapping[str, Any] = {
+    "system": lazy_gettext("As the system"),
+    "light": lazy_gettext("Light"),
+    "dark": lazy_gettext("Dark"),
+}
+"""Choice of colours to its name."""
+
+LABELS: Mapping[str, Mapping[str, Any]] = {
     "severity": {
         "critical": lazy_gettext("Critical"),
         "high": lazy_gettext("High"),
@@ -96,12 +108,18 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
         "trust.json": lazy_gettext("the keys to check against; get it by another way too"),
     },
 }
-"""Set name to its values' words; a value without a word is shown as it is."""
+"""Set name to its values' labels; a value without a label is shown as it is."""
 
 
-def show_word(value: Any, kind: str) -> str:
-    """Return the word for ``value`` of the set ``kind``; None is a dash."""
+def show_label(value: Any, kind: str) -> str:
+    """Return the label for ``value`` of the set ``kind``; None is a dash."""
     if value is None:
         return "—"
     plain = getattr(value, "value", value)
-    return str(WORDS[kind].get(plain, plain))
+    return str(LABELS[kind].get(plain, plain))
+
+
+def name_close_reasons() -> dict[str, str]:
+    """Return the reasons for closing an alert with their titles in the page's language."""
+    place = 0 if current_language() == CHINESE else 1
+    return {reason.value: titles[place] for reason, titles in CLOSE_REASON_TITLES.items()}

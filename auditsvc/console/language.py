@@ -8,13 +8,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from auditsvc.auth.roles import public
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.current_user import find_person
+from auditsvc.console.forms import LanguageForm, ThemeForm
+from auditsvc.console.labels import LANGUAGES, THEMES
 from auditsvc.runtime.services import get_services
 
-LANGUAGES = {"zh": "中文", "en": "English"}
-"""Language to its own name."""
 HTML_LANGUAGES = {"zh": "zh-CN", "en": "en"}
 """Language to the ``lang`` attribute; ``zh-CN`` makes browsers choose Chinese glyphs for shared Han characters."""
-THEMES = ("system", "light", "dark")
 THEME_COOKIE = "theme"
 _YEAR_S = 365 * 24 * 3600
 _LANGUAGE = "language"
@@ -48,25 +47,26 @@ def local_target(target: str | None, default: str = "/") -> str:
 @public
 def switch_language() -> BaseResponse:
     """Change the language and go back to the page the switch stood on."""
-    language = request.form.get("language", "")
-    if language in LANGUAGES:
+    form = LanguageForm()
+    if form.validate():
+        language = form.language.data
         session[_LANGUAGE] = language
         person = find_person()
         if person is not None:
             get_services().accounts.set_language(person, language)
-    return redirect(local_target(request.form.get("next")), 303)
+    return redirect(local_target(form.next.data), 303)
 
 
 @blueprint.post("/theme")
 @public
 def switch_theme() -> BaseResponse:
     """Change the colours and go back to the page the switch stood on."""
-    response: BaseResponse = redirect(local_target(request.form.get("next")), 303)
-    theme = request.form.get("theme", "")
-    if theme in THEMES and isinstance(response, Response):
+    form = ThemeForm()
+    response: BaseResponse = redirect(local_target(form.next.data), 303)
+    if form.validate() and isinstance(response, Response):
         response.set_cookie(
             THEME_COOKIE,
-            theme,
+            form.theme.data,
             max_age=_YEAR_S,
             samesite="Lax",
             secure=get_services().settings.secure_cookies,

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import g, request
-from flask_babel import gettext, lazy_gettext
+from flask_babel import lazy_gettext
 
 from auditsvc import __version__
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import ROLES
 from auditsvc.console.current_user import find_person
-from auditsvc.console.language import HTML_LANGUAGES, LANGUAGES, selected_theme
+from auditsvc.console.labels import LANGUAGES, THEMES
+from auditsvc.console.language import HTML_LANGUAGES, selected_theme
 from auditsvc.console.text import current_language, show_zone
 from auditsvc.runtime.services import get_services
 
@@ -18,8 +19,8 @@ _LEGAL_METHODS = {"GET", "HEAD"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One place of the navigation: where it leads, what it is called, who sees it, its key after ``g``."""
+class NavigationEntry:
+    """One entry of the navigation: where it leads, what it is called, who sees it, its key after ``g``."""
 
     endpoint: str
     title: Any
@@ -28,12 +29,12 @@ class Place:
     area: str
 
 
-PLACES = (
-    Place("console.today", lazy_gettext("Today"), "status.read", "t", "today"),
-    Place("console.list_alerts", lazy_gettext("Alerts"), "alert.read", "a", "alert"),
-    Place("console.search_events", lazy_gettext("Events"), "event.read", "e", "event"),
-    Place("console.list_reports", lazy_gettext("Reports"), "report.read", "r", "report"),
-    Place("console.verify", lazy_gettext("Verify"), "report.verify", "v", "verify"),
+NAVIGATION = (
+    NavigationEntry("console.today", lazy_gettext("Today"), "status.read", "t", "today"),
+    NavigationEntry("console.list_alerts", lazy_gettext("Alerts"), "alert.read", "a", "alert"),
+    NavigationEntry("console.search_events", lazy_gettext("Events"), "event.read", "e", "event"),
+    NavigationEntry("console.list_reports", lazy_gettext("Reports"), "report.read", "r", "report"),
+    NavigationEntry("console.verify", lazy_gettext("Verify"), "report.verify", "v", "verify"),
 )
 """The navigation in order."""
 
@@ -47,7 +48,7 @@ _AREAS |= {
 }
 
 
-def build_frame() -> dict[str, Any]:
+def build_layout() -> dict[str, Any]:
     """Return the template variables every page of the console has."""
     person = find_person()
     endpoint = (request.endpoint or "").removeprefix("console.")
@@ -55,13 +56,13 @@ def build_frame() -> dict[str, Any]:
     return {
         "person": person,
         "person_roles": "、".join(_role_names(person)) if language == "zh" else ", ".join(_role_names(person)),
-        "places": [place for place in PLACES if person and _may_enter(person, place)],
+        "navigation": [entry for entry in NAVIGATION if person and _may_enter(person, entry)],
         "area": _AREAS.get(endpoint, ""),
         "language": language,
         "html_language": HTML_LANGUAGES[language],
         "languages": LANGUAGES,
         "theme": selected_theme(),
-        "themes": {"system": gettext("As the system"), "light": gettext("Light"), "dark": gettext("Dark")},
+        "themes": THEMES,
         "here": request.full_path.rstrip("?") if request.method in _LEGAL_METHODS else "/",
         "zone": show_zone(get_services().ledger.clock.now()),
         "idle_limit_s": g.get("idle_limit_s", 0),
@@ -69,9 +70,9 @@ def build_frame() -> dict[str, Any]:
     }
 
 
-def _may_enter(person: Person, place: Place) -> bool:
-    """Tell whether a person sees a place; nobody sees one before the one-time password is replaced."""
-    return person.has(place.permission) and not person.must_change_password
+def _may_enter(person: Person, entry: NavigationEntry) -> bool:
+    """Return whether a person sees an entry; nobody sees one before the one-time password is replaced."""
+    return person.has(entry.permission) and not person.must_change_password
 
 
 def _role_names(person: Person | None) -> list[str]:

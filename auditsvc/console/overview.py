@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from auditsvc.catalog.model import Catalog
-from auditsvc.console.period import DAY_NS, Period, list_buckets
+from auditsvc.console.period import DAY_NS, ShownPeriod, list_buckets
 from auditsvc.figures import traffic, violations
 from auditsvc.figures.alerts import OpenAlerts, count_open_alerts
 from auditsvc.figures.coverage import Coverage, measure_coverage
@@ -60,7 +60,7 @@ class Overview:
     policy_set: PolicySet | None
 
 
-def build_overview(services: Services, period: Period) -> Overview:
+def build_overview(services: Services, period: ShownPeriod) -> Overview:
     """Return the figures as of now; the course and the policies are those of ``period``."""
     in_force = services.versions.find()
     catalog, policy_set = in_force.find_catalog(), in_force.find_policy_set()
@@ -82,7 +82,7 @@ def build_overview(services: Services, period: Period) -> Overview:
     )
 
 
-def _list_course(shown: Scope, period: Period) -> tuple[DayCount, ...]:
+def _list_course(shown: Scope, period: ShownPeriod) -> tuple[DayCount, ...]:
     """Return accesses and violating ones for every bucket of the period, empty buckets included."""
     counts = traffic.count_by_time(shown, period.bucket)
     none = traffic.TimeCount(0, 0)

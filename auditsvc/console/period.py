@@ -24,7 +24,7 @@ _UNITS = ((3 * 3600 * NS, TimeUnit.MINUTE), (4 * DAY_NS, TimeUnit.HOUR), (124 * 
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class ShownPeriod:
     """Event times in ``[first_ns, last_ns)``, with what the form shows.
 
     Attributes:
@@ -62,7 +62,7 @@ class Period:
         return {} if self.name == DEFAULT_RANGE else {"range": self.name}
 
 
-def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zone: ZoneInfo) -> Period:
+def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zone: ZoneInfo) -> ShownPeriod:
     """Return the period an address asks for.
 
     Raises:
@@ -75,12 +75,12 @@ def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zo
         raise InputError("time_invalid", f"range: expected one of {', '.join([*RANGES, ALL])}, got `{name[:32]}`")
     newest = find_newest_ns(store, now_ns)
     if newest is None:
-        return Period(name, now_ns - RANGES.get(name, DAY_NS), now_ns, zone)
+        return ShownPeriod(name, now_ns - RANGES.get(name, DAY_NS), now_ns, zone)
     if name == ALL:
         return replace(_all_events(store, newest, zone), name=ALL)
     is_recent = now_ns - newest < _RECENT_NS
     last_ns = now_ns if is_recent else newest + NS
-    return Period(name, last_ns - RANGES[name], last_ns, zone, not is_recent)
+    return ShownPeriod(name, last_ns - RANGES[name], last_ns, zone, not is_recent)
 
 
 def find_newest_ns(store: EventStore, now_ns: int) -> int | None:
@@ -89,7 +89,7 @@ def find_newest_ns(store: EventStore, now_ns: int) -> int | None:
     return page.events[0].time_ns if page.events else None
 
 
-def list_buckets(period: Period) -> list[tuple[int, int]]:
+def list_buckets(period: ShownPeriod) -> list[tuple[int, int]]:
     """Return ``[first, last)`` of every bucket the period touches, in order, empty ones included."""
     unit = period.bucket.unit
     start = _floor(to_datetime(period.first_ns).astimezone(period.zone), unit)
@@ -102,23 +102,23 @@ def list_buckets(period: Period) -> list[tuple[int, int]]:
     return buckets
 
 
-def _all_events(store: EventStore, newest: int, zone: ZoneInfo) -> Period:
+def _all_events(store: EventStore, newest: int, zone: ZoneInfo) -> ShownPeriod:
     """Return the period from the oldest event to the newest, future ones included."""
     query = EventQuery(None, MIN_TIME_NS, MAX_TIME_NS, rows=RowSet.ALL)
     oldest = store.search(query, limit=1, order=Order.OLDEST)
     latest = store.search(query, limit=1)
     first = oldest.events[0].time_ns if oldest.events else newest
     last = latest.events[0].time_ns if latest.events else newest
-    return Period(ALL, first, last + NS, zone)
+    return ShownPeriod(ALL, first, last + NS, zone)
 
 
-def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> Period:
+def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> ShownPeriod:
     """Return the period between two local times; a missing one is open."""
     first = _parse(arguments.get("from", ""), zone, MIN_TIME_NS)
     last = _parse(arguments.get("to", ""), zone, MAX_TIME_NS)
     if last <= first:
         raise InputError("time_invalid", "the end of the period must be after its beginning")
-    return Period(CUSTOM, first, last, zone)
+    return ShownPeriod(CUSTOM, first, last, zone)
 
 
 def _parse(text: str, zone: ZoneInfo, default: int) -> int:

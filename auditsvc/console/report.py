@@ -1,7 +1,6 @@
 """Reports: the list, the form that makes one, and one report with its files and how to check them."""
 
 from datetime import date, timedelta
-from typing import Any
 
 from flask import flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
@@ -11,15 +10,15 @@ from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.current_user import current_person
 from auditsvc.console.failure import Failure, describe
+from auditsvc.console.forms import ReportForm
 from auditsvc.console.period import find_newest_ns
 from auditsvc.console.text import current_language, local_time
 from auditsvc.ground.database import read_session
-from auditsvc.ground.errors import AuditError, InputError
+from auditsvc.ground.errors import AuditError
 from auditsvc.reports.service import create_report, find_report_file, get_report, list_report_files, list_reports
 from auditsvc.runtime.services import get_services, record_reading
 
 _PAGE = 50
-_KINDS = ("compliance", "project")
 _LANGUAGES = ("zh", "en")
 
 
@@ -37,19 +36,15 @@ def show_reports() -> ResponseReturnValue:
 @require("report.create")
 def new_report() -> ResponseReturnValue:
     """Show the form for a report, or make one."""
+    form = _open_form()
     failure: Failure | None = None
-    if request.method == "POST":
+    if request.method == "POST" and form.validate():
         try:
-            return redirect(url_for("console.show_report", report_id=_make_report()), 303)
+            return redirect(url_for("console.show_report", report_id=_make_report(form)), 303)
         except AuditError as err:
             failure = describe(err)
-    catalog = get_services().versions.find().find_catalog()
-    language = current_language()
-    projects = {key: project.name.get(language) for key, project in catalog.projects.items()} if catalog else {}
-    body = render_template(
-        "console/report_new.html", failure=failure, form=_read_form(), projects=projects, kinds=_KINDS
-    )
-    return (body, 422) if failure else body
+    body = render_template("console/report_new.html", failure=failure, form=form)
+    return body if request.method == "GET" else (body, 422)
 
 
 @blueprint.get("/reports/<report_id>")
@@ -73,18 +68,17 @@ def download_report(report_id: str, name: str) -> ResponseReturnValue:
     return send_file(path.resolve(), as_attachment=True, download_name=path.name)
 
 
-def _make_report() -> str:
+def _make_report(form: ReportForm) -> str:
     """Make the report the form asks for and return its id."""
     services = get_services()
-    form = _read_form()
     report = create_report(
         services.ledger,
         services.versions,
         services.store,
         services.settings,
-        kind=form["kind"],
-        period=(_read_day(form["first"]), _read_day(form["last"])),
-        project_id=form["project"] or None if form["kind"] == "project" else None,
+        kind=form.kind.data,
+        period=(form.first.data, form.last.data),
+        project_id=form.project_id,
         languages=_LANGUAGES,
         actor=current_person().name,
     )
@@ -92,28 +86,20 @@ def _make_report() -> str:
     return str(report.id)
 
 
-def _read_form() -> dict[str, Any]:
-    """Return the form's values; by default the calendar month of the newest event."""
+def _open_form() -> ReportForm:
+    """Return the form as it was sent, or as the address fills it in; by default the month of the newest event."""
+    first, last = _find_newest_month()
+    given = request.form if request.method == "POST" else request.args
+    form = ReportForm(formdata=given, kind="compliance", first=first, last=last)
+    catalog = get_services().versions.find().find_catalog()
+    projects = catalog.projects if catalog else {}
+    form.offer_projects({key: project.name.get(current_language()) for key, project in projects.items()})
+    return form
+
+
+def _find_newest_month() -> tuple[date, date]:
+    """Return the first and the last local day of the calendar month of the newest event, of the present one for none."""
     services = get_services()
     newest = find_newest_ns(services.store, services.ledger.clock.now_ns())
-    day = local_time(newest if newest is not None else services.ledger.clock.now()).date()
-    first = day.replace(day=1)
-    last = (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
-    return {
-        "kind": request.values.get("kind", _KINDS[0]),
-        "first": request.values.get("first", first.isoformat()),
-        "last": request.values.get("last", last.isoformat()),
-        "project": request.values.get("project", ""),
-    }
-
-
-def _read_day(text: str) -> date:
-    """Return a local day.
-
-    Raises:
-        InputError: ``time_invalid`` for anything but ``YYYY-MM-DD``.
-    """
-    try:
-        return date.fromisoformat(text)
-    except ValueError as err:
-        raise InputError("time_invalid", f"expected a day such as 2026-10-01, got `{text[:32]}`") from err
+    first = local_time(newest if newest is not None else services.ledger.clock.now()).date().replace(day=1)
+    return first, (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)

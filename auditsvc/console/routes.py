@@ -1,4 +1,4 @@
-"""The console's one entry for the application: :func:`install` adds its pages, languages and template words."""
+"""The console's one entry for the application: :func:`install` adds its pages, languages and template filters."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from auditsvc.auth.roles import public
 from auditsvc.console import alert, event, language, report, session, today, verification, violation
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.failure import handle_error
-from auditsvc.console.labels import show_word
-from auditsvc.console.layout import build_frame
+from auditsvc.console.labels import show_label
+from auditsvc.console.layout import build_layout
 from auditsvc.console.text import (
     pick_language,
     show_digest,
@@ -37,7 +37,7 @@ _FILTERS = {
     "size": show_size,
     "digest": show_digest,
     "bilingual": pick_language,
-    "word": show_word,
+    "label": show_label,
 }
 
 
@@ -52,7 +52,7 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.filters.update(_FILTERS)
     app.register_blueprint(blueprint)
-    app.context_processor(build_frame)
+    app.context_processor(build_layout)
 
 
 @blueprint.get("/static/console/<path:filename>", endpoint="static")

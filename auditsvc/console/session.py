@@ -13,8 +13,9 @@ from auditsvc.auth.withdrawn import is_withdrawn, withdraw
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.current_user import begin, current_person, end, find_person
 from auditsvc.console.failure import describe
+from auditsvc.console.forms import PasswordForm, SignInForm
 from auditsvc.console.language import local_target
-from auditsvc.ground.errors import AuditError, AuthError, InputError
+from auditsvc.ground.errors import AuditError, AuthError
 from auditsvc.runtime.services import get_services
 
 SESSION_ID = "id"
@@ -56,16 +57,18 @@ def end_idle_session() -> None:
 @public
 def sign_in() -> ResponseReturnValue:
     """Show the sign-in page, or take a name and a password."""
-    target = local_target(request.values.get("next"))
+    form = SignInForm(next=request.args.get("next"))
+    target = form.next.data = local_target(form.next.data)
     if request.method == "GET":
         if find_person() is not None:
             return redirect(target, 303)
-        return render_template("console/sign_in.html", target=target, name="")
-    name = request.form.get("name", "")
+        return render_template("console/sign_in.html", form=form)
+    if not form.validate():
+        return render_template("console/sign_in.html", form=form), 422
     try:
-        person = get_services().accounts.sign_in(name, request.form.get("password", ""))
+        person = get_services().accounts.sign_in(form.name.data, form.password.data)
     except AuthError as err:
-        return render_template("console/sign_in.html", target=target, name=name, failure=describe(err)), err.http_status
+        return render_template("console/sign_in.html", form=form, failure=describe(err)), err.http_status
     _begin_session(person)
     return redirect(url_for("console.password", next=target) if person.must_change_password else target, 303)
 
@@ -95,16 +98,16 @@ def stay() -> ResponseReturnValue:
 @require("self.manage")
 def password() -> ResponseReturnValue:
     """Show the form for a new password, or take one."""
-    target = local_target(request.values.get("next"))
+    form = PasswordForm(next=request.args.get("next"))
+    target = form.next.data = local_target(form.next.data)
     if request.method == "GET":
-        return render_template("console/password.html", target=target)
-    new = request.form.get("new", "")
+        return render_template("console/password.html", form=form)
+    if not form.validate():
+        return render_template("console/password.html", form=form), 422
     try:
-        if new != request.form.get("again", ""):
-            raise InputError("input_invalid", gettext("The two new passwords differ; type the same one twice."))
-        person = get_services().accounts.change_password(current_person(), old=request.form.get("old", ""), new=new)
+        person = get_services().accounts.change_password(current_person(), old=form.old.data, new=form.new.data)
     except AuditError as err:
-        return render_template("console/password.html", target=target, failure=describe(err)), err.http_status
+        return render_template("console/password.html", form=form, failure=describe(err)), err.http_status
     _begin_session(person)
     flash(gettext("Your new password is set. Other sessions of your account have ended."))
     return redirect(target, 303)

@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
-from auditsvc.console.chart import Column, Series, build_column_chart
+from auditsvc.console.chart import ChartColumn, Series, build_column_chart
 from auditsvc.console.overview import DayCount, Overview, build_overview
-from auditsvc.console.period import RANGES, Period, read_period
+from auditsvc.console.period import RANGES, ShownPeriod, read_period
 from auditsvc.console.text import local_time, show_number
 from auditsvc.runtime.services import get_services, read_status
 from auditsvc.store.query import TimeUnit
@@ -44,15 +44,15 @@ def today() -> ResponseReturnValue:
     )
 
 
-def label_bucket(first_ns: int, period: Period) -> str:
+def label_bucket(first_ns: int, period: ShownPeriod) -> str:
     """Return the text below a bucket: local, as short as its unit allows."""
     return local_time(first_ns).strftime(_LABELS[period.bucket.unit])
 
 
-def build_course_chart(course: tuple[DayCount, ...], period: Period) -> Markup:
+def build_course_chart(course: tuple[DayCount, ...], period: ShownPeriod) -> Markup:
     """Return the chart of events, those that violate a policy on top."""
     columns = [
-        Column(
+        ChartColumn(
             label=label_bucket(day.first_ns, period),
             title=gettext(
                 "%(when)s: %(events)s accesses, %(violated)s in violation",

@@ -14,42 +14,33 @@ from werkzeug.utils import secure_filename
 
 from auditsvc.auth.roles import require
 from auditsvc.console.blueprint import blueprint
-from auditsvc.console.failure import Failure, describe
-from auditsvc.ground.errors import AuditError, InputError
+from auditsvc.console.failure import describe
+from auditsvc.console.forms import VerifyForm
+from auditsvc.ground.errors import AuditError
 from auditsvc.reports.service import load_trust
 from auditsvc.reports.verify import verify_files
 from auditsvc.runtime.services import get_services
-
-MAX_FILES = 16
-"""A report has six files."""
 
 
 @blueprint.route("/verify", methods=["GET", "POST"])
 @require("report.verify")
 def verify() -> ResponseReturnValue:
     """Show the area to drop files on, or the checklist of what was dropped."""
-    verification: Any = None
-    failure: Failure | None = None
-    names: list[str] = []
-    if request.method == "POST":
-        uploads = [file for file in request.files.getlist("files") if file.filename]
-        names = [str(file.filename) for file in uploads]
-        try:
-            verification = _verify_uploads(uploads)
-        except AuditError as err:
-            failure = describe(err)
-    body = render_template("console/verify.html", verification=verification, failure=failure, names=names)
-    return (body, 422) if failure else body
+    form = VerifyForm()
+    if request.method == "GET":
+        return render_template("console/verify.html", form=form)
+    if not form.validate():
+        return render_template("console/verify.html", form=form), 422
+    names = [str(file.filename) for file in form.files.data]
+    try:
+        verification = _verify_uploads(form.files.data)
+    except AuditError as err:
+        return render_template("console/verify.html", form=form, failure=describe(err)), 422
+    return render_template("console/verify.html", form=form, verification=verification, names=names)
 
 
 def _verify_uploads(uploads: list[FileStorage]) -> Any:
-    """Return the checklist of the uploaded files.
-
-    Raises:
-        InputError: ``input_invalid`` for no file or too many.
-    """
-    if not 0 < len(uploads) <= MAX_FILES:
-        raise InputError("input_invalid", f"expected 1 to {MAX_FILES} files, got {len(uploads)}")
+    """Return the checklist of the uploaded files."""
     services = get_services()
     with TemporaryDirectory(prefix="auditsvc-verify-") as folder:
         paths = [_save(upload, Path(folder), number) for number, upload in enumerate(uploads)]

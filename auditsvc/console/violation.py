@@ -12,7 +12,7 @@ from auditsvc.catalog.model import Catalog
 from auditsvc.console.blueprint import blueprint
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_search import name_code
-from auditsvc.console.period import ALL, RANGES, Period, read_period
+from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language
 from auditsvc.figures.scope import Scope
 from auditsvc.figures.violations import Violation, Within, count_violations, list_violations
@@ -65,12 +65,12 @@ def _read_page(text: str) -> int:
     return min(int(text), _MAX_PAGE) if text.isascii() and text.isdigit() and int(text[:9]) > 0 else 1
 
 
-def _describe(period: Period) -> dict[str, str]:
+def _describe(period: ShownPeriod) -> dict[str, str]:
     """Return the period as the ledger keeps it."""
     return {"from": period.first_text, "to": period.last_text}
 
 
-def _arguments(policy: str, period: Period) -> dict[str, str]:
+def _arguments(policy: str, period: ShownPeriod) -> dict[str, str]:
     """Return what is chosen as arguments of an address."""
     return {"policy": policy, **period.query()}
 

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from auditsvc.catalog.model import Catalog
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS
 from auditsvc.store.port import EventStore
 from auditsvc.store.rows import BatchStat
 
+SourceTotals: TypeAlias = BatchStat
+"""What became of the records of one source."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryTotals:
     """Sums over sources; ``sources`` in order of their ids."""
 
-    sources: tuple[BatchStat, ...]
+    sources: tuple[SourceTotals, ...]
 
     @property
     def records(self) -> int:

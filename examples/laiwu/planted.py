@@ -174,6 +174,22 @@ def subject_not_named(town: Town) -> Iterator[Access]:
         yield from plant(town, interface, event, "GDS-010")
 
 
+def resource_not_agreed(town: Town) -> Iterator[Access]:
+    """An organisation's agreement on one resource stated for another one it may have too, under another agreement."""
+    cases = (
+        ("relief-query", "莱芜市人力资源和社会保障局", "AG-doc-hrss"),
+        ("credit-rating", "莱芜市财政局", "AG-taxs-finance"),
+        ("licence-query", "莱芜市工商行政管理局", "AG-ins-market"),
+        ("legal-equity", "莱芜市发展和改革委员会", "AG-doc-reform"),
+    )
+    for number in range(14):
+        interface, name, agreement = cases[number % len(cases)]
+        flow = _FLOWS[interface]
+        stated = town.catalog.agreements[agreement]
+        event = build_event(town, flow, town.find_org(name), stated, flow.actions[0][0])
+        yield from plant(town, interface, event, "GDS-011")
+
+
 def near_misses(town: Town) -> Iterator[Access]:
     """Accesses that look like violations and are none: refused, just at the limit, on a worked Saturday, at home."""
     event, _ = draw_lawful(town, "geo-pipeline")
@@ -204,4 +220,5 @@ PLANTS: tuple[Plant, ...] = (
     too_many_rows,
     domain_crossed,
     subject_not_named,
+    resource_not_agreed,
 )

@@ -494,7 +494,7 @@ def test_a_log_rewritten_and_signed_anew_differs_from_the_pinned_checkpoint(
 
 
 def test_a_checkpoint_one_leaf_longer_than_the_log_is_no_state_of_it_whatever_its_root(
-    ledger: Ledger, bundle: Path
+    ledger: TestLedger, bundle: Path
 ) -> None:
     last = parse_checkpoint(notes_of(ledger)[-1])
     assert last.size == FILLED
@@ -508,7 +508,7 @@ def test_a_checkpoint_one_leaf_longer_than_the_log_is_no_state_of_it_whatever_it
     assert failures(verify(ledger)) == [("TRUNCATED", f"#{FILLED}")]
 
 
-def test_a_checkpoint_one_leaf_shorter_than_its_root_is_not_that_root(ledger: Ledger) -> None:
+def test_a_checkpoint_one_leaf_shorter_than_its_root_is_not_that_root(ledger: TestLedger) -> None:
     first, last = (parse_checkpoint(note) for note in notes_of(ledger))
     shorter = resign(ledger, FILLED - 1, last.root_hash)
     write_notes(ledger, [first.note, shorter, last.note])
@@ -518,7 +518,7 @@ def test_a_checkpoint_one_leaf_shorter_than_its_root_is_not_that_root(ledger: Le
 
 
 @pytest.mark.parametrize(("size", "code"), [(FILLED - 1, "ROLLBACK"), (FILLED, None)])
-def test_sizes_of_checkpoints_do_not_fall_by_a_single_leaf(ledger: Ledger, size: int, code: str | None) -> None:
+def test_sizes_of_checkpoints_do_not_fall_by_a_single_leaf(ledger: TestLedger, size: int, code: str | None) -> None:
     notes = notes_of(ledger)
     with ledger.engine.connect() as connection:
         root = get_root(connection, size)

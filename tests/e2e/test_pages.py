@@ -73,6 +73,22 @@ def test_axe_finds_no_serious_violation(
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_violation_in_refused_forms(
+    open_page: OpenPage, server: Server, axe: str, theme: str
+) -> None:
+    page = open_page("auditor", locale="en", color_scheme=theme, bypass_csp=True, reduced_motion="reduce")
+    wrong = []
+    for path, button in (("/reports/new", "#create"), ("/verify", "#verify"), ("/password", "main button")):
+        page.goto(server.address + path)
+        page.evaluate("document.querySelectorAll('form').forEach(form => { form.noValidate = true })")
+        page.evaluate("document.querySelectorAll('input[type=date]').forEach(input => { input.value = '' })")
+        page.click(button)
+        page.wait_for_selector(".field-error")
+        wrong += find_violations(page, axe)
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_page_is_wider_than_the_screen(open_page: OpenPage, server: Server, width: int) -> None:
     page = open_page("officer", viewport={"width": width, "height": 900})

@@ -94,11 +94,6 @@ def test_a_wrong_call_is_2_and_of_a_verification_3(path: tuple[str, ...]) -> Non
     assert run_entry(*path, "--nonsense").returncode == (3 if path in VERIFICATIONS else 2)
 
 
-@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_help_is_0(path: tuple[str, ...]) -> None:
-    assert run_entry(*path, "--help").returncode == 0
-
-
 @pytest.mark.parametrize("path", sorted(set(COMMANDS) - NEED_NO_LEDGER), ids=" ".join)
 def test_no_ledger_is_3(tmp_path: Path, path: tuple[str, ...]) -> None:
     environment = {"AUDITSVC_DATA_DIR": str(tmp_path / "none")}
@@ -114,7 +109,8 @@ def test_a_server_that_does_not_answer_is_3(shell: Shell, call: str) -> None:
 def test_store_commands_of_a_server_are_a_wrong_call_without_one_and_role_asks_nobody(shell: Shell) -> None:
     for verb in ("init", "migrate", "dead", "role"):
         shell.expect(2, f"store {verb}")
-    shell.expect(0, "store role", AUDITSVC_EVENT_STORE="elasticsearch")
+    nobody = f"http://127.0.0.1:{find_free_port()}"
+    shell.expect(0, "store role", AUDITSVC_EVENT_STORE="elasticsearch", AUDITSVC_ELASTICSEARCH_URLS=nobody)
 
 
 def test_push(shell: Shell) -> None:

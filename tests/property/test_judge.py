@@ -1,4 +1,4 @@
-"""The index gives the reference's verdict for any policies and any events, well typed or not."""
+"""Index and reference give the page's verdict for any policies and any events, well typed or not."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from auditsvc.event.model import Event
 from auditsvc.policy.judge import compile_policy_set, judge_reference
 from auditsvc.policy.model import PolicySet
 from tests.support.condition import NAMES, TIMES, events
+from tests.support.naive_judge import judge_naively, strip_reasons
 from tests.support.policy import CODES, policy_sets
 
 CODE_LISTS: st.SearchStrategy[Any] = st.one_of(
@@ -30,7 +31,9 @@ def accesses(draw: st.DrawFn) -> Event:
 
 
 @given(policy_set=policy_sets(), accessed=st.lists(accesses(), min_size=1, max_size=8))
-def test_the_index_judges_as_the_reference(policy_set: PolicySet, accessed: list[Event]) -> None:
+def test_index_and_reference_judge_as_the_page_says(policy_set: PolicySet, accessed: list[Event]) -> None:
     judge = compile_policy_set(policy_set)
     for event in [*accessed, *accessed]:
-        assert judge.judge(event) == judge_reference(policy_set, event)
+        verdict = judge.judge(event)
+        assert verdict == judge_reference(policy_set, event)
+        assert strip_reasons(verdict) == judge_naively(policy_set, event)

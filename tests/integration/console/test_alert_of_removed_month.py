@@ -8,7 +8,7 @@ import pytest
 
 from auditsvc.alerts.service import list_alerts
 from auditsvc.auth.roles import Role
-from auditsvc.console.alert_detail import Detail, build_detail
+from auditsvc.console.alert_detail import AlertDetail, build_detail
 from auditsvc.ground.database import read_session
 from tests.support.engine import World, build_policy, build_record
 from tests.support.service import PASSWORD, Service, open_service
@@ -26,7 +26,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield opened
 
 
-def show(service: Service) -> Detail:
+def show(service: Service) -> AlertDetail:
     with read_session(service.services.ledger.database) as session:
         (alert,) = list_alerts(session).alerts
     with service.app.test_request_context():

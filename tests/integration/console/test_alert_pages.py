@@ -23,7 +23,7 @@ def open_alert(folder: Path, events: int) -> Iterator[tuple[Service, str]]:
         for number, name in enumerate(names)
     ]
     with open_judged(folder, *records) as service:
-        with read_session(service.services.engine_db) as session:
+        with read_session(service.services.ledger.database) as session:
             (alert,) = list_alerts(session).alerts
         yield service, alert.id
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from auditsvc.ledger.service import record_act
 
 from auditsvc.ground.database import begin_write
 from auditsvc.ledger.write.checkpoint import Checkpointer
@@ -29,9 +28,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def make(world: World, store: DuckStore) -> dict[str, Any]:
     """Make a report and return what was signed."""
-    sign = Checkpointer(world.engine_db, world.settings, world.clock).sign_now
+    sign = Checkpointer(world.ledger, world.settings).sign_now
     report = create_report(
-        world.engine_db, world.archive, store, world.settings, world.clock,
+        world.ledger, world.versions, store, world.settings,
         kind="compliance", period=DAYS, actor="auditor", languages=("en",), sign_checkpoint=sign,
     )  # fmt: skip
     content: dict[str, Any] = json.loads(find_report_file(world.settings, report.id, "report.json").read_bytes())
@@ -78,10 +77,7 @@ def activate_new_policy(world: World) -> None:
 
 def act(world: World) -> None:
     with begin_write(world.engine_db) as connection:
-        record_act(
-            connection, world.archive, world.clock, world.settings.origin,
-            actor="li", act="alert-close", subject="alert-7", detail={},
-        )  # fmt: skip
+        world.ledger.record_act(connection, actor="li", act="alert-close", subject="alert-7", detail={})
 
 
 @pytest.mark.parametrize(("happens", "looks", "policy"), [(activate_new_policy, 2, "P-NEW"), (act, 1, "P-ROWS")])
@@ -89,8 +85,8 @@ def test_new_policies_change_figures_and_an_act_does_not(
     world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[World], None], looks: int, policy: str
 ) -> None:
     looked: list[object] = []
-    look = service._find_in_force
-    monkeypatch.setattr(service, "_find_in_force", lambda maker: looked.append(maker) or look(maker))
+    look = service._find_basis
+    monkeypatch.setattr(service, "_find_basis", lambda maker: looked.append(maker) or look(maker))
     with world.judged() as store:
         disturb(world, store, monkeypatch, lambda _: happens(world), 1)
         content = make(world, store)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from auditsvc.engine import worker as worker_module
 from elasticsearch import Elasticsearch
 
 from auditsvc.ground.settings.model import Settings

@@ -153,6 +153,12 @@ def test_resources_the_record_names_win_over_those_of_the_interface() -> None:
     assert event["resource.share_type"] == "unconditional"
 
 
+@pytest.mark.parametrize("stated", [[], None])
+def test_a_record_that_names_no_resource_has_those_of_the_interface(stated: list[str] | None) -> None:
+    event = enriched(resource__code=stated)
+    assert (event["resource.code"], event["resource.name"]) == (["101001/000001"], ["人口"])
+
+
 def test_an_intranet_interface_has_no_domain_and_gives_its_network_where_none_is_stated() -> None:
     event = enriched(interface__id="both")
     assert "domain" not in event

@@ -64,4 +64,4 @@ def test_activate_puts_the_set_in_force_and_list_shows_it(tmp_path: Path, monkey
     activated = json.loads(runner.invoke(command, ["activate", str(SHIPPED), "--json"]).stdout)
     listed = json.loads(runner.invoke(command, ["list", "--json"]).stdout)
     assert listed["sha256"] == activated["sha256"]
-    assert len(listed["policies"]) == 10
+    assert len(listed["policies"]) == 11

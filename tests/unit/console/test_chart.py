@@ -5,7 +5,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from auditsvc.console.chart import Column, Series, build_column_chart, build_meter, count_scale_top, list_scale_values
+from auditsvc.console.chart import (
+    ChartColumn,
+    Series,
+    build_column_chart,
+    build_meter,
+    count_scale_top,
+    list_scale_values,
+)
 
 SERIES = [Series("in violation", "series-2"), Series("other", "series-1")]
 
@@ -19,25 +26,27 @@ def test_the_scale_ends_at_four_round_steps_not_below_the_largest(largest: int, 
 
 
 def test_the_height_of_a_column_is_its_share_of_the_scale() -> None:
-    text = build_column_chart([Column("a", "a", (10, 30)), Column("b", "b", (0, 0))], SERIES, summary="s", height=240)
+    text = build_column_chart(
+        [ChartColumn("a", "a", (10, 30)), ChartColumn("b", "b", (0, 0))], SERIES, summary="s", height=240
+    )
     heights = [float(rect.get("height", "0")) for rect in _find(text, "rect") if str(rect.get("class", "")) in _CSS]
     assert heights == [50.0, 150.0]
 
 
 def test_a_chart_is_well_formed_and_escapes_what_it_is_given() -> None:
     hostile = '"><script>alert(1)</script>'
-    text = build_column_chart([Column(hostile, hostile, (1, 2), hostile)], SERIES, summary=hostile)
+    text = build_column_chart([ChartColumn(hostile, hostile, (1, 2), hostile)], SERIES, summary=hostile)
     assert "<script" not in text
     assert _find(text, "a")[0].get("href") == hostile
 
 
 def test_a_chart_has_no_inline_style_and_no_handler() -> None:
-    text = build_column_chart([Column("a", "a", (1, 1), "/events")], SERIES, summary="s")
+    text = build_column_chart([ChartColumn("a", "a", (1, 1), "/events")], SERIES, summary="s")
     assert not re.search(r"\bstyle=|\bon[a-z]+=", text)
 
 
 def test_links_of_a_chart_are_left_out_of_the_tab_order_as_the_table_offers_them() -> None:
-    text = build_column_chart([Column("a", "a", (1, 1), "/events")], SERIES, summary="s")
+    text = build_column_chart([ChartColumn("a", "a", (1, 1), "/events")], SERIES, summary="s")
     assert [link.get("tabindex") for link in _find(text, "a")] == ["-1"]
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from auditsvc.console.evidence import FAIL, PASS, Check, Evidence
+from auditsvc.console.evidence import FAIL, PASS, EventEvidence, ProofCheck
 
 
-def build_evidence(*states: str) -> Evidence:
-    checks = tuple(Check("record_hash", state, "") for state in states)
-    values: dict[str, Any] = dict.fromkeys(Evidence.__slots__)
-    return Evidence(**{**values, "checks": checks})
+def build_evidence(*states: str) -> EventEvidence:
+    checks = tuple(ProofCheck("record_hash", state, "") for state in states)
+    values: dict[str, Any] = dict.fromkeys(EventEvidence.__slots__)
+    return EventEvidence(**{**values, "checks": checks})
 
 
 @pytest.mark.parametrize(

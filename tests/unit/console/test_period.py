@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from auditsvc.console.period import DAY_NS, Period, list_buckets, read_period
+from auditsvc.console.period import DAY_NS, ShownPeriod, list_buckets, read_period
 from auditsvc.event.time import NS, count_ns
 from auditsvc.ground.errors import InputError
 from auditsvc.store.port import EventStore
@@ -30,7 +30,7 @@ class FakeStore:
         return Page((StoredEvent({"time": self.time}, cast("Any", b"0" * 16), None, None),), None)
 
 
-def read(time: int | None, **arguments: str) -> Period:
+def read(time: int | None, **arguments: str) -> ShownPeriod:
     return read_period(arguments, cast("EventStore", FakeStore(time)), NOW, SHANGHAI)
 
 
@@ -78,14 +78,14 @@ def test_what_is_no_period_is_refused(arguments: dict[str, str]) -> None:
     ],
 )
 def test_the_longer_the_period_the_coarser_its_buckets(length: int, unit: TimeUnit) -> None:
-    assert Period("custom", NOW, NOW + length, SHANGHAI).bucket.unit is unit
+    assert ShownPeriod("custom", NOW, NOW + length, SHANGHAI).bucket.unit is unit
 
 
 @pytest.mark.parametrize("zone", [SHANGHAI, ZoneInfo("Europe/Berlin")])
 @pytest.mark.parametrize("days", [1, 10, 200])
 def test_buckets_follow_each_other_without_gap_and_cover_the_period(zone: ZoneInfo, days: int) -> None:
     first = count_ns(datetime(2026, 10, 20, 5, 30, tzinfo=UTC))  # Berlin's clocks go back on the 25th
-    period = Period("custom", first, first + days * DAY_NS, zone)
+    period = ShownPeriod("custom", first, first + days * DAY_NS, zone)
     buckets = list_buckets(period)
     assert buckets[0][0] <= period.first_ns
     assert buckets[-1][1] >= period.last_ns

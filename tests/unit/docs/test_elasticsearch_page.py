@@ -7,7 +7,8 @@ import click
 import pytest
 
 from auditsvc.cli.main import cli
-from auditsvc.ground.settings.model import PREFIX, Settings
+from auditsvc.ground.settings.model import Settings
+from auditsvc.ground.settings.source import PREFIX
 from auditsvc.store.elasticsearch.mapping import TABLES, Names
 
 ROOT = Path(__file__).parents[3]

@@ -6,10 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from marshmallow.validate import Range
 
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ground.settings.variable import BOUNDS
+from auditsvc.ground.settings.schema import split_annotation
 
 
 def test_defaults_put_everything_below_the_data_folder() -> None:
@@ -158,18 +159,82 @@ def test_the_folder_of_downloads_is_no_setting_of_the_service() -> None:
     assert Settings.from_mapping({"AUDITSVC_CACHE": "/x"}) == Settings()
 
 
+def bounds_of(annotation: object) -> tuple[int, int]:
+    (bounds,) = [one for one in split_annotation(annotation)[1] if isinstance(one, Range)]
+    return bounds.min, bounds.max
+
+
+NUMBERS = {field.name: field for field in fields(Settings) if split_annotation(field.type)[0] is int}
+
+
 def test_every_whole_number_has_bounds_that_hold_its_default() -> None:
-    numbers = {field.name: field.default for field in fields(Settings) if field.type is int}
-    assert set(numbers) == set(BOUNDS)
-    assert all(least <= numbers[name] <= most for name, (least, most) in BOUNDS.items())
+    assert len(NUMBERS) == 19
+    for name, field in NUMBERS.items():
+        least, most = bounds_of(field.type)
+        assert least <= field.default <= most, name
 
 
 def test_every_bound_stands_in_the_meaning_that_people_read() -> None:
     page = (Path(__file__).parents[3] / "docs" / "settings.md").read_text(encoding="utf-8")
     words = {1024**3: "1 GiB", 1024**4: "1 TiB"}
-    for name, (_, most) in BOUNDS.items():
+    for name, field in NUMBERS.items():
+        most = bounds_of(field.type)[1]
         row = next(line for line in page.splitlines() if f"`AUDITSVC_{name.upper()}`" in line)
         assert words.get(most, str(most)) in row, name
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_a_whole_number_is_taken_at_its_bounds_and_refused_beyond_them(name: str) -> None:
+    least, most = bounds_of(NUMBERS[name].type)
+    beside = {"AUDITSVC_INGEST_WORKERS": "1", "AUDITSVC_ARGON2_PARALLELISM": "1"}
+    for bound in (least, most):
+        assert getattr(Settings.from_mapping(beside | {f"AUDITSVC_{name.upper()}": str(bound)}), name) == bound
+    for beyond in (least - 1, most + 1):
+        with pytest.raises(AuditError, match=f"got `{beyond}`"):
+            Settings.from_mapping({f"AUDITSVC_{name.upper()}": str(beyond)})
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("true", True), ("TRUE", True), ("1", True), ("False", False), ("0", False)]
+)
+def test_a_truth_value_is_one_of_four_words(word: str, meant: bool) -> None:
+    assert Settings.from_mapping({"AUDITSVC_SECURE_COOKIES": word}).secure_cookies is meant
+
+
+@pytest.mark.parametrize("word", ["yes", "on", "t", "y", "off", "n", "f", "", "2"])
+def test_no_other_word_is_a_truth_value(word: str) -> None:
+    with pytest.raises(AuditError, match=f"expected true or false, got `{word}`"):
+        Settings.from_mapping({"AUDITSVC_SECURE_COOKIES": word})
+
+
+@pytest.mark.parametrize("text", ["8_471", " 8471", "+8471", "8471.0", "٨٤٧١", "0x20", ""])
+def test_a_whole_number_is_written_in_plain_digits(text: str) -> None:
+    with pytest.raises(AuditError, match="expected a whole number from 1 to 65535"):
+        Settings.from_mapping({"AUDITSVC_CONSOLE_PORT": text})
+
+
+def test_all_problems_of_both_sources_are_reported_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "auditsvc.toml"
+    config.write_text('time_zone = "Mars"\nsecure_cookie = true\nlog_level = "loud"\n')
+    environ = {"AUDITSVC_CONFIG": str(config), "AUDITSVC_CONSOLE_PORT": "0", "AUDITSVC_INGESTPORT": "1"}
+    with pytest.raises(AuditError) as caught:
+        Settings.from_mapping(environ | {"AUDITSVC_LOG_LEVEL": "error"})
+    lines = caught.value.message.splitlines()
+    assert caught.value.context["problems"] == lines
+    assert lines == [
+        f"{config}:1: time_zone: expected a known IANA zone such as `Asia/Shanghai`, got `Mars`",
+        f"unknown setting `{config}:2: secure_cookie`; did you mean `secure_cookies`?; docs/settings.md lists the known ones",
+        "AUDITSVC_CONSOLE_PORT: expected a whole number from 1 to 65535, got `0`",
+        "unknown setting `AUDITSVC_INGESTPORT`; did you mean `AUDITSVC_INGEST_PORT`?; docs/settings.md lists the known ones",
+    ]
+
+
+def test_all_contradictions_are_reported_at_once() -> None:
+    environ = {"INGEST_PORT": "8470", "ARGON2_MEMORY_KIB": "31", "WORKER_SLOT": "0", "EVENT_STORE": "elasticsearch"}
+    with pytest.raises(AuditError) as caught:
+        Settings.from_mapping({f"AUDITSVC_{name}": text for name, text in environ.items()})
+    places = [line.partition(":")[0].removeprefix("AUDITSVC_") for line in caught.value.message.splitlines()]
+    assert places == ["INGEST_PORT", "ARGON2_MEMORY_KIB", "WORKER_SLOT", "ELASTICSEARCH_URLS"]
 
 
 @pytest.mark.parametrize("limit", ["512MB", "4GB", "1.5 GiB", "800mb"])
@@ -204,7 +269,9 @@ def test_an_unknown_key_in_the_file_is_refused_with_the_file_named(tmp_path: Pat
         Settings.from_mapping({"AUDITSVC_CONFIG": str(config)})
 
 
-@pytest.mark.parametrize("content", [b"console_port = \n", b"\xff\xfe\x00", b"a = 1\na = 2\n"])
+@pytest.mark.parametrize(
+    "content", [b"console_port = \n", b"\xff\xfe\x00", b"a = 1\na = 2\n", b"console_port = " + b"9" * 5000]
+)
 def test_a_damaged_file_is_refused_with_its_name_and_place(tmp_path: Path, content: bytes) -> None:
     config = tmp_path / "auditsvc.toml"
     config.write_bytes(content)

@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from auditsvc.ledger import checkpoint as checkpoint_module
-from auditsvc.ledger import committer as committer_module
-from auditsvc.ledger import recovery as recovery_module
-from auditsvc.ledger import segment as segment_module
 from auditsvc.ledger.archive import Archive
+from auditsvc.ledger.write import checkpoint as checkpoint_module
+from auditsvc.ledger.write import committer as committer_module
+from auditsvc.ledger.write import recovery as recovery_module
+from auditsvc.ledger.write import segment as segment_module
 from auditsvc.ledger.write.committer import Committer
 from auditsvc.ledger.write.segment import IndexLine, SegmentWriter, list_segments, read_index
-from tests.support.ledger import Ledger, build_delivery, open_ledger
+from tests.support.ledger import TestLedger, build_delivery, open_ledger
 from tests.unit.ledger.test_recovery import leave_orphan, restart, states
 
 LINE = IndexLine(0, 0, "b", "gateway", "lines", "00", ())
@@ -127,14 +127,14 @@ def test_a_later_line_of_the_index_wins_and_a_broken_one_is_left_out(tmp_path: P
 
 def test_a_committer_gives_its_slot_back(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
-    committer = Committer(ledger.engine, ledger.archive, ledger.clock, ledger.settings)
+    committer = Committer(ledger.ledger, ledger.settings)
     assert committer.slot == 0
     committer.close()
     with SegmentWriter(ledger.archive) as writer:
         assert writer.slot == 0
 
 
-def leave_orphan_of_slot(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, slot: int) -> None:
+def leave_orphan_of_slot(ledger: TestLedger, monkeypatch: pytest.MonkeyPatch, slot: int) -> None:
     """Leave an orphan in a slot that nobody holds."""
     with SegmentWriter(ledger.archive, 0):
         leave_orphan(ledger, monkeypatch, build_delivery(slot))

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from auditsvc.ground.errors import InputError, StorageError
-from auditsvc.ledger import committer as committer_module
 from auditsvc.ledger.receipt import Receipt
+from auditsvc.ledger.write import committer as committer_module
 from auditsvc.ledger.write.committer import Committer
-from tests.support.ledger import Ledger, build_delivery, open_ledger
+from tests.support.ledger import TestLedger, build_delivery, open_ledger
 
 SIZE = len(build_delivery(10).body)
 """Bytes of every delivery with a number of two digits."""
@@ -52,11 +52,9 @@ class Held:
 
 
 @contextmanager
-def hold(ledger: Ledger, limit: int) -> Iterator[Held]:
+def hold(ledger: TestLedger, limit: int) -> Iterator[Held]:
     """Give a committer that holds one delivery in its hands and has room for ``limit`` more bytes."""
-    committer = Committer(
-        ledger.engine, ledger.archive, ledger.clock, replace(ledger.settings, max_pending_bytes=limit)
-    )
+    committer = Committer(ledger.ledger, replace(ledger.settings, max_pending_bytes=limit))
     held = Held(committer)
     commit = committer._commit
 

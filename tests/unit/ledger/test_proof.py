@@ -15,11 +15,11 @@ from auditsvc.ledger.proof import (
     iter_checkpoints,
     latest_checkpoint,
 )
-from tests.support.ledger import Ledger, edit_database, fill_ledger, open_ledger
+from tests.support.ledger import TestLedger, edit_database, fill_ledger, open_ledger
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def ledger(tmp_path: Path) -> TestLedger:
     """Return a log of eight leaves with checkpoints over four and eight."""
     made = open_ledger(tmp_path)
     fill_ledger(made)
@@ -27,7 +27,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 @pytest.fixture
-def connection(ledger: Ledger) -> Iterator[Connection]:
+def connection(ledger: TestLedger) -> Iterator[Connection]:
     with ledger.engine.connect() as opened:
         yield opened
 
@@ -66,7 +66,7 @@ def test_the_latest_checkpoint_is_the_largest(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("statement", ["UPDATE node SET hash = zeroblob(32)", "DELETE FROM node"])
-def test_no_proof_is_given_out_of_a_damaged_tree(ledger: Ledger, statement: str) -> None:
+def test_no_proof_is_given_out_of_a_damaged_tree(ledger: TestLedger, statement: str) -> None:
     edit_database(ledger, f"{statement} WHERE level = 2 AND position = 1")
     code = "root_mismatch" if statement.startswith("UPDATE") else "log_damaged"
     with ledger.engine.connect() as connection:

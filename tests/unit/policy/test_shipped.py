@@ -12,7 +12,8 @@ LAWFUL: dict[str, Any] = {
     "time": parse_time_ns("2026-10-13T09:30:00+08:00"), "action": "query", "outcome": "success", "user.id": "u17",
     "source.ip": "10.4.7.9", "network": "extranet", "domain": "administrative_service", "consumer.org": "ORG-A",
     "provider.org": "ORG-P", "resource.share_type": "conditional", "resource.sensitivity": 3,
-    "resource.personal": True, "purpose": "eligibility-check", "matter": "M-1", "subject.hash": ["k1:00"],
+    "resource.personal": True, "resource.code": ["R-1"], "agreement.resources": ["R-1"],
+    "purpose": "eligibility-check", "matter": "M-1", "subject.hash": ["k1:00"],
     "fields": ["name"], "rows": 1, "agreement.id": "AG-1", "agreement.status": "active",
     "agreement.consumer": "ORG-A", "agreement.purposes": ["eligibility-check"],
     "agreement.fields": ["name", "district"], "agreement.max_rows": 100,
@@ -29,6 +30,7 @@ PLANTED: dict[str, dict[str, Any]] = {
     "GDS-008": {"rows": 101},
     "GDS-009": {"network": "internet"},
     "GDS-010": {"matter": None},
+    "GDS-011": {"resource.code": ["R-2"]},
 }
 
 
