@@ -17,7 +17,6 @@ from auditsvc.console.current_user import current_person
 from auditsvc.console.event_search import name_code
 from auditsvc.console.forms import AcknowledgeForm, CloseForm
 from auditsvc.console.labels import name_close_reasons
-from auditsvc.console.overview import SEVERITIES
 from auditsvc.console.text import current_language
 from auditsvc.figures.violations import SEVERITIES
 from auditsvc.ground.database import read_session, write_session

@@ -15,7 +15,7 @@ from auditsvc.console.event_search import name_code
 from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language
 from auditsvc.figures.scope import Scope
-from auditsvc.figures.violations import Violation, Within, count_violations, list_violations
+from auditsvc.figures.violations import ListedViolation, Within, count_violations, list_violations
 from auditsvc.runtime.services import get_services, record_reading
 
 PAGE_SIZE = 50
@@ -26,7 +26,7 @@ _MAX_PAGE = 10_000
 class ViolationRow:
     """One violation with the names of its organisation and interface."""
 
-    found: Violation
+    found: ListedViolation
     consumer: str
     interface: str
 
@@ -80,7 +80,7 @@ def _drop_empty(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if value not in ("", None)}
 
 
-def _name_row(found: Violation, catalog: Catalog | None) -> ViolationRow:
+def _name_row(found: ListedViolation, catalog: Catalog | None) -> ViolationRow:
     """Return a violation's row with the names the catalogue gives to its codes."""
     language = current_language()
     return ViolationRow(

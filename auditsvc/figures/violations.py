@@ -62,7 +62,7 @@ def _gravest(one: str, other: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class ListedViolation:
     """One violation as it is shown: who against which policy, when, and the event it is on.
 
     Attributes:
@@ -94,10 +94,10 @@ def count_by_time(scope: Scope, bucket: TimeBucket, within: Within = EVERYWHERE)
     return {row.instant(): row.count for row in scope.count_findings({**VIOLATIONS, **within}, bucket)}
 
 
-def list_violations(scope: Scope, within: Within = EVERYWHERE, *, limit: int, offset: int = 0) -> list[Violation]:
+def list_violations(scope: Scope, within: Within = EVERYWHERE, *, limit: int, offset: int = 0) -> list[ListedViolation]:
     """Return violations in order of time and place."""
     return [
-        Violation(
+        ListedViolation(
             finding.policy_id,
             finding.severity,
             finding.uid.hex(),

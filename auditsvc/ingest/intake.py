@@ -17,10 +17,11 @@ from urllib.parse import parse_qs
 from werkzeug.http import parse_options_header
 
 from auditsvc.ground.clock import Clock
+from auditsvc.ground.compression import CHUNK_BYTES
 from auditsvc.ground.errors import AuthError, InputError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.answer import Answer, build_receipt_answer, describe_reject
-from auditsvc.ingest.body import CHUNK_BYTES, read_body
+from auditsvc.ingest.body import read_body
 from auditsvc.ingest.credentials import KeyRing, authenticate
 from auditsvc.ingest.readers.model import Reject
 from auditsvc.ingest.readers.registry import LINES, BatchReader, build_reject

@@ -18,8 +18,8 @@ import msgspec
 import zstandard
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
+from auditsvc.ground.compression import CHUNK_BYTES, DECODERS, Decoder
 from auditsvc.ground.errors import CODES, AuditError, InputError, StorageError
-from auditsvc.ingest.body import CHUNK_BYTES, DECODERS, Decoder
 
 DEFAULT_BATCH_BYTES = 2 * 1024 * 1024
 """Large enough that syncing costs nothing, small enough that progress is seen."""

@@ -22,8 +22,8 @@ LAYERS = {
 }  # fmt: skip
 """Package, or part of one, to its layer: it imports lower layers and itself."""
 
-SIDEWAYS = {("cli", "app"), ("figures", "reports"), ("figures", "runtime"), ("inforce", "runtime"), ("push", "ingest")}
-"""Edges that do not go down; all but the first, where ``serve`` composes, are to be dissolved."""
+SIDEWAYS = {("cli", "app")}
+"""The one edge that does not go down: ``serve`` composes."""
 
 PURE = ("condition", "catalog", "policy", "event")
 IMPURE = {"flask", "flask_sqlalchemy", "sqlalchemy", "elasticsearch", "jose", "duckdb", "httpx"}

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from auditsvc.api import health, metrics
+from auditsvc.api import metrics
 from auditsvc.auth.roles import Role
 from auditsvc.event.time import parse_time_ns
 from auditsvc.ground.errors import StorageError
+from auditsvc.runtime import readiness
 from auditsvc.store.rows import BatchStat, Chunk, DeadLetter, Place, Position
 from tests.support.service import Service, open_service
 from tests.support.store_contract import build_finding, build_row
@@ -21,7 +22,7 @@ Labels = frozenset[tuple[str, str]]
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    monkeypatch.setattr(health, "KEEP_S", 0.0)
+    monkeypatch.setattr(readiness, "KEEP_S", 0.0)
     monkeypatch.setattr(metrics, "KEEP_S", 0.0)
     with open_service(tmp_path) as opened:
         yield opened

@@ -15,9 +15,8 @@ from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog, Target
 from auditsvc.event.model import Event
 from auditsvc.event.time import count_ns
-from auditsvc.figures.alerts import AlertTimes, describe_alerts
+from auditsvc.figures.alerts import AlertTimes, measure_handling
 from auditsvc.figures.period import build_period
-from auditsvc.figures.project_use import Scope
 from auditsvc.ground.document import load_bundle
 from auditsvc.ground.ids import EventUid, build_event_uid, build_finding_key
 from auditsvc.ground.settings.model import Settings
@@ -26,6 +25,7 @@ from auditsvc.policy.model import PolicySet
 from auditsvc.reports.document import Frame, build_compliance, build_project
 from auditsvc.reports.evidence import LogRange, count_log
 from auditsvc.reports.render import describe_tools
+from auditsvc.reports.scope import ReportScope
 from auditsvc.store.duckdb.store import DuckStore
 from auditsvc.store.port import EventStore
 from auditsvc.store.rows import (
@@ -244,9 +244,9 @@ def report_on(
     store: EventStore, catalog: Catalog, policies: PolicySet, project: str = "P-LIB-POP"
 ) -> dict[str, dict[str, Any]]:
     """Return a compliance and a project report on the month in a store."""
-    scope = Scope(store, catalog, build_period(FIRST, LAST), ZONE)
+    scope = ReportScope.of_days(store, catalog, build_period(FIRST, LAST), ZONE)
     frame = build_frame(count_log(build_headers(catalog, policies), 3))
-    alerts = describe_alerts(
+    alerts = measure_handling(
         [
             AlertTimes("high", "new", 12, NOON, None, None),
             AlertTimes("high", "acknowledged", 3, NOON, NOON + timedelta(hours=5), None),

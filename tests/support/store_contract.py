@@ -594,10 +594,11 @@ class StoreContract:
         self, store: EventStore, node: Node | None, number: int
     ) -> None:
         write(store, [build_row(0), build_row(1)])
-        assert store.count(node, *ALL) == number
-        assert len(store.search(node, *ALL, limit=5).events) == number
-        assert sum(int(str(row.values[0])) for row in store.aggregate(AggregateQuery(node, *ALL))) == number
-        assert sum(count for _, count in store.histogram(TimeBucket(TimeUnit.DAY, SHANGHAI), node, *ALL)) == number
+        assert count_rows(store, EventQuery(node, *ALL)) == number
+        assert len(store.search(EventQuery(node, *ALL), limit=5).events) == number
+        assert sum(row.count for row in store.aggregate(EventQuery(node, *ALL))) == number
+        buckets = count_by_time(store, EventQuery(node, *ALL), TimeBucket(TimeUnit.DAY, SHANGHAI))
+        assert sum(count for _, count in buckets) == number
 
     @pytest.mark.parametrize(
         ("limit", "offset", "expected"),

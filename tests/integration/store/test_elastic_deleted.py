@@ -12,7 +12,6 @@ from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.summary import count_rows
 from tests.integration.laiwu.test_elastic_kills import LEVEL_S, growing
 from tests.integration.store.test_elastic_faults import (
-    build_settings,
     build_world,
     check_same,
     deliver,

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from auditsvc.figures.alerts import AlertTimes, describe_alerts
+from auditsvc.figures.alerts import AlertTimes, measure_handling
 from auditsvc.figures.period import bounds_ns, build_period
 from auditsvc.ground.errors import AuditError, InputError, LogError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.reports.evidence import count_log, describe_log
-from auditsvc.reports.printed_tables import rank
+from auditsvc.reports.printed_tables import describe_alerts, rank
 from auditsvc.reports.render import TEMPLATES, dump_report, parse_report, render_pdf
 from auditsvc.store.duckdb.store import DuckStore
 from tests.support.reports import (
@@ -289,9 +289,9 @@ def test_handling_times_are_nearest_ranks_in_hours() -> None:
         AlertTimes("high", "closed", 1, NOON, NOON + timedelta(hours=hours), NOON + timedelta(hours=2 * hours), "test")
         for hours in range(1, 11)
     ]
-    described = describe_alerts([*alerts, AlertTimes("low", "new", 5, NOON, None, None)])
+    described = describe_alerts(measure_handling([*alerts, AlertTimes("low", "new", 5, NOON, None, None)]))
     assert described["hours_to_acknowledge"] == {"count": 10, "median": "5.00", "p90": "9.00"}
     assert described["hours_to_close"] == {"count": 10, "median": "10.00", "p90": "18.00"}
     assert described["findings"] == 15
     assert described["by_severity"][0] == {"severity": "high", "new": 0, "acknowledged": 0, "closed": 10}
-    assert describe_alerts([])["hours_to_close"] == {"count": 0, "median": None, "p90": None}
+    assert describe_alerts(measure_handling([]))["hours_to_close"] == {"count": 0, "median": None, "p90": None}

@@ -5,10 +5,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from auditsvc.reports.period import build_period
 
 from auditsvc.catalog.load import load_catalog
-from auditsvc.figures.project_use import Scope, gather_project_use
+from auditsvc.figures.period import build_period
+from auditsvc.figures.project_use import measure_project_use
+from auditsvc.figures.scope import Scope
 from auditsvc.ground.document import build_bundle
 from auditsvc.reports.indicators.gaming import list_signals
 from tests.support.catalog import SMALL
@@ -29,8 +30,8 @@ def count_night(folder: Path, times: list[str], zone: ZoneInfo = SHANGHAI, **cha
     world.activate_small()
     world.deliver("gateway", *(build_record(f"e{n}", time=f"{time}+08:00", **changes) for n, time in enumerate(times)))
     with world.judged() as store:
-        scope = Scope(store, CATALOG, build_period(date(2026, 11, 1), date(2026, 11, 30)), zone)
-        use = gather_project_use(scope, CATALOG.projects["P-POP"])
+        scope = Scope.of_days(store, zone, build_period(date(2026, 11, 1), date(2026, 11, 30)))
+        use = measure_project_use(scope, CATALOG, CATALOG.projects["P-POP"])
     world.close()
     return use.night, use.successes
 
@@ -58,8 +59,8 @@ def test_the_sign_is_raised_above_thirty_of_a_hundred(tmp_path: Path) -> None:
     times = [f"2026-11-10T0{4 if number < 4 else 6}:10:00+08:00" for number in range(10)]
     world.deliver("gateway", *(build_record(f"e{number}", time=time) for number, time in enumerate(times)))
     with world.judged() as store:
-        scope = Scope(store, CATALOG, build_period(date(2026, 11, 1), date(2026, 11, 30)), SHANGHAI)
-        signs = {sign.id: sign for sign in list_signals(gather_project_use(scope, CATALOG.projects["P-POP"]))}
+        scope = Scope.of_days(store, SHANGHAI, build_period(date(2026, 11, 1), date(2026, 11, 30)))
+        signs = {sign.id: sign for sign in list_signals(measure_project_use(scope, CATALOG, CATALOG.projects["P-POP"]))}
     world.close()
     night = signs["night_calls"]
     assert (str(night.share), night.count, night.of, night.raised) == ("40.00", 4, 10, True)
