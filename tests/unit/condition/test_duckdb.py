@@ -101,6 +101,14 @@ def test_no_number_compares_with_nan(operator: Operator) -> None:
     assert table.select(other, CONTEXT) == table.select(alone, CONTEXT)
 
 
+def test_midnight_of_a_day_with_fewer_hours_than_others_is_outside() -> None:
+    table, midnight = EventTable(), "2026-01-0{}T00:00:00+08:00"
+    table.fill([{"time": parse_time_ns(midnight.format(day)) + extra} for day in (1, 2, 3) for extra in (0, 1)])
+    node = InCalendar(get_field("time"), ("work",))
+    assert table.select(node, CONTEXT) == set()
+    assert table.select(Not(node), CONTEXT) == set(range(6))
+
+
 def test_a_range_is_closed_below_and_open_above() -> None:
     table = EventTable()
     table.fill([{"time": 9}, {"time": 10}, {"time": 19}, {"time": 20}])

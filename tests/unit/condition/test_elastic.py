@@ -400,6 +400,12 @@ def test_a_pattern_the_server_would_refuse_is_not_sent(pattern: str) -> None:
         format_lucene(parse_regex(pattern))
 
 
+def test_the_most_work_is_sent_and_a_little_more_is_not() -> None:
+    assert format_lucene(parse_regex("(x|y)d{462}(a|b)*a(a|b){8}"))
+    with pytest.raises(UnsupportedPatternError, match="too many ways"):
+        format_lucene(parse_regex("(x|yz)?d{461}(a|b)*a(a|b){8}"))
+
+
 def test_a_pattern_too_long_in_utf_16_is_not_sent() -> None:
     assert len(format_lucene(build_literal("." * 500))) == MAX_LENGTH
     assert format_lucene(build_literal("😀" * 500))
