@@ -17,7 +17,7 @@ EventDigest = NewType("EventDigest", str)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class LedgerPlace:
     """A place in the ledger: the record ``record`` of the batch at leaf ``seq``, both 0-based."""
 
     seq: int
@@ -35,7 +35,7 @@ class Position:
             before the first one, and in a store from before it was kept.
     """
 
-    next: Place = Place(0)
+    next: LedgerPlace = LedgerPlace(0)
     catalog_seq: int | None = None
     policy_seq: int | None = None
     leaf: str | None = None
@@ -169,7 +169,7 @@ class BatchStat:
 class Chunk:
     """Everything that follows from the places ``[first, position.next)`` of the ledger."""
 
-    first: Place
+    first: LedgerPlace
     position: Position
     events: Sequence[NewEvent] = ()
     findings: Sequence[Finding] = ()

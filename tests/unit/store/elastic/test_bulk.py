@@ -11,7 +11,7 @@ from elasticsearch import ApiError
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch.bulk import ATTEMPTS, LONGEST_PAUSE_S, MADE_READY, MAX_ITEMS, Action, Sender
-from auditsvc.store.rows import Place
+from auditsvc.store.rows import LedgerPlace
 
 STORED = {"status": 201}
 
@@ -56,7 +56,7 @@ class Server:
 
 def build_actions(*names: str, size: int = 10, overwrites: bool = False) -> list[Action]:
     """Return documents with these ids."""
-    return [Action("i", name, b"x" * size, Place(0, n), overwrites=overwrites) for n, name in enumerate(names)]
+    return [Action("i", name, b"x" * size, LedgerPlace(0, n), overwrites=overwrites) for n, name in enumerate(names)]
 
 
 def build_sender(server: Server, pauses: list[float] | None = None, most_bytes: int = 1000) -> Sender:
