@@ -23,6 +23,10 @@ class LedgerPlace:
     seq: int
     record: int = 0
 
+    def __str__(self) -> str:
+        """Return the place as messages name it."""
+        return f"leaf {self.seq}, record {self.record}"
+
 
 @dataclass(frozen=True, slots=True)
 class Position:

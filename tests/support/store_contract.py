@@ -207,6 +207,8 @@ class StoreContract:
             with pytest.raises(StorageError) as caught:
                 store.write(Chunk(first, Position(LedgerPlace(3)), [build_row(1)]))
             assert caught.value.code == "conflict"
+            said = f"expected a chunk from leaf 1, record 0, got one from leaf {first.seq}, record 0"
+            assert caught.value.message == f"event store: {said}"
         assert count_rows(store, EVERY_ROW) == 1
 
     def test_of_a_chunk_that_fails_nothing_is_stored(self, store: EventStore) -> None:
