@@ -30,7 +30,7 @@ from auditsvc.pipeline.loop import Engine
 from auditsvc.policy.judge import compile_policy_set
 from auditsvc.policy.load import load_policy_set
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.rows import Chunk, EventDigest, NewEvent, Place, Position
+from auditsvc.store.rows import Chunk, EventDigest, LedgerPlace, NewEvent, Position
 
 ROOT = Path(__file__).parents[1]
 CATALOG, POLICIES = ROOT / "examples" / "laiwu" / "catalog", ROOT / "policies"
@@ -119,7 +119,7 @@ def run_straight(folder: Path, bodies: list[bytes]) -> float:
             event["verdict"] = judge.judge(event).verdict
             event.update({"seq": number, "record": record, "item": item})
             rows.append(NewEvent(event, build_event_uid(SOURCE, str(event["id"]), "gateway"), EventDigest("")))
-        store.write(Chunk(Place(number), Position(Place(number + 1)), rows))
+        store.write(Chunk(LedgerPlace(number), Position(LedgerPlace(number + 1)), rows))
     seconds = time.perf_counter() - begin
     store.close()
     return seconds

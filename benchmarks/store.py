@@ -34,7 +34,7 @@ from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import EventQuery
-from auditsvc.store.rows import Chunk, EventDigest, NewEvent, Place, Position
+from auditsvc.store.rows import Chunk, EventDigest, LedgerPlace, NewEvent, Position
 from benchmarks.report import FIRST, LAST, build_cases
 from tools.elasticsearch import start
 
@@ -90,7 +90,7 @@ def build_chunks(events: int) -> Iterator[Chunk]:
         for number in numbers:
             event = build_event(number, events, chance)
             rows.append(NewEvent(event, build_event_uid("gateway", str(event["id"]), "gateway"), EventDigest("")))
-        yield Chunk(Place(seq), Position(Place(seq + 1)), rows)
+        yield Chunk(LedgerPlace(seq), Position(LedgerPlace(seq + 1)), rows)
 
 
 def prepare_raw(client: Elasticsearch, index: str, chunk: Chunk) -> Callable[[], None]:

@@ -25,7 +25,7 @@ from auditsvc.ground.clock import Clock
 from auditsvc.ground.errors import InputError, StorageError
 from auditsvc.ground.ids import EventUid, FindingKey, new_uuid7
 from auditsvc.ledger.ledger import Ledger
-from auditsvc.store.rows import Finding, FindingKind, Place
+from auditsvc.store.rows import Finding, FindingKind, LedgerPlace
 
 STAGE = "alerts"
 """The stage's name in ``engine_position``."""
@@ -42,13 +42,13 @@ TemplateOf = Callable[[Finding], AlertTemplate]
 # --- raising
 
 
-def get_position(session: Session) -> Place:
+def get_position(session: Session) -> LedgerPlace:
     """Return the first place of the ledger whose findings have not been made into alerts."""
     row = session.get(EnginePositionRow, STAGE)
-    return Place(0) if row is None else Place(row.seq, row.record)
+    return LedgerPlace(0) if row is None else LedgerPlace(row.seq, row.record)
 
 
-def set_position(session: Session, place: Place) -> None:
+def set_position(session: Session, place: LedgerPlace) -> None:
     """Move the stage to ``place``, in the caller's transaction."""
     row = session.get(EnginePositionRow, STAGE)
     if row is None:

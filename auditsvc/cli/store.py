@@ -19,7 +19,7 @@ from auditsvc.ground.errors import EXIT_FINDING, InputError, StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb.store import DuckStore
 from auditsvc.store.elasticsearch.client import check_server, open_client
-from auditsvc.store.elasticsearch.migrate import Migrated, Outcome, migrate_indices, restore_alias
+from auditsvc.store.elasticsearch.migrate import Migrated, MigrationOutcome, migrate_indices, restore_alias
 from auditsvc.store.elasticsearch.role import build_role
 from auditsvc.store.elasticsearch.setup import install_templates, list_indices
 from auditsvc.store.elasticsearch.store import ElasticStore
@@ -76,7 +76,7 @@ def migrate(user: str | None, password_file: Path | None, as_json: bool) -> None
         names = install_templates(client, settings)
         done = migrate_indices(client, settings)
         aliased = restore_alias(client, settings)
-    stale = [one.name for one in done if one.outcome is Outcome.REBUILD]
+    stale = [one.name for one in done if one.outcome is MigrationOutcome.REBUILD]
     line = _spell_reindex(user, password_file) if stale else None
     if as_json:
         indices = [_describe(one) for one in done]

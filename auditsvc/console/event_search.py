@@ -12,7 +12,7 @@ from auditsvc.console.text import current_language
 from auditsvc.event.model import Event
 from auditsvc.ground.errors import InputError
 from auditsvc.runtime.services import Services
-from auditsvc.store.query import Cursor, EventQuery, Group, Key, Order
+from auditsvc.store.query import Cursor, EventQuery, Key, NoValue, Order
 from auditsvc.store.summary import count_by_time, count_rows, rank_values
 
 PAGE_SIZE = 50
@@ -143,7 +143,7 @@ def parse_cursor(text: str) -> Cursor | None:
 
 def _build_facet(field: str, counts: list[tuple[Key, int]], catalog: Catalog | None) -> tuple[FacetValue, ...]:
     """Return the values of a facet that can be searched for."""
-    known = [(str(key), count) for key, count in counts if not isinstance(key, Group)]
+    known = [(str(key), count) for key, count in counts if not isinstance(key, NoValue)]
     largest = max((count for _, count in known), default=1)
     return tuple(
         FacetValue(

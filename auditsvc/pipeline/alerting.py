@@ -12,7 +12,7 @@ from auditsvc.ground.errors import LogError
 from auditsvc.inforce.versions import Versions
 from auditsvc.ledger.ledger import Ledger
 from auditsvc.store.port import EventStore
-from auditsvc.store.rows import Finding, Place
+from auditsvc.store.rows import Finding, LedgerPlace
 
 FINDINGS_AT_ONCE = 2_000
 """Findings of one transaction: it holds the database's write lock, which group commits need too."""
@@ -30,7 +30,7 @@ class AlertStage:
         with read_session(ledger.database) as session:
             self._position = get_position(session)
 
-    def step(self, end: Place) -> int:
+    def step(self, end: LedgerPlace) -> int:
         """Make the findings before ``end`` not yet seen into alerts; return how many findings there were.
 
         A crash in between changes nothing: alerts and position are one transaction, and a finding is in one alert only.
@@ -49,14 +49,14 @@ class AlertStage:
             seen += len(findings)
         return seen
 
-    def _cut_at_record(self, findings: list[Finding]) -> tuple[list[Finding], Place]:
+    def _cut_at_record(self, findings: list[Finding]) -> tuple[list[Finding], LedgerPlace]:
         """Return the findings before the last record, which may go on, and its place; or all of the one record."""
         last = findings[-1]
-        place = Place(last.seq, last.record)
+        place = LedgerPlace(last.seq, last.record)
         whole = [finding for finding in findings if (finding.seq, finding.record) < (last.seq, last.record)]
         if whole:
             return whole, place
-        behind = Place(last.seq, last.record + 1)
+        behind = LedgerPlace(last.seq, last.record + 1)
         return list(self._store.iter_findings(place, behind)), behind
 
     def save(self) -> None:

@@ -29,8 +29,8 @@ from auditsvc.store.rows import (
     FindingKind,
     Half,
     IndeterminateCount,
+    LedgerPlace,
     NewEvent,
-    Place,
     Position,
     QuarantineRecord,
 )
@@ -165,7 +165,7 @@ class ChunkBuilder:
 
     # --- making the chunk
 
-    def build(self, first: Place, position: Position) -> Chunk:
+    def build(self, first: LedgerPlace, position: Position) -> Chunk:
         """Return the chunk of the places ``[first, position.next)`` that the collected records are."""
         known = self._find_digests()
         pairs = self._find_pairs()

@@ -30,7 +30,7 @@ from auditsvc.pipeline.log_identity import Followed
 from auditsvc.pipeline.progress import EngineStatus, measure_progress
 from auditsvc.pipeline.source import Batch, Scanned, read_batch_facts, scan_batch
 from auditsvc.store.port import EventStore
-from auditsvc.store.rows import Chunk, Place, Position
+from auditsvc.store.rows import Chunk, LedgerPlace, Position
 
 CHUNK_EVENTS = 10_000
 """Events a chunk aims at: large enough for the store (5,000 to 20,000), small enough to search soon."""
@@ -226,7 +226,7 @@ class Engine:
 
     def _enter(self, leaf: Leaf, position: Position) -> Position:
         """Open a batch, or take note of another leaf; return the position after that."""
-        behind = Place(leaf.seq + 1)
+        behind = LedgerPlace(leaf.seq + 1)
         if leaf.kind == "policy":
             return Position(behind, position.catalog_seq, leaf.seq, leaf.leaf_hash.hex())
         if leaf.kind == "catalog":
@@ -257,8 +257,8 @@ class Engine:
         if opened.next_record < 0:
             self._open = None
             part.last_record = max(part.last_record, opened.batch.records if opened.batch.kind == "lines" else 1)
-            return replace(position, next=Place(opened.batch.seq + 1))
-        return replace(position, next=Place(opened.batch.seq, opened.next_record))
+            return replace(position, next=LedgerPlace(opened.batch.seq + 1))
+        return replace(position, next=LedgerPlace(opened.batch.seq, opened.next_record))
 
     # --- telling
 

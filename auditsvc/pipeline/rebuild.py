@@ -15,7 +15,7 @@ from auditsvc.ledger.ledger import Ledger
 from auditsvc.pipeline.log_identity import check_followed
 from auditsvc.pipeline.loop import Engine
 from auditsvc.store.open import open_rebuild
-from auditsvc.store.rows import Place, StoreDigest
+from auditsvc.store.rows import LedgerPlace, StoreDigest
 
 OnProgress = Callable[[int, int], None]
 """Told leaves followed and leaves in all."""
@@ -33,7 +33,7 @@ class Rebuild:
             read, in which case months that had been removed are back.
     """
 
-    position: Place
+    position: LedgerPlace
     digest: StoreDigest
     previous: StoreDigest | None
     removed: tuple[str, ...] | None

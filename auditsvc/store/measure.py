@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from auditsvc.event.fields import Field, Kind, get_field
 from auditsvc.event.time import NS, count_ns, to_datetime
 from auditsvc.ground.errors import InputError
-from auditsvc.store.query import Group, Key, Measure, MeasureKind, TimeUnit
+from auditsvc.store.query import Key, Measure, MeasureKind, NoValue, TimeUnit
 
 UNIT_NS = {TimeUnit.MINUTE: 60 * NS, TimeUnit.HOUR: 3600 * NS, TimeUnit.DAY: 86_400 * NS}
 SUM_SCALE = 6
@@ -87,6 +87,6 @@ def _require(holds: bool, measure: Measure) -> None:
 
 def sort_key(part: Key) -> tuple[int, Any]:
     """Return what orders keys of unlike types: marks first, then numbers, then text."""
-    if isinstance(part, Group):
+    if isinstance(part, NoValue):
         return (0, part.value)
     return (1, part) if isinstance(part, (int, float)) else (2, part)

@@ -10,7 +10,7 @@ from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.rebuild import ElasticRebuild
 from auditsvc.store.elasticsearch.store import ElasticStore
 from auditsvc.store.port import EventStore
-from auditsvc.store.rows import Place, Position, StoreDigest
+from auditsvc.store.rows import LedgerPlace, Position, StoreDigest
 
 
 class Rebuilding(Protocol):
@@ -23,7 +23,7 @@ class Rebuilding(Protocol):
     def read_position(self) -> Position | None:
         """Return how far the store in use has followed a log; None when there is none or it cannot be read."""
 
-    def read_previous(self, place: Place) -> StoreDigest | None:
+    def read_previous(self, place: LedgerPlace) -> StoreDigest | None:
         """Return the digest of the store in use if it stands at ``place`` and can be read."""
 
     def read_removed(self) -> tuple[str, ...] | None:

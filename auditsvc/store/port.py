@@ -19,7 +19,7 @@ from auditsvc.store.rows import (
     Finding,
     Half,
     Inventory,
-    Place,
+    LedgerPlace,
     Position,
     QuarantineRecord,
     StoredEvent,
@@ -94,7 +94,7 @@ class EventStore(Protocol):
     def get_findings(self, keys: Sequence[FindingKey]) -> list[Finding]:
         """Return the findings with these keys that are stored, in order of time and place."""
 
-    def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
+    def iter_findings(self, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
         """Give the findings of the places ``[first, last)`` in ledger order."""
 
     def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:

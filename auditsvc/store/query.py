@@ -16,14 +16,14 @@ from auditsvc.ground.errors import StorageError
 from auditsvc.store.rows import StoredEvent
 
 
-class Group(Enum):
+class NoValue(Enum):
     """Group keys that are not values, never merged with each other or with ``""``; an empty list groups as missing."""
 
     MISSING = "missing"
     NULL = "null"
 
 
-Key: TypeAlias = str | int | float | bool | Group
+Key: TypeAlias = str | int | float | bool | NoValue
 """One part of a group key; for a time bucket its first instant in nanoseconds."""
 
 
@@ -159,7 +159,7 @@ class AggregateRow:
     def text(self, part: int = 0) -> str | None:
         """Return the key part of a text field; None for missing and null."""
         value = self.key[part]
-        if isinstance(value, Group):
+        if isinstance(value, NoValue):
             return None
         if not isinstance(value, str):
             raise _report_foreign("text", value)
@@ -172,7 +172,7 @@ class AggregateRow:
     def number(self, part: int = 0) -> int | None:
         """Return the key part of an integer field; None for missing and null."""
         value = self.key[part]
-        return None if isinstance(value, Group) else _require_whole(value, "a whole number")
+        return None if isinstance(value, NoValue) else _require_whole(value, "a whole number")
 
     def whole(self, measure: int = 0) -> int | None:
         """Return a measure of an integer or time field; None where no event has the field."""

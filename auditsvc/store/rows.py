@@ -17,11 +17,15 @@ EventDigest = NewType("EventDigest", str)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class LedgerPlace:
     """A place in the ledger: the record ``record`` of the batch at leaf ``seq``, both 0-based."""
 
     seq: int
     record: int = 0
+
+    def __str__(self) -> str:
+        """Return the place as messages name it."""
+        return f"leaf {self.seq}, record {self.record}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Position:
             before the first one, and in a store from before it was kept.
     """
 
-    next: Place = Place(0)
+    next: LedgerPlace = LedgerPlace(0)
     catalog_seq: int | None = None
     policy_seq: int | None = None
     leaf: str | None = None
@@ -169,7 +173,7 @@ class BatchStat:
 class Chunk:
     """Everything that follows from the places ``[first, position.next)`` of the ledger."""
 
-    first: Place
+    first: LedgerPlace
     position: Position
     events: Sequence[NewEvent] = ()
     findings: Sequence[Finding] = ()

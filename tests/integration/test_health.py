@@ -10,7 +10,7 @@ import pytest
 from auditsvc.ground.errors import SigningError, StorageError
 from auditsvc.runtime import readiness
 from auditsvc.runtime.workers import EngineWorker
-from auditsvc.store.rows import Chunk, Place, Position
+from auditsvc.store.rows import Chunk, LedgerPlace, Position
 from tests.support.service import Service, open_service
 
 
@@ -71,7 +71,7 @@ def test_a_closed_store_is_named(service: Service) -> None:
 def test_a_store_of_another_log_is_named_and_gives_no_answers(service: Service) -> None:
     assert service.services.worker is not None
     service.services.worker.stop()
-    service.services.store.write(Chunk(Place(0), Position(Place(9), leaf="00" * 32)))
+    service.services.store.write(Chunk(LedgerPlace(0), Position(LedgerPlace(9), leaf="00" * 32)))
     assert "which this log does not have" in reasons(service)["store"]
     with pytest.raises(StorageError, match="which this log does not have"):
         service.services.store  # noqa: B018

@@ -13,7 +13,7 @@ from auditsvc.auth.roles import Role
 from auditsvc.event.time import parse_time_ns
 from auditsvc.ground.errors import StorageError
 from auditsvc.runtime import readiness
-from auditsvc.store.rows import BatchStat, Chunk, DeadLetter, Place, Position
+from auditsvc.store.rows import BatchStat, Chunk, DeadLetter, LedgerPlace, Position
 from tests.support.service import Service, open_service
 from tests.support.store_contract import build_finding, build_row
 
@@ -67,7 +67,7 @@ def test_figures_are_those_of_the_store(service: Service) -> None:
     stat = BatchStat(0, 0, "gateway", start, 4, 3, 0, 0, 0, 1, 0)
     findings = [build_finding(0), build_finding(1, severity="low"), build_finding(2, status="shadow")]
     rows = [build_row(number) for number in range(3)]
-    service.services.store.write(Chunk(Place(0), Position(Place(1)), rows, findings, batches=[stat]))
+    service.services.store.write(Chunk(LedgerPlace(0), Position(LedgerPlace(1)), rows, findings, batches=[stat]))
     found = scrape(service)
     assert value(found, "events_judged_total") == 3
     assert value(found, "records_quarantined_total") == 1

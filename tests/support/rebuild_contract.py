@@ -10,7 +10,7 @@ from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.open import Rebuilding, open_rebuild, open_store
 from auditsvc.store.port import EventStore
-from auditsvc.store.rows import Place
+from auditsvc.store.rows import LedgerPlace
 from auditsvc.store.summary import count_rows
 from tests.support.store_contract import EVERY_ROW, NOVEMBER, OCTOBER, START, build_finding, build_row, write
 
@@ -49,7 +49,7 @@ class RebuildContract:
             digest = rebuild.draft.digest()
             rebuild.swap()
         with opened(settings) as store:
-            assert (store.digest(), store.position().next) == (digest, Place(2))
+            assert (store.digest(), store.position().next) == (digest, LedgerPlace(2))
             assert [found.event["id"] for found in store.iter_events(EVERY_ROW)] == ["e1", "e2", "e3", "e4"]
             write(store, [build_row(5, seq=2)])
             assert count_rows(store, EVERY_ROW) == 5
@@ -60,21 +60,21 @@ class RebuildContract:
             before = store.digest()
         for _ in range(2):  # the second begins where the first was given up
             with rebuilding(settings) as rebuild:
-                assert rebuild.draft.position().next == Place(0)
+                assert rebuild.draft.position().next == LedgerPlace(0)
                 write(rebuild.draft, [build_row(1)])
             with opened(settings) as store:
                 assert store.digest() == before
 
     def test_the_digest_before_is_given_at_the_same_place_only(self, settings: Settings) -> None:
         with rebuilding(settings) as rebuild:
-            assert (rebuild.read_previous(Place(0)), rebuild.read_removed()) == (None, None)
+            assert (rebuild.read_previous(LedgerPlace(0)), rebuild.read_removed()) == (None, None)
             rebuild.swap()
         with opened(settings) as store:
             write(store, [build_row(0)])
             before = store.digest()
         with rebuilding(settings) as rebuild:
-            assert rebuild.read_previous(Place(0)) is None
-            assert rebuild.read_previous(Place(1)) == before
+            assert rebuild.read_previous(LedgerPlace(0)) is None
+            assert rebuild.read_previous(LedgerPlace(1)) == before
             assert rebuild.read_removed() == ()
 
     def test_removed_months_are_handed_from_store_to_store(self, settings: Settings) -> None:
@@ -87,7 +87,7 @@ class RebuildContract:
             write(rebuild.draft, rows)
             assert rebuild.read_removed() == ("2026.10",)
             assert rebuild.draft.delete_month("2026.10", NOVEMBER) == 1
-            assert rebuild.draft.digest() == rebuild.read_previous(Place(1)) == before
+            assert rebuild.draft.digest() == rebuild.read_previous(LedgerPlace(1)) == before
             rebuild.swap()
         with opened(settings) as store:
             assert store.inventory().removed == ("2026.10",)

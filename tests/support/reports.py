@@ -34,8 +34,8 @@ from auditsvc.store.rows import (
     EventDigest,
     Finding,
     FindingKind,
+    LedgerPlace,
     NewEvent,
-    Place,
     Position,
     QuarantineRecord,
 )
@@ -141,7 +141,7 @@ def fill_store(
             untargetable=5,
         )
     ]
-    store.write(Chunk(Place(0), Position(Place(3), 1, 0), events, findings, quarantine, stats))
+    store.write(Chunk(LedgerPlace(0), Position(LedgerPlace(3), 1, 0), events, findings, quarantine, stats))
 
 
 def _build_heartbeats(enricher: Enricher, interfaces: list[str], start: datetime, beat: int) -> list[NewEvent]:

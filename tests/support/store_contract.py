@@ -34,9 +34,9 @@ from auditsvc.store.query import (
     Cursor,
     EventQuery,
     FindingQuery,
-    Group,
     Measure,
     MeasureKind,
+    NoValue,
     Order,
     RowSet,
     TimeBucket,
@@ -50,8 +50,8 @@ from auditsvc.store.rows import (
     FindingKind,
     Half,
     IndeterminateCount,
+    LedgerPlace,
     NewEvent,
-    Place,
     Position,
     QuarantineRecord,
 )
@@ -151,7 +151,7 @@ def build_finding(number: int, **changes: Any) -> Finding:
 def write(store: EventStore, rows: list[NewEvent], **more: Any) -> None:
     """Store one chunk that follows what is there."""
     at = store.position()
-    store.write(Chunk(at.next, Position(Place(at.next.seq + 1)), rows, **more))
+    store.write(Chunk(at.next, Position(LedgerPlace(at.next.seq + 1)), rows, **more))
 
 
 def build_mixture(count: int, seed: int) -> list[NewEvent]:
@@ -193,27 +193,31 @@ class StoreContract:
     # --- writing
 
     def test_a_new_store_stands_before_the_first_leaf(self, store: EventStore) -> None:
-        assert store.position() == Position(Place(0), None, None)
+        assert store.position() == Position(LedgerPlace(0), None, None)
 
     def test_a_chunk_and_its_position_are_stored_together(self, store: EventStore) -> None:
-        store.write(Chunk(Place(0), Position(Place(3, 7), 1, 2), [build_row(0)]))
-        assert store.position() == Position(Place(3, 7), 1, 2)
+        store.write(Chunk(LedgerPlace(0), Position(LedgerPlace(3, 7), 1, 2), [build_row(0)]))
+        assert store.position() == Position(LedgerPlace(3, 7), 1, 2)
         assert count_rows(store, EVERY_ROW) == 1
 
     def test_a_chunk_that_leaves_a_gap_or_comes_again_is_refused(self, store: EventStore) -> None:
-        chunk = Chunk(Place(0), Position(Place(1)), [build_row(0)])
+        chunk = Chunk(LedgerPlace(0), Position(LedgerPlace(1)), [build_row(0)])
         store.write(chunk)
-        for first in (Place(0), Place(2)):
+        for first in (LedgerPlace(0), LedgerPlace(2)):
             with pytest.raises(StorageError) as caught:
-                store.write(Chunk(first, Position(Place(3)), [build_row(1)]))
+                store.write(Chunk(first, Position(LedgerPlace(3)), [build_row(1)]))
             assert caught.value.code == "conflict"
+            said = f"expected a chunk from leaf 1, record 0, got one from leaf {first.seq}, record 0"
+            assert caught.value.message == f"event store: {said}"
         assert count_rows(store, EVERY_ROW) == 1
 
     def test_of_a_chunk_that_fails_nothing_is_stored(self, store: EventStore) -> None:
-        broken = Chunk(Place(0), Position(Place(1)), [build_row(0)], [build_finding(0, time="not a number")])
+        broken = Chunk(
+            LedgerPlace(0), Position(LedgerPlace(1)), [build_row(0)], [build_finding(0, time="not a number")]
+        )
         with pytest.raises((AuditError, TypeError)):
             store.write(broken)
-        assert store.position() == Position(Place(0))
+        assert store.position() == Position(LedgerPlace(0))
         assert count_rows(store, EVERY_ROW) == 0
         write(store, [build_row(0)])
         assert count_rows(store, EVERY_ROW) == 1
@@ -359,7 +363,7 @@ class StoreContract:
         groups: dict[Any, list[Event]] = defaultdict(list)
         for row in rows:
             if is_counted(row):
-                groups[row.event.get("consumer.org", Group.MISSING)].append(row.event)
+                groups[row.event.get("consumer.org", NoValue.MISSING)].append(row.event)
         got = {row.key[0]: row.values for row in store.aggregate(EventQuery(None, *ALL), ("consumer.org",), kinds)}
         assert got == {key: _measure(events) for key, events in groups.items()}
 
@@ -389,7 +393,7 @@ class StoreContract:
     def test_a_list_field_puts_an_event_in_the_group_of_each_element(self, store: EventStore) -> None:
         write(store, [build_row(0, user__roles=["a", "b"]), build_row(1, user__roles=["b"]), build_row(2)])
         rows = store.aggregate(EventQuery(None, *ALL), ("user.roles",))
-        assert {row.key: row.values for row in rows} == {("a",): (1,), ("b",): (2,), (Group.MISSING,): (1,)}
+        assert {row.key: row.values for row in rows} == {("a",): (1,), ("b",): (2,), (NoValue.MISSING,): (1,)}
 
     def test_an_element_that_comes_twice_puts_its_event_in_one_group_once(self, store: EventStore) -> None:
         write(store, [build_row(0, user__roles=["a", "a", "b"])])
@@ -399,7 +403,7 @@ class StoreContract:
     def test_missing_null_and_empty_text_are_three_groups(self, store: EventStore) -> None:
         write(store, [build_row(0), build_row(1, purpose=None), build_row(2, purpose="")])
         rows = store.aggregate(EventQuery(None, *ALL), ("purpose",))
-        assert {row.key[0]: row.values[0] for row in rows} == {Group.MISSING: 1, Group.NULL: 1, "": 1}
+        assert {row.key[0]: row.values[0] for row in rows} == {NoValue.MISSING: 1, NoValue.NULL: 1, "": 1}
 
     @pytest.mark.parametrize("text", ["", "action:query"])
     def test_every_read_leaves_duplicates_and_second_halves_out_unless_asked_for_all_rows(
@@ -499,7 +503,7 @@ class StoreContract:
         assert whole.values == (4, 3, "B", "é", *none)
         rows = store.aggregate(EventQuery(parse_query("action:query"), *ALL), ("labels.x", "purpose"), measures)
         assert [(row.key, row.values) for row in rows] == [
-            ((Group.MISSING, "p"), (0, 0, None, None, *none)),
+            ((NoValue.MISSING, "p"), (0, 0, None, None, *none)),
             (("B", "p"), (1, 1, "B", "B", *none)),
             (("b", "p"), (1, 1, "b", "b", *none)),
             (("b", "q"), (1, 1, "b", "b", *none)),
@@ -524,7 +528,7 @@ class StoreContract:
     def test_of_equally_frequent_values_the_first_ones_are_facets(self, store: EventStore) -> None:
         values = ["c", "b", "c", "a", "b", "a", "d", None, None, ..., ...]
         write(store, [build_row(number, purpose=value) for number, value in enumerate(values)])
-        expected = [(Group.MISSING, 2), (Group.NULL, 2), ("a", 2), ("b", 2), ("c", 2), ("d", 1)]
+        expected = [(NoValue.MISSING, 2), (NoValue.NULL, 2), ("a", 2), ("b", 2), ("c", 2), ("d", 1)]
         for limit in range(1, 8):
             assert rank_values(store, EventQuery(None, *ALL), "purpose", limit) == expected[:limit]
 
@@ -571,7 +575,7 @@ class StoreContract:
         found = [build_finding(n, record=n, group={"user.id": "甲"}) for n in range(5)]
         write(store, [build_row(0)], findings=found)
         assert store.list_findings(FindingQuery(*ALL)) == found
-        assert list(store.iter_findings(Place(0, 1), Place(0, 3))) == found[1:3]
+        assert list(store.iter_findings(LedgerPlace(0, 1), LedgerPlace(0, 3))) == found[1:3]
         assert store.get_findings([found[3].key]) == [found[3]]
         assert store.find_finding_uids([found[2].key, FindingKey(b"x" * 16)]) == {found[2].key: found[2].uid}
 
@@ -720,7 +724,7 @@ class StoreContract:
         late, new = build_row(2, time=NOVEMBER - 1, seq=1), build_row(3, time=NOVEMBER + 1, seq=1)
         findings = [build_finding(2, time=NOVEMBER - 1, seq=1), build_finding(3, time=NOVEMBER + 1, seq=1)]
         write(store, [NewEvent({**gone.event, "seq": 1}, gone.uid, gone.digest), late, new], findings=findings)
-        assert store.position().next == Place(2)
+        assert store.position().next == LedgerPlace(2)
         assert {found.uid for found in store.iter_events(EVERY_ROW)} == {kept.uid, new.uid}
         assert store.list_findings(FindingQuery(*ALL)) == findings[1:]
         assert [one.month for one in store.inventory().months] == ["2026.11"]

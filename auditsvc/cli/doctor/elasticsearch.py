@@ -22,7 +22,7 @@ from auditsvc.store.elasticsearch.role import build_role
 from auditsvc.store.elasticsearch.setup import check_templates, list_indices, list_unaliased
 from auditsvc.store.elasticsearch.state import find_active
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.rows import Place
+from auditsvc.store.rows import LedgerPlace
 
 _INIT = "an administrator runs `auditsvc store init`"
 _DISK = "cluster.routing.allocation.disk"
@@ -151,7 +151,7 @@ def _check_position(store: ElasticStore, settings: Settings) -> Check:
     name = "store position"
     place = store.position()
     text = f"next leaf {place.next.seq} record {place.next.record}"
-    if place.next == Place(0):
+    if place.next == LedgerPlace(0):
         return passed(name, f"{text}: it has followed nothing yet")
     if not follows_ledger(settings, place):
         return skipped(name, f"{text}; there is no ledger here to compare it with")

@@ -7,10 +7,10 @@ from typing import Any, assert_never
 from duckdb import DuckDBPyConnection
 
 from auditsvc.event.fields import LABEL_PREFIX, Field, Kind, get_field
-from auditsvc.store.duckdb.clause import Clause
+from auditsvc.store.duckdb.clause import SqlClause
 from auditsvc.store.duckdb.columns import quote
 from auditsvc.store.measure import SUM_SCALE, UNIT_NS, check_measure, find_local_midnight, find_offsets, sort_key
-from auditsvc.store.query import AggregateRow, By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import AggregateRow, By, Key, Measure, MeasureKind, NoValue, TimeBucket, TimeUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,12 @@ def build_group(by: By, nulls: frozenset[str], first_ns: int, last_ns: int, posi
 
 def _plain_key(value: Any) -> Key:
     """Return a result as a key."""
-    return Group.MISSING if value is None else value
+    return NoValue.MISSING if value is None else value
 
 
 def _null_aware_key(value: Any) -> Key:
     """Return a (value, is null) result as a key."""
-    return Group.NULL if value["n"] else _plain_key(value["v"])
+    return NoValue.NULL if value["n"] else _plain_key(value["v"])
 
 
 def build_measure(measure: Measure) -> MeasureSql:
@@ -141,7 +141,11 @@ def _build_sum(field: Field, column: str) -> str:
 
 
 def run_groups(
-    cursor: DuckDBPyConnection, table: str, clause: Clause, groups: Sequence[GroupSql], measures: Sequence[MeasureSql]
+    cursor: DuckDBPyConnection,
+    table: str,
+    clause: SqlClause,
+    groups: Sequence[GroupSql],
+    measures: Sequence[MeasureSql],
 ) -> list[AggregateRow]:
     """Return the rows of one grouped statement, ordered by key."""
     selects = [*(group.text for group in groups), *(measure.text for measure in measures)]

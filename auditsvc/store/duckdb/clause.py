@@ -19,22 +19,22 @@ _MATCHES = "residual_matches"
 
 
 @dataclass(frozen=True, slots=True)
-class Clause:
+class SqlClause:
     """Boolean SQL with its bound values."""
 
     text: str
     params: Sequence[Any] = field(default=())
 
-    def and_(self, text: str, *params: Any) -> "Clause":
+    def and_(self, text: str, *params: Any) -> "SqlClause":
         """Return this clause and another one together."""
-        return Clause(" ".join([self.text, "AND", text]), [*self.params, *params])
+        return SqlClause(" ".join([self.text, "AND", text]), [*self.params, *params])
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """A clause, and what the reference has to say true of each row under it; None: the clause is exact."""
 
-    clause: Clause
+    clause: SqlClause
     residual: Node | None
     context: Context
 
@@ -43,12 +43,12 @@ class Split:
         return self.residual is None or evaluate(self.residual, event, self.context) is Truth.TRUE
 
 
-def build_interval(first_ns: int, last_ns: int) -> Clause:
+def build_interval(first_ns: int, last_ns: int) -> SqlClause:
     """Return the clause of an interval of event time, ``[first_ns, last_ns)``."""
-    return Clause('"time" >= ? AND "time" < ?', [first_ns, last_ns])
+    return SqlClause('"time" >= ? AND "time" < ?', [first_ns, last_ns])
 
 
-def build_clause(cursor: DuckDBPyConnection, query: EventQuery) -> Clause:
+def build_clause(cursor: DuckDBPyConnection, query: EventQuery) -> SqlClause:
     """Return a clause that is true exactly on the events of a query.
 
     A part that has no SQL is decided in Python over the rows the rest leaves; the matching row ids are registered with
@@ -73,7 +73,7 @@ def split_clause(query: EventQuery) -> Split:
     return Split(clause.and_("(" + sql.text + ")", *sql.params), residual, query.context)
 
 
-def find_rows(cursor: DuckDBPyConnection, clause: Clause, holds: Callable[[Any], bool]) -> list[int]:
+def find_rows(cursor: DuckDBPyConnection, clause: SqlClause, holds: Callable[[Any], bool]) -> list[int]:
     """Return the row ids of the events under ``clause`` on which ``holds`` is true."""
     columns = ", ".join(quote(name) for name in READ_NAMES)
     result = cursor.execute(" ".join(["SELECT rowid,", columns, "FROM event WHERE", clause.text]), clause.params)

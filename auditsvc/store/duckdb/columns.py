@@ -62,22 +62,22 @@ def sql_type(field: EventField) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class EventColumn:
     """One column of the ``event`` table."""
 
     name: str
     sql_type: str
 
 
-def list_columns() -> tuple[Column, ...]:
+def list_columns() -> tuple[EventColumn, ...]:
     """Return every column of the ``event`` table, in order."""
-    columns = [Column("uid", "UUID"), Column("access_key", "UUID"), Column("partner", "UUID")]
-    columns += [Column("digest", "VARCHAR"), Column("counted", "BOOLEAN")]
+    columns = [EventColumn("uid", "UUID"), EventColumn("access_key", "UUID"), EventColumn("partner", "UUID")]
+    columns += [EventColumn("digest", "VARCHAR"), EventColumn("counted", "BOOLEAN")]
     for field in FIELDS:
-        columns.append(Column(field.name, sql_type(field)))
+        columns.append(EventColumn(field.name, sql_type(field)))
         if field.kind is Kind.IP:
-            columns.append(Column(field.name + _BIN, "BLOB"))
-    columns += [Column("labels", "MAP(VARCHAR, VARCHAR)"), Column("nulls", "VARCHAR[]")]
+            columns.append(EventColumn(field.name + _BIN, "BLOB"))
+    columns += [EventColumn("labels", "MAP(VARCHAR, VARCHAR)"), EventColumn("nulls", "VARCHAR[]")]
     return tuple(columns)
 
 

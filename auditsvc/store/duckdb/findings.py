@@ -11,10 +11,10 @@ from duckdb import DuckDBPyConnection
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.ids import EventUid, FindingKey
 from auditsvc.store.duckdb.aggregate import GroupSql, MeasureSql, build_bucket, run_groups
-from auditsvc.store.duckdb.clause import Clause, build_interval
+from auditsvc.store.duckdb.clause import SqlClause, build_interval
 from auditsvc.store.duckdb.columns import build_column, build_table, build_uuids, quote
-from auditsvc.store.query import FINDING_FIELDS, AggregateRow, By, FindingQuery, Group, TimeBucket
-from auditsvc.store.rows import BatchStat, Finding, FindingKind, IndeterminateCount, Place, QuarantineRecord
+from auditsvc.store.query import FINDING_FIELDS, AggregateRow, By, FindingQuery, NoValue, TimeBucket
+from auditsvc.store.rows import BatchStat, Finding, FindingKind, IndeterminateCount, LedgerPlace, QuarantineRecord
 
 _TEXT, _INT = DataType.utf8(), DataType.int64()
 _PLAIN_TEXTS = {
@@ -90,7 +90,7 @@ def read_finding(row: Sequence[Any]) -> Finding:
     )
 
 
-def build_finding_clause(query: FindingQuery) -> Clause:
+def build_finding_clause(query: FindingQuery) -> SqlClause:
     """Return the clause of a question about findings.
 
     Raises:
@@ -114,7 +114,7 @@ def count_findings(cursor: DuckDBPyConnection, query: FindingQuery, by: tuple[By
     groups = [
         build_bucket(part, query.first_ns, query.last_ns)
         if isinstance(part, TimeBucket)
-        else GroupSql(_finding_column(part), (), lambda value: Group.MISSING if value is None else value)
+        else GroupSql(_finding_column(part), (), lambda value: NoValue.MISSING if value is None else value)
         for part in by
     ]
     return run_groups(cursor, "finding", build_finding_clause(query), groups, [MeasureSql("count(*)")])
@@ -134,7 +134,7 @@ def get_findings(cursor: DuckDBPyConnection, keys: Collection[FindingKey]) -> li
     return [read_finding(row) for row in cursor.execute(text).fetchall()]
 
 
-def iter_findings(cursor: DuckDBPyConnection, first: Place, last: Place) -> Iterator[Finding]:
+def iter_findings(cursor: DuckDBPyConnection, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
     """Give the findings of the places ``[first, last)`` in ledger order."""
     where = """
         WHERE ("seq" > ? OR ("seq" = ? AND "record" >= ?)) AND ("seq" < ? OR ("seq" = ? AND "record" < ?))
@@ -197,7 +197,7 @@ def list_quarantine(
     cursor: DuckDBPyConnection, interval: tuple[int, int], source: str | None, limit: int, offset: int
 ) -> list[QuarantineRecord]:
     """Return quarantined records accepted in the interval, newest first."""
-    clause = Clause("accepted >= ? AND accepted < ?", interval)
+    clause = SqlClause("accepted >= ? AND accepted < ?", interval)
     if source is not None:
         clause = clause.and_("source = ?", source)
     columns = ", ".join(_QUARANTINE)

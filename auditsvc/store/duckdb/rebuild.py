@@ -8,7 +8,7 @@ from pathlib import Path
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb.store import DuckStore, own_file
-from auditsvc.store.rows import Place, Position, StoreDigest
+from auditsvc.store.rows import LedgerPlace, Position, StoreDigest
 
 NEW_SUFFIX = ".rebuild"
 """Behind the store's file name: the store that is being built."""
@@ -40,7 +40,7 @@ class DuckRebuild:
         with self._open_previous() as store:
             return None if store is None else store.position()
 
-    def read_previous(self, place: Place) -> StoreDigest | None:
+    def read_previous(self, place: LedgerPlace) -> StoreDigest | None:
         """Return the old store's digest if there is one, it can be read and it stands at ``place``."""
         with self._open_previous() as store:
             return store.digest() if store is not None and store.position().next == place else None

@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.ids import EventUid
-from auditsvc.store.duckdb.clause import Clause, Split
+from auditsvc.store.duckdb.clause import Split, SqlClause
 from auditsvc.store.duckdb.columns import READ_NAMES, build_table, build_uuids, quote, read_row
 from auditsvc.store.query import Cursor, Order, Page
 from auditsvc.store.rows import EventDigest, Half, StoredEvent
@@ -23,7 +23,7 @@ _PLACE = '("time", "seq", "record", "item")'
 _DIRECTIONS = {Order.NEWEST: ("<", "DESC"), Order.OLDEST: (">", "ASC")}
 
 
-def read_page(cursor: DuckDBPyConnection, clause: Clause, limit: int, after: Cursor | None, order: Order) -> Page:
+def read_page(cursor: DuckDBPyConnection, clause: SqlClause, limit: int, after: Cursor | None, order: Order) -> Page:
     """Return a page of at most :data:`MAX_PAGE` of the events under ``clause``."""
     return _read_page(cursor, clause, max(1, min(limit, MAX_PAGE)), after, order)
 
@@ -41,7 +41,7 @@ def iter_events(cursor: DuckDBPyConnection, split: Split) -> Iterator[StoredEven
             return
 
 
-def _read_page(cursor: DuckDBPyConnection, clause: Clause, wanted: int, after: Cursor | None, order: Order) -> Page:
+def _read_page(cursor: DuckDBPyConnection, clause: SqlClause, wanted: int, after: Cursor | None, order: Order) -> Page:
     """Return a page of the events under ``clause``."""
     comparison, direction = _DIRECTIONS[order]
     if after is not None:

@@ -35,8 +35,8 @@ from auditsvc.store.rows import (
     Finding,
     Half,
     Inventory,
+    LedgerPlace,
     MonthFigure,
-    Place,
     Position,
     QuarantineRecord,
     StoredEvent,
@@ -248,7 +248,7 @@ class DuckStore:
         with self._open_cursor() as cursor:
             return findings.get_findings(cursor, keys)
 
-    def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
+    def iter_findings(self, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
         """Give the findings of the places ``[first, last)`` in ledger order."""
         with self._open_cursor() as cursor:
             yield from findings.iter_findings(cursor, first, last)
@@ -392,7 +392,7 @@ def _read_position(cursor: DuckDBPyConnection) -> Position:
     if len(rows) != 1:
         raise StorageError("storage_unavailable", "event store: no position; run `auditsvc reindex`")
     seq, record, catalog_seq, policy_seq, leaf = rows[0]
-    return Position(Place(seq, record), catalog_seq, policy_seq, leaf)
+    return Position(LedgerPlace(seq, record), catalog_seq, policy_seq, leaf)
 
 
 def _expect_position(cursor: DuckDBPyConnection, chunk: Chunk) -> None:

@@ -14,7 +14,7 @@ _UNIT = 10**SUM_SCALE
 
 
 @dataclass(slots=True)
-class Cell:
+class Accumulator:
     """One measure over one group.
 
     Attributes:
@@ -80,13 +80,13 @@ class Figures:
 
     measures: Sequence[Measure]
     fields: Sequence[Field | None]
-    groups: dict[tuple[Key, ...], list[Cell]] = field(default_factory=dict)
+    groups: dict[tuple[Key, ...], list[Accumulator]] = field(default_factory=dict)
 
-    def find_cells(self, key: tuple[Key, ...]) -> list[Cell]:
+    def find_cells(self, key: tuple[Key, ...]) -> list[Accumulator]:
         """Return the cells of a group, made when it is new."""
         cells = self.groups.get(key)
         if cells is None:
-            cells = self.groups[key] = [Cell() for _ in self.measures]
+            cells = self.groups[key] = [Accumulator() for _ in self.measures]
         return cells
 
     def build_rows(self) -> list[AggregateRow]:

@@ -25,12 +25,12 @@ from elasticsearch import Elasticsearch
 from auditsvc.condition.compile.elasticsearch.path import is_label, text_path
 from auditsvc.event.fields import Field, Kind, get_field
 from auditsvc.event.time import NS
-from auditsvc.store.elasticsearch.accumulator import Cell, Figures
+from auditsvc.store.elasticsearch.accumulator import Accumulator, Figures
 from auditsvc.store.elasticsearch.document import round_number
 from auditsvc.store.elasticsearch.mapping import DURATION_NS, EMPTY, NULLS, TIMESTAMP
 from auditsvc.store.elasticsearch.scan import both, read_hits, search, within
 from auditsvc.store.measure import find_local_midnight, find_offsets
-from auditsvc.store.query import By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import By, Key, Measure, MeasureKind, NoValue, TimeBucket, TimeUnit
 
 EXACT = 2**53
 """Below this every integer is a double."""
@@ -52,7 +52,7 @@ ToKey = Callable[[Any], Key]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RowSource:
     """Rows that are counted.
 
     Attributes:
@@ -69,7 +69,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class GroupField:
     """A field that rows are grouped by: its path, and how a value becomes a key."""
 
     path: str
@@ -78,7 +78,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class KeySource:
     """How one ``by`` is asked for in one request: a source of the composite, or a key that is the same for all rows."""
 
     to_key: ToKey
@@ -90,7 +90,7 @@ class Request:
     """One part of a question, with a fixed offset and each field either null or not."""
 
     query: Mapping[str, Any]
-    parts: Sequence[Part]
+    parts: Sequence[KeySource]
     may_share_groups: bool = False
 
     @property
@@ -103,27 +103,27 @@ class Request:
         return tuple(part.to_key(values.get(f"k{number}")) for number, part in enumerate(self.parts))
 
 
-def find_column(name: str, nulls: frozenset[str]) -> Column:
+def find_column(name: str, nulls: frozenset[str]) -> GroupField:
     """Return how events are grouped by a field; raise ``InputError`` (``field_unknown``) when there is none."""
     known = get_field(name)
     is_nullable = name in nulls and not known.multi and not is_label(known)
-    return Column(
+    return GroupField(
         text_path(known), bool_key if known.kind is Kind.BOOLEAN else plain_key, name if is_nullable else None
     )
 
 
 def plain_key(value: Any) -> Key:
     """Return a bucket's value as a key."""
-    key: Key = Group.MISSING if value is None else value
+    key: Key = NoValue.MISSING if value is None else value
     return key
 
 
 def bool_key(value: Any) -> Key:
     """Return a bucket's boolean as a key, however the server writes it."""
-    return Group.MISSING if value is None else value in (True, "true", 1)
+    return NoValue.MISSING if value is None else value in (True, "true", 1)
 
 
-def run(source: Source, by: Sequence[TimeBucket | Column], figures: Figures) -> None:
+def run(source: RowSource, by: Sequence[TimeBucket | GroupField], figures: Figures) -> None:
     """Gather figures over all rows of ``source``."""
     if not by:
         figures.find_cells(())
@@ -136,11 +136,11 @@ def run(source: Source, by: Sequence[TimeBucket | Column], figures: Figures) -> 
 # --- from a question to requests
 
 
-def build_requests(source: Source, by: Sequence[TimeBucket | Column]) -> Iterator[Request]:
+def build_requests(source: RowSource, by: Sequence[TimeBucket | GroupField]) -> Iterator[Request]:
     """Give the requests a question is made of."""
     zones = [part.zone for part in by if isinstance(part, TimeBucket)]
     segments = _cut_interval(source, zones) if zones else [(source.interval, ())]
-    options = [_list_options(part) for part in by if isinstance(part, Column)]
+    options = [_list_options(part) for part in by if isinstance(part, GroupField)]
     for (interval, offsets), chosen in product(segments, product(*options)):
         offset, column = iter(offsets), iter(chosen)
         parts, filters = [], [source.query]
@@ -156,16 +156,16 @@ def build_requests(source: Source, by: Sequence[TimeBucket | Column]) -> Iterato
         yield Request(both(*filters), parts, len(segments) > 1)
 
 
-def _list_options(column: Column) -> list[tuple[Part, list[dict[str, Any]]]]:
+def _list_options(column: GroupField) -> list[tuple[KeySource, list[dict[str, Any]]]]:
     """Return the ways a field is asked for, with the queries that keep them apart."""
-    value = Part(column.to_key, {"terms": {"field": column.path, "missing_bucket": True}})
+    value = KeySource(column.to_key, {"terms": {"field": column.path, "missing_bucket": True}})
     if column.null_name is None:
         return [(value, [])]
     null = {"term": {NULLS: column.null_name}}
-    return [(value, [{"bool": {"must_not": [null]}}]), (Part(lambda _value: Group.NULL), [null])]
+    return [(value, [{"bool": {"must_not": [null]}}]), (KeySource(lambda _value: NoValue.NULL), [null])]
 
 
-def _build_bucket(bucket: TimeBucket, offset: int) -> Part:
+def _build_bucket(bucket: TimeBucket, offset: int) -> KeySource:
     """Return how buckets of a fixed offset are asked for."""
     histogram = {
         "field": TIMESTAMP,
@@ -173,8 +173,10 @@ def _build_bucket(bucket: TimeBucket, offset: int) -> Part:
         "time_zone": _format_offset(offset),
     }
     if bucket.unit in (TimeUnit.MINUTE, TimeUnit.HOUR):
-        return Part(lambda value: value * _MS, {"date_histogram": histogram})
-    return Part(lambda value: find_local_midnight(value * _MS + offset, bucket.zone), {"date_histogram": histogram})
+        return KeySource(lambda value: value * _MS, {"date_histogram": histogram})
+    return KeySource(
+        lambda value: find_local_midnight(value * _MS + offset, bucket.zone), {"date_histogram": histogram}
+    )
 
 
 def _format_offset(offset: int) -> str:
@@ -187,7 +189,7 @@ def _format_offset(offset: int) -> str:
 Segment = tuple[tuple[int, int], tuple[int, ...]]
 
 
-def _cut_interval(source: Source, zones: Sequence[Any]) -> list[Segment]:
+def _cut_interval(source: RowSource, zones: Sequence[Any]) -> list[Segment]:
     """Return the parts of the interval in which no zone changes its offset, with each zone's offset."""
     first, last = source.interval
     low, high = _find_times(source) if last - first > _LONG_INTERVAL_NS else (first, last)
@@ -200,7 +202,7 @@ def _cut_interval(source: Source, zones: Sequence[Any]) -> list[Segment]:
     return [((start, end), held) for start, end, held in zip(starts, ends, offsets, strict=True)]
 
 
-def _find_times(source: Source) -> tuple[int, int]:
+def _find_times(source: RowSource) -> tuple[int, int]:
     """Return an interval that holds all times there are; doubles are near enough, widened by their error."""
     aggs = {"times": {"stats": {"field": source.time_path}}}
     times = search(source.client, source.indices, source.query, size=0, aggs=aggs)["aggregations"]["times"]
@@ -220,7 +222,7 @@ class _Sums:
     is_exact: bool = True
 
 
-def _gather(source: Source, request: Request, figures: Figures) -> None:
+def _gather(source: RowSource, request: Request, figures: Figures) -> None:
     """Add one request's answers."""
     aggs = {}
     for number, (measure, known) in enumerate(zip(figures.measures, figures.fields, strict=True)):
@@ -254,7 +256,7 @@ def _add_sums(figures: Figures, number: int, sums: Mapping[int, _Sums]) -> bool:
     return True
 
 
-def _cut_rows(source: Source, query: Mapping[str, Any]) -> list[tuple[int, int]]:
+def _cut_rows(source: RowSource, query: Mapping[str, Any]) -> list[tuple[int, int]]:
     """Return parts of the interval, together the whole of it, of at most :data:`SLICE_ROWS` rows or an hour."""
     first, last = source.interval
     parts, held = [], 0
@@ -300,7 +302,12 @@ def _exists(path: str) -> dict[str, Any]:
 
 
 def _read_aggs(
-    bucket: Mapping[str, Any], number: int, figures: Figures, cell: Cell, sums: dict[int, _Sums], request: Request
+    bucket: Mapping[str, Any],
+    number: int,
+    figures: Figures,
+    cell: Accumulator,
+    sums: dict[int, _Sums],
+    request: Request,
 ) -> None:
     """Add one measure of one bucket."""
     measure, known = figures.measures[number], figures.fields[number]
@@ -331,7 +338,7 @@ def _read_sum(key: tuple[Key, ...], found: Mapping[str, Any], unscaled: int, sum
 
 
 def _gather_values(
-    source: Source, request: Request, parts: Sequence[tuple[int, int]], figures: Figures, number: int
+    source: RowSource, request: Request, parts: Sequence[tuple[int, int]], figures: Figures, number: int
 ) -> None:
     """Add the different values of a measure's field, with how many rows have each."""
     measure, known = figures.measures[number], figures.fields[number]
@@ -354,7 +361,7 @@ def _gather_values(
                     cell.add_value(found, count)
 
 
-def _iter_groups(source: Source, request: Request, aggs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _iter_groups(source: RowSource, request: Request, aggs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Give one bucket for each group."""
     if request.sources:
         yield from _iter_buckets(source, request.query, request.sources, aggs)
@@ -365,7 +372,7 @@ def _iter_groups(source: Source, request: Request, aggs: Mapping[str, Any]) -> I
 
 
 def _iter_buckets(
-    source: Source, query: Mapping[str, Any], sources: Sequence[Mapping[str, Any]], aggs: Mapping[str, Any]
+    source: RowSource, query: Mapping[str, Any], sources: Sequence[Mapping[str, Any]], aggs: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
     """Give every bucket of a composite, page by page."""
     size = min(PAGE, _MOST_BUCKETS // (1 + 2 * len(aggs)))
@@ -380,6 +387,6 @@ def _iter_buckets(
         composite = {**composite, "after": groups["after_key"]}
 
 
-def list_by(by: Sequence[By], nulls: frozenset[str]) -> list[TimeBucket | Column]:
+def list_by(by: Sequence[By], nulls: frozenset[str]) -> list[TimeBucket | GroupField]:
     """Return how events are grouped."""
     return [part if isinstance(part, TimeBucket) else find_column(part, nulls) for part in by]

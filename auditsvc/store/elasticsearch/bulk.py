@@ -20,7 +20,7 @@ from tenacity import RetryError, retry_if_result
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch.failure import CODE, describe, storage_errors
 from auditsvc.store.elasticsearch.retry import Sleep, build_retrying
-from auditsvc.store.rows import Place
+from auditsvc.store.rows import LedgerPlace
 
 MAX_ITEMS = 1_000
 """Most documents of one bulk; larger ones make the server stall for seconds."""
@@ -52,7 +52,7 @@ class Action:
     index: str
     id: str
     body: bytes
-    place: Place
+    place: LedgerPlace
     item: int = 0
     overwrites: bool = False
 
@@ -66,7 +66,7 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SendOutcome:
     """What became of documents: those that were there already, those that cannot be stored, whether any was sent twice."""
 
     existing: list[Action] = field(default_factory=list)
@@ -84,13 +84,13 @@ class Sender:
         self._wait = f"{max(1, timeout_s * 4 // 5)}s"  # the server gives up first, and says on which documents
         self._sleep = sleep
 
-    def send(self, actions: Iterable[Action]) -> Outcome:
+    def send(self, actions: Iterable[Action]) -> SendOutcome:
         """Store documents; a bulk is on its way as soon as its documents were taken.
 
         Raises:
             StorageError: ``storage_unavailable`` when some are not known to be stored.
         """
-        outcome = Outcome()
+        outcome = SendOutcome()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
                 sent: deque[Future[None]] = deque()
@@ -105,7 +105,7 @@ class Sender:
                 raise
         return outcome
 
-    def _send_batch(self, batch: Sequence[Action], outcome: Outcome) -> None:
+    def _send_batch(self, batch: Sequence[Action], outcome: SendOutcome) -> None:
         """Store the documents of one bulk."""
         pending, trouble = list(batch), ""
 
@@ -126,7 +126,7 @@ class Sender:
         if retrying.statistics["attempt_number"] > 1:
             outcome.was_repeated = True
 
-    def _try(self, pending: list[Action], outcome: Outcome) -> tuple[list[Action], str]:
+    def _try(self, pending: list[Action], outcome: SendOutcome) -> tuple[list[Action], str]:
         """Send a bulk once; return what has to be sent again and why."""
         try:
             answer = self._client.bulk(
@@ -147,7 +147,7 @@ class Sender:
             return [], ""
         return _sort_out(pending, answer["items"], outcome)
 
-    def _send_halves(self, pending: list[Action], outcome: Outcome, err: ApiError) -> tuple[list[Action], str]:
+    def _send_halves(self, pending: list[Action], outcome: SendOutcome, err: ApiError) -> tuple[list[Action], str]:
         """Send a bulk that is too large for the server in two; a document that is too large alone is refused."""
         if len(pending) == 1:
             outcome.refused.append(Refusal(pending[0], f"{err.status_code}: too large for the server"))
@@ -183,7 +183,9 @@ def _encode(action: Action) -> bytes:
     )
 
 
-def _sort_out(pending: Sequence[Action], items: Sequence[dict[str, Any]], outcome: Outcome) -> tuple[list[Action], str]:
+def _sort_out(
+    pending: Sequence[Action], items: Sequence[dict[str, Any]], outcome: SendOutcome
+) -> tuple[list[Action], str]:
     """Look at each document's answer; return what has to be sent again and why."""
     again: list[Action] = []
     trouble = ""

@@ -24,11 +24,11 @@ LOOKS = 5
 """How often copies are looked at; a write on its way takes milliseconds."""
 _FIGURES = "indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no"
 
-Key = tuple[str, str]
+DocumentKey = tuple[str, str]
 """Index and id of a document."""
 
 
-def confirm_stored(client: Elasticsearch, keys: Collection[Key], sleep: Sleep) -> None:
+def confirm_stored(client: Elasticsearch, keys: Collection[DocumentKey], sleep: Sleep) -> None:
     """Check that documents are on all copies of their indices in sync, and searchable; they were refreshed before.
 
     Args:

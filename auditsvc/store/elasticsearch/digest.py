@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from auditsvc.store.elasticsearch.scan import iter_all
-from auditsvc.store.elasticsearch.state import State
+from auditsvc.store.elasticsearch.state import StoreState
 from auditsvc.store.elasticsearch.view import View
 from auditsvc.store.rows import StoreDigest
 
@@ -26,7 +26,7 @@ def digest_store(view: View) -> StoreDigest:
     return StoreDigest(parts[0][0], parts[1][0], parts[2][0], "-".join(text for _, text in parts))
 
 
-def _visible(state: State) -> Mapping[str, Any]:
+def _visible(state: StoreState) -> Mapping[str, Any]:
     """Return the query of rows before the position in a table other than events."""
     return state.build_visible("seq", "record")
 

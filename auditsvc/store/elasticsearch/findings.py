@@ -9,14 +9,14 @@ from auditsvc.ground.errors import InputError
 from auditsvc.ground.ids import EventUid, FindingKey
 from auditsvc.store.elasticsearch import scan
 from auditsvc.store.elasticsearch.accumulator import Figures
-from auditsvc.store.elasticsearch.aggregate import Column, Source, plain_key, run
+from auditsvc.store.elasticsearch.aggregate import GroupField, RowSource, plain_key, run
 from auditsvc.store.elasticsearch.mapping import PLACE, RECORD, SEQ
 from auditsvc.store.elasticsearch.search import ASKED_AT_ONCE
 from auditsvc.store.elasticsearch.state import build_before
 from auditsvc.store.elasticsearch.table import read_dead_letter, read_finding, read_quarantine
 from auditsvc.store.elasticsearch.view import View
 from auditsvc.store.query import COUNT, FINDING_FIELDS, AggregateRow, By, FindingQuery, TimeBucket
-from auditsvc.store.rows import BatchStat, DeadLetter, Finding, Place, QuarantineRecord
+from auditsvc.store.rows import BatchStat, DeadLetter, Finding, LedgerPlace, QuarantineRecord
 
 _LEDGER_ORDER = [{name: "asc"} for name in ("seq", "record", "item", "policy_id", "kind", "key")]
 _TIME_ORDER = [{"time": "asc"}, *_LEDGER_ORDER]
@@ -51,11 +51,11 @@ def _check_field(name: str) -> str:
 
 def count_findings(view: View, query: FindingQuery, by: tuple[By, ...]) -> list[AggregateRow]:
     """Return the number of findings in each group, ordered by key."""
-    asked = [part if isinstance(part, TimeBucket) else Column(_check_field(part), plain_key) for part in by]
+    asked = [part if isinstance(part, TimeBucket) else GroupField(_check_field(part), plain_key) for part in by]
     figures = Figures([COUNT], [None])
     interval = (query.first_ns, query.last_ns)
     run(
-        Source(view.client, _table(view, "findings"), build_finding_query(view, query), "time", interval),
+        RowSource(view.client, _table(view, "findings"), build_finding_query(view, query), "time", interval),
         asked,
         figures,
     )
@@ -97,7 +97,7 @@ def _iter_keys(view: View, keys: Collection[FindingKey], **options: Any) -> Iter
         yield from scan.iter_sorted(view.client, _table(view, "findings"), query, [{"key": "asc"}], **options)
 
 
-def iter_findings(view: View, first: Place, last: Place) -> Iterator[Finding]:
+def iter_findings(view: View, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
     """Give the findings of the places ``[first, last)`` in ledger order."""
     behind = {"bool": {"must_not": [build_before(first, "seq", "record")]}}
     query = scan.both(behind, build_before(last, "seq", "record"), _visible(view))
@@ -129,8 +129,8 @@ def count_quarantine(view: View, first_ns: int, last_ns: int) -> dict[tuple[str,
     """Return numbers of quarantined records by (source, code)."""
     figures = Figures([COUNT], [None])
     query = scan.both(scan.within("accepted", first_ns, last_ns), _visible(view))
-    columns = [Column("source", plain_key), Column("code", plain_key)]
-    run(Source(view.client, _table(view, "quarantine"), query, "accepted", (first_ns, last_ns)), columns, figures)
+    columns = [GroupField("source", plain_key), GroupField("code", plain_key)]
+    run(RowSource(view.client, _table(view, "quarantine"), query, "accepted", (first_ns, last_ns)), columns, figures)
     return {(str(key[0]), str(key[1])): cells[0].number for key, cells in sorted(figures.groups.items(), key=repr)}
 
 

@@ -19,7 +19,7 @@ from auditsvc.store.elasticsearch.setup import list_types, list_unaliased
 from auditsvc.store.elasticsearch.state import find_active
 
 
-class Outcome(Enum):
+class MigrationOutcome(Enum):
     """What became of one index."""
 
     CURRENT = "current"
@@ -38,7 +38,7 @@ class Migrated:
     """
 
     name: str
-    outcome: Outcome
+    outcome: MigrationOutcome
     detail: str = ""
 
 
@@ -78,13 +78,13 @@ def _migrate_index(client: Elasticsearch, index: str, now: Mapping[str, Any], wa
     """Bring one index to a mapping, whole or not at all; the server has the last word on what can be changed."""
     version = now.get("_meta", {}).get("auditsvc", VERSION)
     if version != VERSION:
-        return Migrated(index, Outcome.REBUILD, f"it is of version {version}, expected {VERSION}")
+        return Migrated(index, MigrationOutcome.REBUILD, f"it is of version {version}, expected {VERSION}")
     here, there = list_types(now), list_types(wanted)
     changed = [
         f"`{path}` is `{here[path]}`, not `{kind}`" for path, kind in there.items() if here.get(path, kind) != kind
     ]
     if changed:
-        return Migrated(index, Outcome.REBUILD, "; ".join(changed))
+        return Migrated(index, MigrationOutcome.REBUILD, "; ".join(changed))
     try:
         with storage_errors():
             client.indices.put_mapping(
@@ -93,6 +93,10 @@ def _migrate_index(client: Elasticsearch, index: str, now: Mapping[str, Any], wa
     except StorageError as err:
         if not isinstance(err.__cause__, BadRequestError):
             raise
-        return Migrated(index, Outcome.REBUILD, get_reason(err.__cause__.body))
+        return Migrated(index, MigrationOutcome.REBUILD, get_reason(err.__cause__.body))
     added = [path for path in there if path not in here]
-    return Migrated(index, Outcome.WIDENED, ", ".join(added)) if added else Migrated(index, Outcome.CURRENT)
+    return (
+        Migrated(index, MigrationOutcome.WIDENED, ", ".join(added))
+        if added
+        else Migrated(index, MigrationOutcome.CURRENT)
+    )

@@ -23,7 +23,7 @@ from auditsvc.store.elasticsearch.mapping import FIRST_GENERATION, TABLES, Names
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.state import (
     DAMAGED,
-    State,
+    StoreState,
     find_active,
     find_state,
     list_generations,
@@ -31,7 +31,7 @@ from auditsvc.store.elasticsearch.state import (
     remove_state,
 )
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.rows import Place, Position, StoreDigest
+from auditsvc.store.rows import LedgerPlace, Position, StoreDigest
 
 
 class ElasticRebuild:
@@ -72,7 +72,7 @@ class ElasticRebuild:
         state = self._find_state()
         return None if state is None else state.position
 
-    def read_previous(self, place: Place) -> StoreDigest | None:
+    def read_previous(self, place: LedgerPlace) -> StoreDigest | None:
         """Return the digest of the generation in use if it stands at ``place`` and can be read."""
         if self._old is None:
             return None
@@ -89,7 +89,7 @@ class ElasticRebuild:
         state = self._find_state()
         return None if state is None else state.removed
 
-    def _find_state(self) -> State | None:
+    def _find_state(self) -> StoreState | None:
         """Return the state of the generation in use; None when there is none or it cannot be read."""
         if self._old is None:
             return None

@@ -7,10 +7,10 @@ from typing import Any
 from auditsvc.event.fields import LABEL_PREFIX, Field, Kind, get_field
 from auditsvc.event.model import Event
 from auditsvc.event.time import count_ns, to_datetime
-from auditsvc.store.elasticsearch.accumulator import Cell, Figures
+from auditsvc.store.elasticsearch.accumulator import Accumulator, Figures
 from auditsvc.store.elasticsearch.document import round_number
 from auditsvc.store.measure import UNIT_NS, find_local_midnight, find_offset
-from auditsvc.store.query import By, Group, Key, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.query import By, Key, Measure, MeasureKind, NoValue, TimeBucket, TimeUnit
 
 
 def tally(events: Iterable[Event], by: Sequence[By], figures: Figures) -> None:
@@ -28,11 +28,11 @@ def list_keys(by: By, event: Event) -> list[Key]:
         return [find_bucket(by, instant)] if isinstance(instant, int) else []
     value = event.get(by)
     if isinstance(value, list):
-        return list(dict.fromkeys(value)) or [Group.MISSING]
+        return list(dict.fromkeys(value)) or [NoValue.MISSING]
     if value is not None:
         return [value]
     is_null = by in event and not by.startswith(LABEL_PREFIX) and not get_field(by).multi
-    return [Group.NULL if is_null else Group.MISSING]
+    return [NoValue.NULL if is_null else NoValue.MISSING]
 
 
 def find_bucket(bucket: TimeBucket, instant: int) -> int:
@@ -46,7 +46,7 @@ def find_bucket(bucket: TimeBucket, instant: int) -> int:
     return find_local_midnight(floor, bucket.zone) if bucket.unit is TimeUnit.DAY else floor - offset
 
 
-def _add(cell: Cell, measure: Measure, known: Field | None, event: Event) -> None:
+def _add(cell: Accumulator, measure: Measure, known: Field | None, event: Event) -> None:
     """Add one event to one figure."""
     if known is None:
         cell.number += 1

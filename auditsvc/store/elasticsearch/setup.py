@@ -12,8 +12,8 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.store.elasticsearch.failure import CODE, get_reason, storage_errors
 from auditsvc.store.elasticsearch.mapping import FIRST_GENERATION, TABLES, VERSION, Names, build_template
 from auditsvc.store.elasticsearch.scan import describe_gone
-from auditsvc.store.elasticsearch.state import State, find_active
-from auditsvc.store.rows import Place
+from auditsvc.store.elasticsearch.state import StoreState, find_active
+from auditsvc.store.rows import LedgerPlace
 
 GREEN_WAIT_S = 60
 """How long a new index may take until all its copies are there."""
@@ -102,7 +102,7 @@ def list_unaliased(client: Elasticsearch, names: Names) -> list[str]:
     return sorted(index for index, one in found.items() if names.alias not in one["aliases"])
 
 
-def check_held(client: Elasticsearch, names: Names, state: State) -> None:
+def check_held(client: Elasticsearch, names: Names, state: StoreState) -> None:
     """Check that the indices of a store that holds something are there.
 
     Raises:
@@ -124,10 +124,10 @@ def _find_present(client: Elasticsearch, names: Names) -> set[str]:
     return set(found)
 
 
-def _check_held(names: Names, state: State, found: Set[str]) -> None:
+def _check_held(names: Names, state: StoreState, found: Set[str]) -> None:
     """Refuse a state that says of more indices than were found that they hold something."""
     held = [names.events(month) for month in state.months]
-    if state.position.next != Place(0):
+    if state.position.next != LedgerPlace(0):
         held += [names.table(kind) for kind in TABLES]
     gone = [index for index in held if index not in found]
     if gone:
@@ -155,7 +155,7 @@ class Indices:
         """
         self._make_all([self._names.events(month) for month in months])
 
-    def check_held(self, state: State) -> None:
+    def check_held(self, state: StoreState) -> None:
         """Check that the indices of a store that holds something are there; others that went are made again.
 
         Raises:

@@ -17,7 +17,7 @@ from elasticsearch import ConflictError, Elasticsearch, NotFoundError
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch.failure import CODE, storage_errors
 from auditsvc.store.elasticsearch.mapping import RECORD, SEQ, TABLES, VERSION, Names
-from auditsvc.store.rows import Place, Position
+from auditsvc.store.rows import LedgerPlace, Position
 
 _ACTIVE = "active"
 DAMAGED = "is_damaged"
@@ -27,7 +27,7 @@ _WAIT = "3s"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StoreState:
     """A store's state, and where its document stands for optimistic replacement.
 
     Attributes:
@@ -46,7 +46,7 @@ class State:
     removed: tuple[str, ...] = ()
     stand: tuple[int, int] = (0, 0)
 
-    def is_same_as(self, other: "State") -> bool:
+    def is_same_as(self, other: "StoreState") -> bool:
         """Say whether both hold the same, wherever their documents stand."""
         return _dump(self) == _dump(other)
 
@@ -55,7 +55,7 @@ class State:
         return build_before(self.position.next, seq, record)
 
 
-def build_before(place: Place, seq: str, record: str) -> dict[str, Any]:
+def build_before(place: LedgerPlace, seq: str, record: str) -> dict[str, Any]:
     """Return the query of rows at places before ``place``."""
     earlier = {"range": {seq: {"lt": place.seq}}}
     if place.record == 0:
@@ -64,10 +64,10 @@ def build_before(place: Place, seq: str, record: str) -> dict[str, Any]:
     return {"bool": {"should": [earlier, same]}}
 
 
-EMPTY_STATE = State(Position(), frozenset(), frozenset(), ())
+EMPTY_STATE = StoreState(Position(), frozenset(), frozenset(), ())
 
 
-def _dump(state: State) -> dict[str, Any]:
+def _dump(state: StoreState) -> dict[str, Any]:
     """Return the document of a state."""
     place = state.position.next
     return {
@@ -104,11 +104,11 @@ class _Active(msgspec.Struct):
     generation: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,8}$")]
 
 
-def _load(source: Mapping[str, Any], stand: tuple[int, int]) -> State:
+def _load(source: Mapping[str, Any], stand: tuple[int, int]) -> StoreState:
     """Return the state in a document; raise ``msgspec.ValidationError`` when it is none."""
     found = msgspec.convert(source, _Document)
-    position = Position(Place(found.seq, found.record), found.catalog_seq, found.policy_seq, found.leaf)
-    return State(position, found.nulls, found.overlong, found.months, found.removed, stand)
+    position = Position(LedgerPlace(found.seq, found.record), found.catalog_seq, found.policy_seq, found.leaf)
+    return StoreState(position, found.nulls, found.overlong, found.months, found.removed, stand)
 
 
 def _refuse_damaged(names: Names, name: str, err: msgspec.ValidationError) -> StorageError:
@@ -122,7 +122,7 @@ def _name(names: Names) -> str:
     return f"position-{names.generation}"
 
 
-def read_state(client: Elasticsearch, names: Names) -> State:
+def read_state(client: Elasticsearch, names: Names) -> StoreState:
     """Return the present state.
 
     Raises:
@@ -135,7 +135,7 @@ def read_state(client: Elasticsearch, names: Names) -> State:
     return state
 
 
-def find_state(client: Elasticsearch, names: Names) -> State | None:
+def find_state(client: Elasticsearch, names: Names) -> StoreState | None:
     """Return the present state, None when there is none.
 
     Raises:
@@ -165,7 +165,7 @@ def create_state(client: Elasticsearch, names: Names) -> None:
             return
 
 
-def replace_state(client: Elasticsearch, names: Names, old: State, new: State) -> None:
+def replace_state(client: Elasticsearch, names: Names, old: StoreState, new: StoreState) -> None:
     """Put ``new`` in the place of ``old``, which must be what is there.
 
     An answer that was lost is an unknown outcome; what is there is read again and says what it was.
@@ -196,7 +196,7 @@ def replace_state(client: Elasticsearch, names: Names, old: State, new: State) -
         raise
 
 
-def remove_month(client: Elasticsearch, names: Names, state: State, month: str) -> None:
+def remove_month(client: Elasticsearch, names: Names, state: StoreState, month: str) -> None:
     """Say that a month is removed, in the place of ``state``; see :func:`replace_state` for what is raised."""
     months = tuple(held for held in state.months if held != month)
     replace_state(client, names, state, replace(state, months=months, removed=tuple(sorted({*state.removed, month}))))

@@ -23,7 +23,8 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.store.elasticsearch import findings as finding
 from auditsvc.store.elasticsearch import retention, search
 from auditsvc.store.elasticsearch.accumulator import Figures
-from auditsvc.store.elasticsearch.aggregate import Source, list_by, run
+from auditsvc.store.elasticsearch.aggregate import RowSource, list_by, run
+from auditsvc.store.elasticsearch.bulk import Sleep
 from auditsvc.store.elasticsearch.client import ServerFacts, check_server
 from auditsvc.store.elasticsearch.digest import digest_store
 from auditsvc.store.elasticsearch.failure import CODE, storage_errors
@@ -52,7 +53,7 @@ from auditsvc.store.rows import (
     Finding,
     Half,
     Inventory,
-    Place,
+    LedgerPlace,
     Position,
     QuarantineRecord,
     StoredEvent,
@@ -262,7 +263,7 @@ class ElasticStore:
         names |= {known.name for known in figures.fields if known is not None}
         if selection.residual is None and names.isdisjoint(view.state.overlong):
             interval = (query.first_ns, query.last_ns)
-            run(Source(self._client, selection.indices, selection.query, TIME, interval), columns, figures)
+            run(RowSource(self._client, selection.indices, selection.query, TIME, interval), columns, figures)
         else:
             if not by:
                 figures.find_cells(())
@@ -281,7 +282,7 @@ class ElasticStore:
         """Return the findings with these keys that are stored, in order of time and place."""
         return self._ask(lambda view: finding.get_findings(view, keys))
 
-    def iter_findings(self, first: Place, last: Place) -> Iterator[Finding]:
+    def iter_findings(self, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
         """Give the findings of the places ``[first, last)`` in ledger order."""
         return finding.iter_findings(self._view(), first, last)
 

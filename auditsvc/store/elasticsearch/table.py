@@ -18,7 +18,15 @@ from auditsvc.store.elasticsearch.bulk import Action, Refusal
 from auditsvc.store.elasticsearch.failure import CODE
 from auditsvc.store.elasticsearch.mapping import DIGEST, ITEM, RECORD, SEQ, TIMESTAMP, UID, Names
 from auditsvc.store.elasticsearch.scan import refuse_foreign
-from auditsvc.store.rows import BatchStat, DeadLetter, Finding, FindingKind, IndeterminateCount, Place, QuarantineRecord
+from auditsvc.store.rows import (
+    BatchStat,
+    DeadLetter,
+    Finding,
+    FindingKind,
+    IndeterminateCount,
+    LedgerPlace,
+    QuarantineRecord,
+)
 
 MAX_NESTED = 9_000
 """Most counts of one document that are indexed each; a server allows 10,000. Further ones are added up by reading."""
@@ -42,7 +50,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
         raise StorageError(CODE, f"event store: a value cannot be stored: {err}") from err
 
 
-def build_place_id(place: Place, item: int = 0) -> str:
+def build_place_id(place: LedgerPlace, item: int = 0) -> str:
     """Return the id of a row by its place."""
     return f"{place.seq}-{place.record}-{item}"
 
@@ -72,7 +80,7 @@ def build_finding(names: Names, finding: Finding) -> Action:
     if 0 <= finding.time < MAX_TIME_NS:
         document[TIMESTAMP] = format_time_ns(finding.time)
     present = {name: value for name, value in document.items() if value is not None}
-    place = Place(finding.seq, finding.record)
+    place = LedgerPlace(finding.seq, finding.record)
     return Action(names.table("findings"), finding.key.hex(), encode(present), place, finding.item)
 
 
@@ -95,7 +103,7 @@ def read_finding(source: Mapping[str, Any]) -> Finding:
 def build_quarantine(names: Names, row: QuarantineRecord) -> Action:
     """Return the document of a quarantined record."""
     _check_numbers(row, ("seq", "record", "item", "accepted"))
-    place = Place(row.seq, row.record)
+    place = LedgerPlace(row.seq, row.record)
     body = encode({name: getattr(row, name) for name in _QUARANTINE})
     return Action(names.table("quarantine"), build_place_id(place, row.item), body, place, row.item)
 
@@ -109,13 +117,13 @@ def read_quarantine(source: Mapping[str, Any]) -> QuarantineRecord:
 def build_batch(names: Names, stat: BatchStat) -> Action:
     """Return the document of a batch part's figures."""
     _check_numbers(stat, ("seq", "first_record", "accepted", *_COUNTS))
-    place = Place(stat.seq, stat.first_record)
+    place = LedgerPlace(stat.seq, stat.first_record)
     document = {"seq": stat.seq, "record": stat.first_record, "source": stat.source, "accepted": stat.accepted}
     counts = {name: getattr(stat, name) for name in _COUNTS}
     return Action(names.table("batches"), build_place_id(place), encode({**document, **counts}), place, overwrites=True)
 
 
-def build_undecided(names: Names, first: Place, counts: Sequence[IndeterminateCount]) -> Action:
+def build_undecided(names: Names, first: LedgerPlace, counts: Sequence[IndeterminateCount]) -> Action:
     """Return the document of all a chunk's counts of undecided events; without any, one that says so."""
     for count in counts:
         _check_numbers(count, ("seq", "time", "number"))

@@ -12,7 +12,7 @@ from auditsvc.condition.evaluate import Context
 from auditsvc.event.time import MAX_TIME_NS
 from auditsvc.store.elasticsearch.mapping import COUNTED, TIME, Names
 from auditsvc.store.elasticsearch.scan import both, within
-from auditsvc.store.elasticsearch.state import State
+from auditsvc.store.elasticsearch.state import StoreState
 from auditsvc.store.month import name_month, rank_month
 from auditsvc.store.query import EventQuery, RowSet
 
@@ -37,7 +37,7 @@ class View:
 
     client: Elasticsearch
     names: Names
-    state: State
+    state: StoreState
 
     def list_events(self, first_ns: int = 0, last_ns: int = MAX_TIME_NS) -> list[str]:
         """Return the indices of events with times in ``[first_ns, last_ns)``."""

@@ -15,8 +15,8 @@ from tenacity import retry_if_exception
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.settings.model import Settings
-from auditsvc.store.elasticsearch.bulk import Action, Sender
-from auditsvc.store.elasticsearch.confirm import Key, confirm_stored
+from auditsvc.store.elasticsearch.bulk import Action, Sender, Sleep
+from auditsvc.store.elasticsearch.confirm import DocumentKey, confirm_stored
 from auditsvc.store.elasticsearch.document import build_document
 from auditsvc.store.elasticsearch.failure import CODE, get_reason, storage_errors
 from auditsvc.store.elasticsearch.mapping import LONG, NULLS, PLACE, Names
@@ -33,7 +33,7 @@ from auditsvc.store.elasticsearch.table import (
     encode,
 )
 from auditsvc.store.month import drop_removed, name_month
-from auditsvc.store.rows import Chunk, NewEvent, Place
+from auditsvc.store.rows import Chunk, LedgerPlace, NewEvent
 
 _AGAIN = frozenset({"duplicate", "id_conflict"})
 """Flags of rows that are not the first under their uid."""
@@ -143,7 +143,7 @@ class Writer:
 class _Stored:
     """Index and id of each stored document of a chunk; unsure when one was there already or was sent twice."""
 
-    keys: Collection[Key]
+    keys: Collection[DocumentKey]
     is_unsure: bool
 
 
@@ -159,7 +159,7 @@ class _Rows:
         self._names = names
         self._events = chunk.events
         self.months = {name_month(_get_number(row.event.get("time"))) for row in chunk.events}
-        self.keys: set[Key] = set()
+        self.keys: set[DocumentKey] = set()
         self.nulls: set[str] = set()
         self.overlong: set[str] = set()
         self._tables = [build_finding(names, finding) for finding in chunk.findings]
@@ -182,7 +182,7 @@ class _Rows:
         time, seq, record, item = (_get_number(event.get(name)) for name in ("time", "seq", "record", "item"))
         quality = event.get("quality")
         is_again = isinstance(quality, list) and not _AGAIN.isdisjoint(quality)
-        place = Place(seq, record)
+        place = LedgerPlace(seq, record)
         action = Action(self._names.events(name_month(time)), row.uid.hex(), encode(document), place, item)
         return _rename(action) if is_again else action
 

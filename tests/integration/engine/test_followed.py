@@ -14,7 +14,7 @@ from auditsvc.pipeline.log_identity import Followed
 from auditsvc.pipeline.loop import Engine
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.store.port import EventStore
-from auditsvc.store.rows import Chunk, Place
+from auditsvc.store.rows import Chunk, LedgerPlace
 from tests.support.engine import World, build_policy, build_record
 
 
@@ -58,7 +58,7 @@ def test_a_store_that_another_ledger_takes_over_gives_no_alerts(tmp_path: Path) 
         engine.catch_up()
         alerts = count_alerts(first)
         position = store.position()
-        ahead = replace(position, next=Place(position.next.seq + 3), leaf="00" * 32)
+        ahead = replace(position, next=LedgerPlace(position.next.seq + 3), leaf="00" * 32)
         store.write(Chunk(position.next, ahead))
         with pytest.raises(StorageError, match="which this log does not have"):
             engine.step()
@@ -90,6 +90,6 @@ def test_a_store_from_before_its_leaf_was_kept_goes_on(tmp_path: Path) -> None:
         engine.catch_up()
         position = store.position()
         world.deliver("gateway", build_record("late"))
-        store.write(Chunk(position.next, replace(position, next=Place(position.next.seq), leaf=None)))
+        store.write(Chunk(position.next, replace(position, next=LedgerPlace(position.next.seq), leaf=None)))
         build_engine(world, store).catch_up()
         assert store.position().leaf is not None

@@ -16,7 +16,7 @@ from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.mapping import TABLES
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.rows import Chunk, Place, Position
+from auditsvc.store.rows import Chunk, LedgerPlace, Position
 from tests.support.elastic import admin_client, open_cluster, own_prefix, secured_cluster, service_settings
 from tests.support.elastic_store import Given, given_store
 from tests.support.engine import World, build_policy
@@ -112,7 +112,7 @@ def test_a_store_is_held_to_the_ledger_that_is_here(prepared: tuple[Given, Elast
         world.activate_small(build_policy("P-ROWS"))
         assert examine(settings)["store position"].outcome is Outcome.PASS
         at = store.position()
-        store.write(Chunk(at.next, Position(Place(at.next.seq + 1), leaf="00" * 32)))
+        store.write(Chunk(at.next, Position(LedgerPlace(at.next.seq + 1), leaf="00" * 32)))
         other = examine(settings)
     assert "it has followed another log" in other["store position"].text
     assert "elasticsearch_prefix" in other["store position"].text

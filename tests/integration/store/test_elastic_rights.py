@@ -15,7 +15,7 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.setup import install_templates
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.rows import Chunk, Place, Position
+from auditsvc.store.rows import Chunk, LedgerPlace, Position
 from auditsvc.store.summary import count_rows
 from tests.support.elastic import admin_client, own_prefix, secured_cluster, service_settings
 from tests.support.store_contract import EVERY_ROW, NOVEMBER, START, build_finding, build_row
@@ -44,7 +44,7 @@ def store(admin: Elasticsearch, settings: Settings) -> Iterator[ElasticStore]:
 
 def build_chunk() -> Chunk:
     rows = [build_row(number) for number in range(5)]
-    return Chunk(Place(0), Position(Place(1)), rows, findings=[build_finding(1)])
+    return Chunk(LedgerPlace(0), Position(LedgerPlace(1)), rows, findings=[build_finding(1)])
 
 
 def test_the_service_stores_and_reads_with_its_own_rights(store: ElasticStore) -> None:
@@ -85,7 +85,7 @@ def test_the_service_cannot_remove_a_month_and_an_administrator_can(
     assert (count_rows(store, EVERY_ROW), store.inventory().removed) == (0, ("2026.10",))
     store.prepare()
     late, new = build_row(1, seq=1), build_row(2, seq=1, time=NOVEMBER)
-    store.write(Chunk(Place(1), Position(Place(2)), [late, new]))
+    store.write(Chunk(LedgerPlace(1), Position(LedgerPlace(2)), [late, new]))
     assert [found.uid for found in store.iter_events(EVERY_ROW)] == [new.uid]
 
 

@@ -21,8 +21,8 @@ from auditsvc.store.elasticsearch.mapping import VERSION, Names
 from auditsvc.store.elasticsearch.retry import Sleep
 from auditsvc.store.elasticsearch.state import read_state, remove_month, replace_state
 from auditsvc.store.elasticsearch.store import ElasticStore
-from auditsvc.store.query import EventQuery, FindingQuery, Group, Measure, MeasureKind, Order, RowSet
-from auditsvc.store.rows import BatchStat, Chunk, IndeterminateCount, NewEvent, Place, Position
+from auditsvc.store.query import EventQuery, FindingQuery, Measure, MeasureKind, NoValue, Order, RowSet
+from auditsvc.store.rows import BatchStat, Chunk, IndeterminateCount, LedgerPlace, NewEvent, Position
 from auditsvc.store.summary import count_rows
 from tests.support.elastic_store import Given, given_store
 from tests.support.store_contract import (
@@ -60,8 +60,8 @@ def build_chunk(first: int, last: int, rows: list[NewEvent]) -> Chunk:
     """Return a chunk of the records ``[first, last)`` of the batch at leaf 0, with everything a chunk has."""
     undecided = IndeterminateCount(0, START, "P-1", "1", "active", "gateway", None, last - first)
     return Chunk(
-        Place(0, first),
-        Position(Place(0, last)),
+        LedgerPlace(0, first),
+        Position(LedgerPlace(0, last)),
         rows[first:last],
         [build_finding(number) for number in range(first, last)],
         batches=[BatchStat(0, first, "gateway", START, last - first, last - first, 0, 0, 0, 0, 0)],
@@ -290,7 +290,7 @@ def test_a_position_that_another_writer_moved_is_a_conflict(given: Given, store:
     with pytest.raises(StorageError, match="another process writes") as caught:
         replace_state(given.admin, names, old, old)
     assert caught.value.code == "conflict"
-    assert store.position().next == Place(1)
+    assert store.position().next == LedgerPlace(1)
 
 
 def test_what_the_server_refuses_is_kept_as_a_dead_letter_and_known_by_its_uid(store: ElasticStore) -> None:
@@ -407,7 +407,7 @@ def test_text_too_long_for_a_term_is_found_grouped_and_counted(store: ElasticSto
     for text, found in ((f"url.path:*{chr(0x20000)}", 2), ("url.path:*", 3), ("-url.path:/a", 2), ("user.roles:x", 1)):
         assert count_rows(store, EventQuery(parse_query(text), *ALL)) == found, text
     grouped = store.aggregate(EventQuery(None, *ALL), ("url.path",))
-    assert {row.key[0]: row.values[0] for row in grouped} == {long: 2, "/a": 1, Group.MISSING: 2}
+    assert {row.key[0]: row.values[0] for row in grouped} == {long: 2, "/a": 1, NoValue.MISSING: 2}
     measures = tuple(Measure(kind, "url.path") for kind in (MeasureKind.DISTINCT, MeasureKind.COUNT, MeasureKind.MAX))
     assert store.aggregate(EventQuery(None, *ALL), (), measures)[0].values == (2, 3, long)
 
@@ -420,7 +420,7 @@ def test_labels_of_any_name_are_found(store: ElasticStore) -> None:
     assert store.get_event(row.uid).event == row.event
     for name in names:
         grouped = store.aggregate(EventQuery(None, *ALL), (f"labels.{name}",))
-        assert [(one.key, one.values) for one in grouped] == [((Group.MISSING,), (1,)), ((name,), (1,))], name
+        assert [(one.key, one.values) for one in grouped] == [((NoValue.MISSING,), (1,)), ((name,), (1,))], name
 
 
 def test_figures_are_those_counted_by_hand_however_they_are_paged(
@@ -471,7 +471,7 @@ def test_lists_of_findings_are_read_page_by_page(store: ElasticStore, monkeypatc
     for offset in (0, 1, 4, 11, 19, 20, 50):
         assert store.list_findings(query, limit=5, offset=offset) == ordered[offset : offset + 5]
     assert store.get_findings([one.key for one in found]) == ordered
-    assert list(store.iter_findings(Place(0, 2), Place(0, 15))) == found[2:15]
+    assert list(store.iter_findings(LedgerPlace(0, 2), LedgerPlace(0, 15))) == found[2:15]
     assert store.find_finding_uids([one.key for one in found]) == {one.key: one.uid for one in found}
 
 

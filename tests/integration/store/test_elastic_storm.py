@@ -10,7 +10,7 @@ import pytest
 from elasticsearch import ApiError, Elasticsearch
 
 from auditsvc.store.elasticsearch.setup import install_templates
-from auditsvc.store.rows import Place
+from auditsvc.store.rows import LedgerPlace
 from tests.integration.store.test_elastic_faults import (
     build_settings,
     build_world,
@@ -92,6 +92,6 @@ def test_a_server_that_is_written_to_faster_than_it_can_is_told_and_made_up_for(
                 deliver(world, "c")
             assert count_refused(admin) > before
             following.wait_level()
-            assert following.store.position().next > Place(4)
+            assert following.store.position().next > LedgerPlace(4)
             assert following.store.count_dead_letters() == 0
             check_same(world, following.store)

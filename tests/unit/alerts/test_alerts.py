@@ -26,7 +26,7 @@ from auditsvc.ground.errors import AuditError
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.leaf import get_leaf
 from auditsvc.ledger.ledger import Ledger
-from auditsvc.store.rows import Finding, FindingKind, Place
+from auditsvc.store.rows import Finding, FindingKind, LedgerPlace
 from tests.support.engine import World
 from tests.support.store_contract import START, build_finding
 
@@ -187,8 +187,8 @@ def test_lists_are_filtered_and_paged(world: World, ledger: Ledger) -> None:
 
 def test_the_stage_remembers_its_place(world: World) -> None:
     with read_session(world.engine_db) as session:
-        assert get_position(session) == Place(0)
-    for place in (Place(3, 4), Place(5)):
+        assert get_position(session) == LedgerPlace(0)
+    for place in (LedgerPlace(3, 4), LedgerPlace(5)):
         with write_session(world.engine_db) as session:
             set_position(session, place)
         with read_session(world.engine_db) as session:

@@ -8,10 +8,10 @@ import pytest
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.ids import EventUid
-from auditsvc.store.query import AggregateRow, Group
+from auditsvc.store.query import AggregateRow, NoValue
 from auditsvc.store.rows import StoredEvent
 
-ROW = AggregateRow(("a", Group.MISSING, 60, Group.NULL), (3, None, 2**53))
+ROW = AggregateRow(("a", NoValue.MISSING, 60, NoValue.NULL), (3, None, 2**53))
 
 
 def test_parts_of_a_row_are_read_by_their_type() -> None:

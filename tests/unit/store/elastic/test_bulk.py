@@ -10,9 +10,9 @@ from elasticsearch import ApiError
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch import retry
-from auditsvc.store.elasticsearch.bulk import MADE_READY, MAX_ITEMS, Action, Sender
+from auditsvc.store.elasticsearch.bulk import ATTEMPTS, LONGEST_PAUSE_S, MADE_READY, MAX_ITEMS, Action, Sender
 from auditsvc.store.elasticsearch.retry import ATTEMPTS, FIRST_PAUSE_S, LONGEST_PAUSE_S
-from auditsvc.store.rows import Place
+from auditsvc.store.rows import LedgerPlace
 
 STORED = {"status": 201}
 
@@ -57,7 +57,7 @@ class Server:
 
 def build_actions(*names: str, size: int = 10, overwrites: bool = False) -> list[Action]:
     """Return documents with these ids."""
-    return [Action("i", name, b"x" * size, Place(0, n), overwrites=overwrites) for n, name in enumerate(names)]
+    return [Action("i", name, b"x" * size, LedgerPlace(0, n), overwrites=overwrites) for n, name in enumerate(names)]
 
 
 def build_sender(server: Server, pauses: list[float] | None = None, most_bytes: int = 1000) -> Sender:

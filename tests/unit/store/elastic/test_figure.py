@@ -7,9 +7,9 @@ import pytest
 
 from auditsvc.event.fields import get_field
 from auditsvc.event.time import NS, parse_time_ns
-from auditsvc.store.elasticsearch.accumulator import Cell, find_quantile
-from auditsvc.store.elasticsearch.aggregate import Column, Source, build_requests, plain_key
-from auditsvc.store.query import Group, Measure, MeasureKind, TimeBucket, TimeUnit
+from auditsvc.store.elasticsearch.accumulator import Accumulator, find_quantile
+from auditsvc.store.elasticsearch.aggregate import GroupField, RowSource, build_requests, plain_key
+from auditsvc.store.query import Measure, MeasureKind, NoValue, TimeBucket, TimeUnit
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -29,15 +29,15 @@ def test_a_quantile_of_nothing_is_none() -> None:
     ("total", "text"), [(1, "0.000001"), (-1, "-0.000001"), (-2_500_000, "-2.500000"), (10**40 + 1, f"{10**34}.000001")]
 )
 def test_a_sum_of_numbers_is_a_decimal_of_six_digits(total: int, text: str) -> None:
-    cell = Cell(number=1, total=total)
+    cell = Accumulator(number=1, total=total)
     found = cell.finish(Measure(MeasureKind.SUM, "duration_ms"), get_field("duration_ms"))
     assert isinstance(found, Decimal)
     assert str(found) == text
 
 
-def build_source(first: str, last: str) -> Source:
+def build_source(first: str, last: str) -> RowSource:
     """Return rows of an interval; nothing is asked of a server."""
-    return Source(None, ["i"], {"match_all": {}}, "t", (parse_time_ns(first), parse_time_ns(last)))  # type: ignore[arg-type]
+    return RowSource(None, ["i"], {"match_all": {}}, "t", (parse_time_ns(first), parse_time_ns(last)))  # type: ignore[arg-type]
 
 
 def test_an_interval_is_cut_where_the_offset_changes_and_asked_with_fixed_ones() -> None:
@@ -66,6 +66,6 @@ def test_an_interval_without_change_is_one_request() -> None:
 
 def test_a_field_some_event_has_as_null_is_asked_for_twice() -> None:
     source = build_source("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
-    known, null = build_requests(source, [Column("a", plain_key, "a")])
-    assert known.build_key({"k0": None}) == (Group.MISSING,)
-    assert (null.sources, null.build_key({})) == ([], (Group.NULL,))
+    known, null = build_requests(source, [GroupField("a", plain_key, "a")])
+    assert known.build_key({"k0": None}) == (NoValue.MISSING,)
+    assert (null.sources, null.build_key({})) == ([], (NoValue.NULL,))
