@@ -20,6 +20,7 @@ from duckdb import DuckDBPyConnection
 from auditsvc.condition.ast import Node
 from auditsvc.condition.evaluate import Context
 from auditsvc.ground.errors import StorageError
+from auditsvc.ground.files import make_folder
 from auditsvc.ground.ids import EventUid, FindingKey
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb import findings, search
@@ -413,7 +414,7 @@ def own_file(path: Path) -> Iterator[None]:
 def _open_lock(lock: Path) -> TextIO:
     """Open the file that is locked, made when missing."""
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(lock.parent)
         return lock.open("a")
     except OSError as err:
         raise StorageError("storage_unavailable", f"event store: `{lock}` cannot be written: {err.strerror}") from err
