@@ -29,7 +29,8 @@ class AlertStage:
         self._store = store
         self._versions = versions
         self._journal = journal
-        self._looked_up = (-1, -1)
+        self._last_batch = -1
+        self._last_policy_seq = -1
         with read_session(engine_db) as session:
             self._position = get_position(session)
 
@@ -69,13 +70,13 @@ class AlertStage:
 
     def _find_template(self, finding: Finding) -> AlertTemplate:
         """Return what the policy that made a finding says of alerts: the set in force at the finding's batch."""
-        if finding.seq != self._looked_up[0]:
+        if finding.seq != self._last_batch:
             with self._engine_db.connect() as connection:
                 leaf = find_latest(connection, "policy", before=finding.seq)
             if leaf is None:
                 raise LogError("log_damaged", f"log: no policy set before leaf {finding.seq}, yet a finding on it")
-            self._looked_up = (finding.seq, leaf.seq)
-        policies = self._versions.get_policies(self._looked_up[1])
+            self._last_batch, self._last_policy_seq = finding.seq, leaf.seq
+        policies = self._versions.get_policies(self._last_policy_seq)
         rule = policies.get_alert_rule(finding.policy_id, int(finding.policy_version))
         titles = [fill_title(text, finding.group) for text in (rule.title.zh, rule.title.en)]
         return AlertTemplate(rule.suppress_s, *titles)
