@@ -61,11 +61,6 @@ class Evidence:
     checkpoint: Checkpoint | None
     checks: tuple[Check, ...]
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether every step was done and passed."""
-        return all(check.state == PASS for check in self.checks)
-
 
 def collect_evidence(services: Services, event: Event) -> Evidence:
     """Return the proof of a stored event, computed now from archive and log.
