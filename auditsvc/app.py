@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -25,6 +24,7 @@ from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.gate import install_gate
 from auditsvc.auth.roles import public
 from auditsvc.auth.service import Accounts
+from auditsvc.auth.session_key import load_or_create_session_key
 from auditsvc.console import routes as console
 from auditsvc.ground.clock import Clock, SystemClock
 from auditsvc.ground.database import db, migrate, open_engine
@@ -43,7 +43,6 @@ from auditsvc.runtime.services import EXTENSION, Services
 from auditsvc.runtime.workers import EngineWorker
 from auditsvc.store.open import open_store
 
-SESSION_KEY_FILE = "session.key"
 """File name of the key that signs session cookies, in the key folder."""
 PROGRAM_PATHS = ("/api/", "/health/", "/metrics")
 """Below these callers are programs: errors are problem documents, and no cookie is read or set."""
@@ -148,7 +147,7 @@ def create_ingest_app() -> Callable[..., Any]:
 def _build_config(settings: Settings) -> dict[str, Any]:
     """Return the web framework's configuration."""
     return {
-        "SECRET_KEY": _load_or_create_session_key(settings.key_path),
+        "SECRET_KEY": load_or_create_session_key(settings.key_path),
         "SESSION_COOKIE_NAME": "auditsvc",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
@@ -158,17 +157,6 @@ def _build_config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_TIME_LIMIT": None,
         "WTF_CSRF_CHECK_DEFAULT": True,
     }
-
-
-def _load_or_create_session_key(folder: Path) -> bytes:
-    """Return the key of session cookies, made on first use and readable by its owner only."""
-    path = folder / SESSION_KEY_FILE
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-    return path.read_bytes()
 
 
 def _install_headers(app: Flask) -> None:

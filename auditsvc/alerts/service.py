@@ -328,12 +328,6 @@ def list_evidence(session: Session, alert_id: str, *, limit: int = 100, offset: 
     return [Evidence(FindingKey(row.key), EventUid(row.uid), row.time, row.seq, row.record, row.item) for row in rows]
 
 
-def find_alert_of(session: Session, key: FindingKey) -> Alert | None:
-    """Return the alert a finding is in, or None."""
-    row = session.get(AlertFindingRow, key)
-    return None if row is None else get_alert(session, row.alert_id)
-
-
 def _select_alerts(chosen: AlertFilter) -> Select[Any]:
     """Return the query of a filter."""
     limits: list[ColumnElement[bool]] = []

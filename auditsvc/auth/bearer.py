@@ -25,11 +25,12 @@ from auditsvc.auth.tokens import build_thumbprint, issue_token, verify_token
 from auditsvc.auth.withdrawn import is_withdrawn, withdraw
 from auditsvc.ground.clock import Clock
 from auditsvc.ground.errors import AuthError, SigningError
-from auditsvc.ground.files import write_once
+from auditsvc.ground.key_file import load_or_create_key
 from auditsvc.ground.settings.model import Settings
 
 KEY_FILE = "api-token.pem"
 """File name of the signing key in the key folder: P-256, PKCS #8, readable by its owner only."""
+_REMEDY = "restore it from the backup, or stop the service and delete it: then everybody signs in again"
 LIFETIME = timedelta(minutes=30)
 """How long a token is good for."""
 AUDIENCE = "auditsvc-api"
@@ -112,20 +113,26 @@ def load_or_create_token_key(folder: Path) -> str:
         SigningError: ``key_unusable`` when the file is not a P-256 private key.
     """
     path = folder / KEY_FILE
-    if not path.exists():
-        made = ec.generate_private_key(ec.SECP256R1())
-        write_once(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    pem = path.read_text(encoding="ascii")
-    _public_pem(pem)
+    pem = load_or_create_key(path, _make_key, remedy=_REMEDY).decode("ascii", "replace")
+    try:
+        _public_pem(pem)
+    except SigningError as err:
+        raise SigningError("key_unusable", f"key file `{path}` {err.message}; {_REMEDY}") from err
     return pem
+
+
+def _make_key() -> bytes:
+    """Return a new key as PEM."""
+    made = ec.generate_private_key(ec.SECP256R1())
+    return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _public_pem(key_pem: str) -> str:
     """Return the public half of a P-256 key; raise ``key_unusable`` for anything else."""
     try:
-        key = load_pem_private_key(key_pem.encode("ascii"), password=None)
+        key = load_pem_private_key(key_pem.encode(), password=None)
     except (ValueError, TypeError) as err:
-        raise SigningError("key_unusable", f"`{KEY_FILE}` is not an unencrypted PEM private key") from err
+        raise SigningError("key_unusable", "is not an unencrypted PEM private key") from err
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise SigningError("key_unusable", f"`{KEY_FILE}` is not a P-256 key")
+        raise SigningError("key_unusable", "is not a P-256 key")
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")

@@ -70,8 +70,7 @@ ROLES: Mapping[Role, RoleInfo] = MappingProxyType(
             Duty.SECURITY,
             "安全管理员",
             "security administrator",
-            _EVERYBODY
-            | {"account.read", "role.assign", "policy.read", "policy.activate", "ledger.read", "act.read_users"},
+            _EVERYBODY | {"account.read", "role.assign", "policy.read", "ledger.read", "act.read_users"},
         ),
         Role.AUDIT_ADMINISTRATOR: RoleInfo(
             Duty.AUDIT,

@@ -40,14 +40,6 @@ def expect_cells(
                     yield Cell(key, hour_ns)
 
 
-def count_expected_cells(catalog: Catalog, first_ns: int, last_ns: int) -> dict[str, int]:
-    """Return how many cells are due for each interface that has any."""
-    counts: dict[str, int] = {}
-    for cell in expect_cells(catalog, first_ns, last_ns):
-        counts[cell.interface] = counts.get(cell.interface, 0) + 1
-    return counts
-
-
 def _list_due_hours(catalog: Catalog, version: Interface, first_ns: int, last_ns: int) -> Iterator[int]:
     """Give the due hours of one version of an interface."""
     plan = version.expected_log

@@ -20,6 +20,7 @@ from auditsvc.cli.context import (
 from auditsvc.ground.clock import format_instant
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import InputError
+from auditsvc.ground.files import SHARED, open_replacement
 from auditsvc.inforce.versions import Versions
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.pipeline.log_identity import Followed
@@ -119,7 +120,11 @@ def fetch(report_id: str, out: Path) -> None:
         target = out / file.name
         if target.exists():
             raise InputError("conflict", f"`{target}` is there already; choose another folder with `--out`")
-        shutil.copyfile(find_report_file(settings, report_id, file.name), target)
+        with (
+            find_report_file(settings, report_id, file.name).open("rb") as source,
+            open_replacement(target, SHARED) as copy,
+        ):
+            shutil.copyfileobj(source, copy)
         click.echo(str(target))
 
 

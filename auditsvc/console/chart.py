@@ -74,16 +74,6 @@ def build_column_chart(
     return Markup("").join(parts)
 
 
-def build_meter(value: float, *, css: str = "series-1", summary: str = "") -> Markup:
-    """Return a horizontal bar filled to ``value``, ``0 <= value <= 1``; decoration when there is no summary."""
-    width = 100 * min(max(value, 0.0), 1.0)
-    words = Markup('role="img" aria-label="{}"').format(summary) if summary else Markup('aria-hidden="true"')
-    return Markup(
-        '<svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" {}>'
-        '<rect class="meter-back" width="100" height="6"/><rect class="{}" width="{:.2f}" height="6"/></svg>'
-    ).format(words, css, width)
-
-
 def count_scale_top(largest: int) -> int:
     """Return the smallest of 1, 2 or 5 times a power of ten, or four of its like, that is at least ``largest``."""
     if largest <= 4:

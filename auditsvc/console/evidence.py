@@ -60,11 +60,6 @@ class EventEvidence:
     checkpoint: Checkpoint | None
     checks: tuple[ProofCheck, ...]
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether every step was done and passed."""
-        return bool(self.checks) and all(check.state == PASS for check in self.checks)
-
 
 def collect_evidence(services: Services, stored: StoredEvent) -> EventEvidence:
     """Return the proof of a stored event, computed now from archive and log.

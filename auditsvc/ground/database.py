@@ -21,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.ground.files import make_folder
 
 SQLITE_BUSY_MS = 60_000
 """How long a writer waits for the others; group commits take milliseconds, so this is never reached unless the disk hangs."""
@@ -102,7 +103,7 @@ def open_engine(url: str) -> Engine:
     path = find_file(url)
     if path is not None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as err:
             message = f"folder `{path.parent}` of the database cannot be made: {err.strerror}; see `AUDITSVC_DATA_DIR`"
             raise StorageError("storage_unavailable", message) from err

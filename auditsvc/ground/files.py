@@ -1,33 +1,101 @@
-"""Files and names that are on disk before anybody relies on them."""
+"""Files that are whole and on disk before anybody relies on them.
 
+Every file that outlives its process is written here: into a draft in the same folder, synced, then given its name by
+a rename or a link, and the folder synced. At any moment, also after a crash, the name stands for all of the old bytes,
+all of the new ones, or nothing. A crash may leave a draft behind (a hidden name that ends with ``.draft``); nobody
+reads it, and it may be removed.
+
+Not written here: logs that only grow (segments, the checkpoint file), locks, and scratch in a temporary folder.
+"""
+
+import errno
 import os
+import shutil
 import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+PRIVATE = 0o600
+"""Mode of a secret: its owner only."""
+SHARED = 0o666
+"""Mode of everything else: whom the process's umask lets read."""
+_PRIVATE_FOLDER = 0o700
 
 
-def write_once(path: Path, data: bytes) -> None:
-    """Write a new file of a key, readable by its owner only (mode 0600), whole or not at all.
+def write_once(path: Path, data: bytes, mode: int = PRIVATE) -> None:
+    """Write a new file, unless there is one: when two processes try, the first one's stays and both use it.
 
-    When two processes try, the first one's stays and both use it. The folder is made when missing, with mode 0700.
+    The folder is made when missing, with mode 0700.
 
     Raises:
         OSError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    make_folder(path.parent, _PRIVATE_FOLDER)
+    with suppress(FileExistsError), _open_draft(path, mode, os.link) as file:
+        file.write(data)
+    sync_folder(path.parent)  # the other process may not have come as far
+
+
+def replace_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
+    """Write a file in an existing folder, in the place of the one that may be there.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    with open_replacement(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_replacement(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
+    """Give a file to write to, which becomes ``path`` when the block ends without an error.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    with _open_draft(path, mode, os.replace) as file:
+        yield file
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes], mode: int = PRIVATE) -> None:
+    """Write a new folder of files that belong together; it is there with all of them, or not at all.
+
+    The folder above is made when missing. Private files are in a folder of mode 0700.
+
+    Raises:
+        FileExistsError: there is such a folder with something in it, which stays as it is.
+        OSError: it cannot be written.
+    """
+    folder_mode = _PRIVATE_FOLDER if mode == PRIVATE else 0o777
+    make_folder(folder.parent, folder_mode)
+    draft = _name_draft(folder)
+    draft.mkdir(folder_mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
+        for name, data in files.items():
+            _write(draft / name, data, mode)
+        sync_folder(draft)
+        _rename_new(draft, folder)
     finally:
-        draft.unlink()
-    sync_folder(path.parent)
+        shutil.rmtree(draft, ignore_errors=True)
+    sync_folder(folder.parent)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make ``folder``, with ``mode`` less the umask, and the missing ones above it, durably.
+
+    Raises:
+        OSError: it cannot be made; ``NotADirectoryError`` when it, or one above it, is a file.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(mode, exist_ok=True)
+    except FileExistsError as err:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from err
+    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -37,3 +105,50 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _open_draft(path: Path, mode: int, publish: Callable[[Path, Path], None]) -> Iterator[BinaryIO]:
+    """Give a draft of ``path``, which ``publish`` gives its name when the block ends without an error."""
+    draft = _name_draft(path)
+    try:
+        with _create(draft, mode) as file:
+            yield file
+            _sync(file)
+        publish(draft, path)
+        sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _name_draft(path: Path) -> Path:
+    """Return a name beside ``path`` that nobody else uses; short, whatever the length of the name."""
+    return path.with_name(f".{uuid.uuid4().hex}.draft")
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Write and sync a new file."""
+    with _create(path, mode) as file:
+        file.write(data)
+        _sync(file)
+
+
+def _create(path: Path, mode: int) -> BinaryIO:
+    """Open a new file for writing."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb")
+
+
+def _sync(file: BinaryIO) -> None:
+    """Put what was written on disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _rename_new(draft: Path, folder: Path) -> None:
+    """Give a folder its name; raise ``FileExistsError`` when something has it."""
+    try:
+        os.rename(draft, folder)  # noqa: PTH104 - beside os.link and os.replace, where a test makes each fail
+    except OSError as err:
+        if folder.exists():
+            raise FileExistsError(err.errno, err.strerror, str(folder)) from err
+        raise

@@ -13,7 +13,7 @@ from pathlib import Path
 import zstandard
 
 from auditsvc.ground.errors import LogError, StorageError
-from auditsvc.ground.files import sync_folder
+from auditsvc.ground.files import SHARED, make_folder, replace_file
 from auditsvc.ledger.format.frame import MAX_PAYLOAD_BYTES, read_frame
 
 ZSTD_LEVEL = 1
@@ -24,15 +24,6 @@ _SEGMENT = re.compile(r"w[0-9]+-[0-9]{6}\.seg\Z")
 def compress_frame(payload: bytes) -> bytes:
     """Return ``payload`` as one zstd frame with checksum and content size."""
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True, write_content_size=True).compress(payload)
-
-
-def make_folder(folder: Path) -> None:
-    """Make ``folder`` and the missing ones above it, durably."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
 
 
 class Archive:
@@ -59,17 +50,10 @@ class Archive:
         path = self._object_path(digest)
         if path.exists():
             return digest
-        draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")
         try:
             make_folder(path.parent)
-            with draft.open("wb") as file:
-                file.write(compress_frame(data))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            sync_folder(path.parent)
+            replace_file(path, compress_frame(data), SHARED)
         except OSError as err:
-            draft.unlink(missing_ok=True)
             raise StorageError("storage_unavailable", f"archive: object cannot be written: {err.strerror}") from err
         return digest
 

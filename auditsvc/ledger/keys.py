@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from auditsvc.ground.errors import SigningError
-from auditsvc.ground.files import write_once
+from auditsvc.ground.key_file import load_or_create_key
 from auditsvc.ledger.format.note import Signer, format_vkey
 
 LOG_KEY_FILE = "log.key"
+_REMEDY = "restore it from the backup; a new key does not continue the checkpoints that this one signed"
 
 
 def load_or_create_log_key(key_dir: Path) -> Ed25519PrivateKey:
@@ -24,14 +25,14 @@ def load_or_create_log_key(key_dir: Path) -> Ed25519PrivateKey:
         SigningError: ``key_unusable`` when the file cannot be read as an Ed25519 key or cannot be written.
     """
     path = key_dir / LOG_KEY_FILE
+    pem = load_or_create_key(path, _build_pem, remedy=_REMEDY)
     try:
-        if not path.exists():
-            write_once(path, _build_pem())
-        key = load_pem_private_key(path.read_bytes(), None)
-    except (OSError, ValueError, TypeError) as err:
-        raise SigningError("key_unusable", f"log key `{path}` cannot be used: {err}") from err
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError) as err:
+        message = f"log key `{path}` is not an unencrypted PEM private key; {_REMEDY}"
+        raise SigningError("key_unusable", message) from err
     if not isinstance(key, Ed25519PrivateKey):
-        raise SigningError("key_unusable", f"log key `{path}` is not an Ed25519 key")
+        raise SigningError("key_unusable", f"log key `{path}` is not an Ed25519 key; {_REMEDY}")
     return key
 
 

@@ -42,7 +42,7 @@ def load_nodes(connection: Connection, names: set[NodeName]) -> dict[NodeName, b
     """
     found: dict[NodeName, bytes] = {}
     leaves = [position for level, position in names if level == 0]
-    inner = [name for name in names if name[0] > 0]
+    inner = [(level, position) for level, position in names if level > 0]
     if leaves:
         rows = connection.execute(select(leaf.c.seq, leaf.c.leaf_hash).where(leaf.c.seq.in_(leaves)))
         found.update({(0, row.seq): row.leaf_hash for row in rows})

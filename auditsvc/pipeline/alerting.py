@@ -26,7 +26,8 @@ class AlertStage:
         self._ledger = ledger
         self._store = store
         self._versions = versions
-        self._looked_up = (-1, -1)
+        self._last_batch = -1
+        self._last_policy_seq = -1
         with read_session(ledger.database) as session:
             self._position = get_position(session)
 
@@ -66,12 +67,12 @@ class AlertStage:
 
     def _find_template(self, finding: Finding) -> AlertTemplate:
         """Return what the policy that made a finding says of alerts: the set in force at the finding's batch."""
-        if finding.seq != self._looked_up[0]:
+        if finding.seq != self._last_batch:
             policy_seq = self._versions.find(finding.seq).policy_seq
             if policy_seq is None:
                 raise LogError("log_damaged", f"log: no policy set before leaf {finding.seq}, yet a finding on it")
-            self._looked_up = (finding.seq, policy_seq)
-        policies = self._versions.get_policies(self._looked_up[1])
+            self._last_batch, self._last_policy_seq = finding.seq, policy_seq
+        policies = self._versions.get_policies(self._last_policy_seq)
         rule = policies.get_alert_rule(finding.policy_id, int(finding.policy_version))
         titles = [fill_title(text, finding.group) for text in (rule.title.zh, rule.title.en)]
         return AlertTemplate(rule.suppress_s, *titles)

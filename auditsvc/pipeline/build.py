@@ -16,9 +16,9 @@ from auditsvc.event.time import NS
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.ids import EventUid, FindingKey, build_access_key, build_event_uid, build_finding_key
 from auditsvc.inforce.versions import CatalogVersion, PolicyVersion
-from auditsvc.ingest.readers.model import build_excerpt
+from auditsvc.ingest.readers.model import Scanned, build_excerpt
 from auditsvc.pipeline.pairing import OPPOSITE, WINDOW_NS, Pairs
-from auditsvc.pipeline.source import Batch, Scanned
+from auditsvc.pipeline.source import Batch
 from auditsvc.policy.model import Verdict, Violation
 from auditsvc.store.port import EventStore
 from auditsvc.store.rows import (

@@ -21,6 +21,7 @@ from itertools import chain, islice
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.inforce.versions import Versions
+from auditsvc.ingest.readers.model import Scanned
 from auditsvc.ingest.readers.subject import load_or_create_subject_hasher
 from auditsvc.ledger.leaf import Leaf, iter_leaves
 from auditsvc.ledger.ledger import Ledger
@@ -28,7 +29,7 @@ from auditsvc.pipeline.alerting import AlertStage
 from auditsvc.pipeline.build import ChunkBuilder, Part, Recent
 from auditsvc.pipeline.log_identity import Followed
 from auditsvc.pipeline.progress import EngineStatus, measure_progress
-from auditsvc.pipeline.source import Batch, Scanned, read_batch_facts, scan_batch
+from auditsvc.pipeline.source import Batch, read_batch_facts, scan_batch
 from auditsvc.store.port import EventStore
 from auditsvc.store.rows import Chunk, LedgerPlace, Position
 
@@ -239,7 +240,7 @@ class Engine:
         scan = scan_batch(leaf, batch, self._ledger.archive, reader, self._hash_subject)
         start = position.next.record
         if start:
-            scan = (item for item in scan if item[0] >= start)
+            scan = (item for item in scan if item.record >= start)
         self._open = _OpenBatch(batch, scan, start)
         return replace(position, leaf=leaf.leaf_hash.hex())
 
@@ -271,12 +272,12 @@ def _take_records(opened: _OpenBatch, limit: int, limit_bytes: int) -> Iterator[
     """Give at least ``limit`` items or bytes, ending between two records; ``next_record`` says where, -1 at the end."""
     current, size = -1, 0
     for taken, scanned in enumerate(opened.scan):
-        if (taken >= limit or size >= limit_bytes) and scanned[0] != current:
+        if (taken >= limit or size >= limit_bytes) and scanned.record != current:
             opened.scan = chain((scanned,), opened.scan)
-            opened.next_record = scanned[0]
+            opened.next_record = scanned.record
             return
-        if scanned[0] != current:
-            size += len(scanned[3])
-        current = scanned[0]
+        if scanned.record != current:
+            size += len(scanned.raw)
+        current = scanned.record
         yield scanned
     opened.next_record = -1

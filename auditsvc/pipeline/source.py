@@ -10,18 +10,15 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject
 from auditsvc.event.time import count_ns
 from auditsvc.ground.clock import parse_instant
 from auditsvc.ground.errors import InputError, LogError
+from auditsvc.ingest.readers.model import Scanned
 from auditsvc.ingest.readers.registry import LINES, BatchReader, split_lines
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.leaf import Leaf
-
-Scanned = tuple[int, int, Event | InputError, bytes]
-"""Record, item, event or why there is none, raw record."""
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +60,14 @@ def scan_batch(
         payload = _read_payload(leaf, batch, archive)
     except LogError as err:
         log.error("batch_altered", extra={"seq": leaf.seq, "source": batch.source, "reason": err.message})
-        yield from ((record, 0, InputError(err.code, err.message), b"") for record in range(batch.records))
+        yield from (Scanned(record, 0, InputError(err.code, err.message), b"") for record in range(batch.records))
         return
     if reader is not None:
         yield from reader.scan(payload, batch.kind, hash_subject)
         return
     unknown = InputError("source_unknown", f"the catalogue in force has no source `{batch.source[:128]}`")
     records = split_lines(payload) if batch.kind == LINES else iter([payload])
-    yield from ((number, 0, unknown, raw) for number, raw in enumerate(records))
+    yield from (Scanned(number, 0, unknown, raw) for number, raw in enumerate(records))
 
 
 def _read_payload(leaf: Leaf, batch: Batch, archive: Archive) -> bytes:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from auditsvc.condition.ast import (
     ORDER_OPERATORS,
@@ -123,6 +124,16 @@ def find_contradictions(parts: Sequence[Node]) -> Iterator[str]:
                 yield f"`{format_node(first)}` and `{format_node(second)}` cannot both be true"
 
 
+class _Bound(NamedTuple):
+    """A value, and 1 when only greater ones count, -1 when only smaller ones do, 0 when the value counts too.
+
+    The higher of two bounds is the greater tuple.
+    """
+
+    value: float
+    beyond: int
+
+
 def _excludes(first: Compare, second: Compare) -> bool:
     """Return whether two comparisons of one field have no common value."""
     if first.nocase or second.nocase:
@@ -133,14 +144,10 @@ def _excludes(first: Compare, second: Compare) -> bool:
     if low is None or high is None:
         return False
     floor, ceiling = max(low[0], high[0]), min(low[1], high[1])
-    return floor[0] > ceiling[0] or (floor[0] == ceiling[0] and (floor[1] == 1 or ceiling[1] == -1))
+    return floor.value > ceiling.value or (floor.value == ceiling.value and (floor.beyond == 1 or ceiling.beyond == -1))
 
 
-Bound = tuple[float, int]
-"""A value, and 1 when only greater ones count, -1 when only smaller ones do, 0 when the value counts too."""
-
-
-def _bounds(node: Compare) -> tuple[Bound, Bound] | None:
+def _bounds(node: Compare) -> tuple[_Bound, _Bound] | None:
     """Return the least and greatest value a numeric comparison allows, None for other comparisons."""
     if node.operator not in {Operator.EQ, *ORDER_OPERATORS} or any(isinstance(value, str) for value in node.values):
         return None
@@ -149,15 +156,15 @@ def _bounds(node: Compare) -> tuple[Bound, Bound] | None:
     infinity = float("inf")
     match node.operator:
         case Operator.LT:
-            return (-infinity, 0), (most, -1)
+            return _Bound(-infinity, 0), _Bound(most, -1)
         case Operator.LTE:
-            return (-infinity, 0), (most, 0)
+            return _Bound(-infinity, 0), _Bound(most, 0)
         case Operator.GT:
-            return (least, 1), (infinity, 0)
+            return _Bound(least, 1), _Bound(infinity, 0)
         case Operator.GTE:
-            return (least, 0), (infinity, 0)
+            return _Bound(least, 0), _Bound(infinity, 0)
         case _:
-            return (least, 0), (most, 0)
+            return _Bound(least, 0), _Bound(most, 0)
 
 
 def _find_shadowing(policy: Policy, judging: Sequence[Policy]) -> Policy | None:

@@ -20,6 +20,7 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 
 from auditsvc.ground.compression import CHUNK_BYTES, DECODERS, Decoder
 from auditsvc.ground.errors import CODES, AuditError, InputError, StorageError
+from auditsvc.ground.files import SHARED, replace_file
 
 DEFAULT_BATCH_BYTES = 2 * 1024 * 1024
 """Large enough that syncing costs nothing, small enough that progress is seen."""
@@ -313,10 +314,8 @@ def _load_state(path: Path) -> Progress | None:
 
 def _save_state(path: Path, progress: Progress) -> None:
     """Replace the state file; raise ``StorageError`` (``storage_unavailable``) when it cannot be written."""
-    draft = path.with_name(f"{path.name}.part")
     try:
-        draft.write_bytes(msgspec.json.encode(progress))
-        draft.replace(path)
+        replace_file(path, msgspec.json.encode(progress), SHARED)
     except OSError as err:
         message = f"the place cannot be kept in `{path}`: {err.strerror}; name another file with --state"
         raise StorageError("storage_unavailable", message) from err

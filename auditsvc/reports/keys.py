@@ -3,11 +3,14 @@
 Two P-256 keys, never shared: one signs the JSON (JWS), one signs the PDF (X.509, non-repudiation). The certificate of
 the PDF key is issued by a small authority of our own whose private key is thrown away at once: what a verifier pins is
 the signer's certificate itself, by its SHA-256, because anybody can make a certificate with the same name.
+
+The files belong together and are in a folder of their own, :data:`FOLDER`, which is written whole or not at all. Older
+installations have them in the key folder itself, where they are read as long as they are there.
 """
 
 import json
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,17 +19,22 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 
 from auditsvc.auth.tokens import build_jwk, build_thumbprint
 from auditsvc.ground.clock import Clock
 from auditsvc.ground.errors import SigningError
+from auditsvc.ground.files import write_folder
 from auditsvc.ground.settings.model import Settings
 
+FOLDER = "report"
+"""Folder of the key folder that holds the report keys."""
 JWS_KEY_FILE = "report-jws.pem"
 PDF_KEY_FILE = "report-pdf.pem"
 PDF_CERT_FILE = "report-pdf.crt.pem"
 PDF_CA_FILE = "report-pdf-ca.crt.pem"
+_NAMES = (JWS_KEY_FILE, PDF_KEY_FILE, PDF_CERT_FILE, PDF_CA_FILE)
 CERT_YEARS = 10
 """Validity of the self-made certificates: as long as reports are kept at least."""
 
@@ -59,26 +67,19 @@ def load_or_create_report_keys(key_dir: Path, clock: Clock, origin: str) -> Repo
     """Return the report keys of ``key_dir``, made on first use with files only their owner can read.
 
     Raises:
-        SigningError: ``key_unusable`` when a file is missing beside the others, or is damaged.
+        SigningError: ``key_unusable`` when a file is missing beside the others, is damaged, or cannot be written.
     """
-    names = (JWS_KEY_FILE, PDF_KEY_FILE, PDF_CERT_FILE, PDF_CA_FILE)
-    present = [name for name in names if (key_dir / name).exists()]
-    if not present:
-        _create_keys(key_dir, clock, origin)
-    elif len(present) < len(names):
-        lost = ", ".join(sorted(set(names) - set(present)))
-        raise SigningError("key_unusable", f"report keys: `{lost}` missing in `{key_dir}`; restore it from the backup")
-    try:
-        jws_key, pdf_key, cert, authority = ((key_dir / name).read_text(encoding="ascii") for name in names)
-        private = serialization.load_pem_private_key(jws_key.encode(), password=None)
-        x509.load_pem_x509_certificate(cert.encode())
-    except (OSError, ValueError, TypeError) as err:
-        raise SigningError("key_unusable", f"report keys: a file in `{key_dir}` cannot be read") from err
-    public = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    public_pem = public.decode("ascii")
-    return ReportKeys(jws_key, public_pem, build_thumbprint(public_pem), pdf_key, cert, authority)
+    folder = _find_folder(key_dir)
+    if folder is None:
+        folder = key_dir / FOLDER
+        _create_keys(folder, clock, origin)
+    lost = [name for name in _NAMES if not (folder / name).exists()]
+    if lost:
+        message = (
+            f"report keys: `{', '.join(lost)}` missing in `{folder}`; restore it from the backup, or, if no report"
+        )
+        raise SigningError("key_unusable", f"{message} was ever made, delete the others: then new keys are made")
+    return _load_keys(folder)
 
 
 def build_trust(keys: ReportKeys, *, origin: str, log_vkey: str) -> dict[str, Any]:
@@ -105,17 +106,99 @@ def load_report_keys(settings: Settings, clock: Clock) -> ReportKeys:
     return load_or_create_report_keys(settings.key_path, clock, settings.origin)
 
 
-def _create_keys(key_dir: Path, clock: Clock, origin: str) -> None:
-    """Write fresh keys and certificates; the authority's private key is never written."""
-    key_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _find_folder(key_dir: Path) -> Path | None:
+    """Return the folder that has at least one of the files, None when none has.
+
+    Raises:
+        SigningError: ``key_unusable`` when there are files in both places, of which one set would sign nothing.
+    """
+    folders = [key_dir / FOLDER, key_dir]
+    used = [folder for folder in folders if any((folder / name).exists() for name in _NAMES)]
+    if len(used) > 1:
+        message = f"report keys are in `{used[0]}` and in `{used[1]}`; keep those that signed the reports"
+        raise SigningError("key_unusable", f"{message}, and move the others away")
+    return used[0] if used else None
+
+
+def _load_keys(folder: Path) -> ReportKeys:
+    """Read the four files of a folder, and check that they are keys and certificates that belong together."""
+    jws_key = _load_private(folder / JWS_KEY_FILE)
+    pdf_key = _load_private(folder / PDF_KEY_FILE)
+    cert = _load_certificate(folder / PDF_CERT_FILE)
+    authority = _load_certificate(folder / PDF_CA_FILE)
+    if _dump_public(cert.public_key()) != _dump_public(pdf_key.public_key()):
+        raise _refuse(folder / PDF_CERT_FILE, f"is not the certificate of `{PDF_KEY_FILE}`")
+    public_pem = _dump_public(jws_key.public_key())
+    return ReportKeys(
+        jws_key_pem=_dump_key(jws_key).decode("ascii"),
+        jws_public_pem=public_pem,
+        kid=build_thumbprint(public_pem),
+        pdf_key_pem=_dump_key(pdf_key).decode("ascii"),
+        pdf_cert_pem=_dump_certificate(cert).decode("ascii"),
+        pdf_ca_pem=_dump_certificate(authority).decode("ascii"),
+    )
+
+
+def _load_private(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Read a P-256 private key."""
+    try:
+        key = serialization.load_pem_private_key(_read(path), password=None)
+    except (ValueError, TypeError) as err:
+        raise _refuse(path, "is not an unencrypted PEM private key") from err
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise _refuse(path, "is not a P-256 key")
+    return key
+
+
+def _load_certificate(path: Path) -> x509.Certificate:
+    """Read a certificate."""
+    try:
+        return x509.load_pem_x509_certificate(_read(path))
+    except ValueError as err:
+        raise _refuse(path, "is not a PEM certificate") from err
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a key file, at least one."""
+    try:
+        data = path.read_bytes()
+    except OSError as err:
+        raise _refuse(path, f"cannot be read: {err.strerror}") from err
+    if not data:
+        raise _refuse(path, "is empty")
+    return data
+
+
+def _refuse(path: Path, reason: str) -> SigningError:
+    """Return the error of one file."""
+    return SigningError("key_unusable", f"report keys: `{path}` {reason}; restore it from the backup")
+
+
+def _create_keys(folder: Path, clock: Clock, origin: str) -> None:
+    """Write fresh keys and certificates, unless another process just did; the authority's private key is never written.
+
+    Raises:
+        SigningError: ``key_unusable`` when they cannot be written.
+    """
+    try:
+        with suppress(FileExistsError):
+            write_folder(folder, _make_files(clock, origin))
+    except OSError as err:
+        raise SigningError("key_unusable", f"report keys: `{folder}` cannot be made: {err.strerror}") from err
+
+
+def _make_files(clock: Clock, origin: str) -> dict[str, bytes]:
+    """Return fresh keys and certificates by file name."""
     jws_key, pdf_key, ca_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     start = clock.now().astimezone(UTC).replace(microsecond=0) - timedelta(minutes=5)
     authority = _build_authority(ca_key, origin, start)
     cert = _build_certificate(pdf_key, ca_key, authority, origin, start)
-    _write_private(key_dir / JWS_KEY_FILE, _dump_key(jws_key))
-    _write_private(key_dir / PDF_KEY_FILE, _dump_key(pdf_key))
-    _write_private(key_dir / PDF_CA_FILE, authority.public_bytes(serialization.Encoding.PEM))
-    _write_private(key_dir / PDF_CERT_FILE, cert.public_bytes(serialization.Encoding.PEM))
+    return {
+        JWS_KEY_FILE: _dump_key(jws_key),
+        PDF_KEY_FILE: _dump_key(pdf_key),
+        PDF_CA_FILE: _dump_certificate(authority),
+        PDF_CERT_FILE: _dump_certificate(cert),
+    }
 
 
 def _build_name(common: str) -> x509.Name:
@@ -190,10 +273,11 @@ def _dump_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    """Write a new file that only its owner can read; durable before it is used."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _dump_public(key: CertificatePublicKeyTypes) -> str:
+    """Return a public key as PEM."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+
+
+def _dump_certificate(cert: x509.Certificate) -> bytes:
+    """Return a certificate as PEM."""
+    return cert.public_bytes(serialization.Encoding.PEM)

@@ -7,7 +7,6 @@ to be made again.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -25,6 +24,7 @@ from auditsvc.figures.row_count_check import check_held
 from auditsvc.ground.clock import Clock
 from auditsvc.ground.database import read_session, write_session
 from auditsvc.ground.errors import InputError, LogError, StorageError
+from auditsvc.ground.files import SHARED, write_folder
 from auditsvc.ground.ids import new_uuid7
 from auditsvc.ground.settings.model import Settings
 from auditsvc.inforce.versions import Versions
@@ -366,14 +366,9 @@ def _sign_all(
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files durably."""
+    """Write a report's folder, durably; a crash leaves no part of it."""
     try:
-        folder.mkdir(parents=True, exist_ok=False)
-        for name, data in files.items():
-            with (folder / name).open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        write_folder(folder, files, SHARED)
     except OSError as err:
         raise StorageError("storage_unavailable", f"report folder `{folder}`: {err.strerror}") from err
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from auditsvc.ground.errors import CODES, AuditError
+from auditsvc.ground.files import replace_file
 
 GRACE_S = 10.0
 """How long a process may take to stop after its parent is gone before it is killed."""
@@ -107,10 +108,8 @@ class Start:
 
     def _write(self, said: Mapping[str, str]) -> None:
         """Write at once; a full disk leaves the file missing."""
-        draft = self.path.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
-            draft.write_text(json.dumps(said), encoding="utf-8")
-            draft.replace(self.path)
+            replace_file(self.path, json.dumps(said).encode())
 
     def _read(self) -> dict[str, Any] | None:
         """Return what was said, None when nothing was."""

@@ -1,5 +1,6 @@
 """What exact figures mean in every store: buckets of a zone, which measures a field has, the order of keys. Pure."""
 
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from functools import lru_cache
 from typing import Any
@@ -17,18 +18,26 @@ _STEP_NS = 3600 * NS
 """Offsets of zones are looked for hour by hour: none changes twice within one."""
 
 
-def find_offsets(zone: ZoneInfo, first_ns: int, last_ns: int) -> list[tuple[int, int]]:
-    """Return (from this instant on, offset from UTC), both in nanoseconds, that hold in ``[first_ns, last_ns)``.
+@dataclass(frozen=True, slots=True)
+class ZoneOffset:
+    """An offset from UTC, ``offset_ns``, that holds from the instant ``start_ns`` on, both in nanoseconds."""
+
+    start_ns: int
+    offset_ns: int
+
+
+def find_offsets(zone: ZoneInfo, first_ns: int, last_ns: int) -> list[ZoneOffset]:
+    """Return the offsets that hold in ``[first_ns, last_ns)``, in order of time.
 
     The first entry holds from ``first_ns`` on. Steps of a day, then of an hour, keep a year at some hundred look-ups.
     """
-    found = [(first_ns, find_offset(zone, first_ns))]
+    found = [ZoneOffset(first_ns, find_offset(zone, first_ns))]
     at = first_ns
     while at < last_ns:
         ahead = min(at + 24 * _STEP_NS, last_ns)
-        if find_offset(zone, ahead) != found[-1][1]:
+        if find_offset(zone, ahead) != found[-1].offset_ns:
             ahead = _bisect_change(zone, at, ahead)
-            found.append((ahead, find_offset(zone, ahead)))
+            found.append(ZoneOffset(ahead, find_offset(zone, ahead)))
         at = ahead
     return found
 

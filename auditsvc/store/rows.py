@@ -241,6 +241,14 @@ class Half:
 
 
 @dataclass(frozen=True, slots=True)
+class TableDigest:
+    """A table's number of rows and a digest over the set of them; a row twice does not cancel itself out."""
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoreDigest:
     """Numbers of rows and a digest over their contents that does not depend on their order."""
 
@@ -248,6 +256,12 @@ class StoreDigest:
     findings: int
     quarantine: int
     digest: str
+
+    @classmethod
+    def join(cls, events: TableDigest, findings: TableDigest, quarantine: TableDigest) -> "StoreDigest":
+        """Return the digest of a store with these tables."""
+        digest = "-".join(table.digest for table in (events, findings, quarantine))
+        return cls(events.rows, findings.rows, quarantine.rows, digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ def run(folder: Path, *arguments: str, code: int = 0) -> Any:
     return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout + done.stderr
 
 
+def read_keys(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (folder / "keys").rglob("*") if path.is_file()}
+
+
 def test_a_second_init_changes_nothing_and_shows_no_password_again(tmp_path: Path) -> None:
     options = ("init", "--json", "--policies", "policies", "--catalog", "examples/laiwu/catalog")
     accounts = ("--account", "officer:security_officer", "--account", "auditor:auditor")
@@ -37,14 +41,15 @@ def test_a_second_init_changes_nothing_and_shows_no_password_again(tmp_path: Pat
         "auditor",
     ]
     assert {kind: state["changed"] for kind, state in first["activated"].items()} == {"catalog": True, "policy": True}
-    keys = {path.name: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
+    keys = read_keys(tmp_path)
+    assert keys
     second = run(tmp_path, *options, *accounts)
     assert second["accounts"] == []
     assert {kind: state["changed"] for kind, state in second["activated"].items()} == {
         "catalog": False,
         "policy": False,
     }
-    assert {path.name: path.read_bytes() for path in (tmp_path / "keys").iterdir()} == keys
+    assert read_keys(tmp_path) == keys
     assert second["log_vkey"] == first["log_vkey"]
     roles = {account["name"]: account["roles"] for account in run(tmp_path, "account", "list", "--json")}
     assert roles == {

@@ -6,7 +6,7 @@ engine and rebuild come to the same events.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject
@@ -37,16 +37,40 @@ class Reject:
     field: str = ""
 
 
+class Scanned(NamedTuple):
+    """One item of a batch; a named tuple, because there is one for every event.
+
+    Attributes:
+        record: 0-based place in the batch.
+        item: 0-based place in the record.
+        found: the event, or why there is none.
+        raw: the whole record.
+    """
+
+    record: int
+    item: int
+    found: Event | InputError
+    raw: bytes
+
+
+class ReadEvent(NamedTuple):
+    """An event with its place: ``record`` in the batch and ``item`` in the record, both 0-based."""
+
+    record: int
+    item: int
+    event: Event
+
+
 @dataclass(frozen=True, slots=True)
 class ReadResult:
     """All of a batch: every record and item is in exactly one of the two lists.
 
     Attributes:
-        events: (record, item, event), both 0-based, in order.
+        events: in order.
         rejects: in order.
     """
 
-    events: list[tuple[int, int, Event]] = field(default_factory=list)
+    events: list[ReadEvent] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
 

@@ -13,7 +13,7 @@ from auditsvc.ground.errors import AuditError, InputError, Problem
 from auditsvc.ingest.readers.combined import CombinedReader
 from auditsvc.ingest.readers.identity import derive_id
 from auditsvc.ingest.readers.mapped import MappedReader
-from auditsvc.ingest.readers.model import ReadResult, RecordReader, Reject, build_excerpt
+from auditsvc.ingest.readers.model import ReadEvent, ReadResult, RecordReader, Reject, Scanned, build_excerpt
 from auditsvc.ingest.readers.native import NativeReader
 from auditsvc.ingest.readers.xroad import XRoadReader
 
@@ -47,10 +47,8 @@ class BatchReader:
         """Return ``blob`` when ``body`` is one document, ``lines`` when each line is a record."""
         return BLOB if self._reader.is_whole(body) else LINES
 
-    def scan(
-        self, payload: bytes, kind: str, hash_subject: HashSubject
-    ) -> Iterator[tuple[int, int, Event | InputError, bytes]]:
-        """Give (record, item, event or error, raw record) in order, holding one record at a time."""
+    def scan(self, payload: bytes, kind: str, hash_subject: HashSubject) -> Iterator[Scanned]:
+        """Give every item of a batch in order, holding one record at a time."""
         read, complete = self._reader.read, self._complete
         for number, raw in enumerate((payload,) if kind == BLOB else split_lines(payload)):
             try:
@@ -58,10 +56,10 @@ class BatchReader:
                     raise InputError("record_empty", "the record is empty")
                 items = read(raw, hash_subject)
             except InputError as err:
-                yield number, 0, err, raw
+                yield Scanned(number, 0, err, raw)
                 continue
             for place, item in enumerate(items):
-                yield number, place, complete(item, raw), raw
+                yield Scanned(number, place, complete(item, raw), raw)
 
     def _complete(self, item: Event | InputError, raw: bytes) -> Event | InputError:
         """Return the item with what holds for every reader, or the error that it is not the source's own."""
@@ -90,7 +88,7 @@ class BatchReader:
             if isinstance(found, InputError):
                 result.rejects.append(build_reject(record, item, found, raw))
             else:
-                result.events.append((record, item, found))
+                result.events.append(ReadEvent(record, item, found))
         return result
 
 

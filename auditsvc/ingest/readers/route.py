@@ -76,7 +76,7 @@ class Router:
                 raise InputError("interface_unmatched", f"no interface rule matches `{str(path or '-')[:128]}`")
             event["interface.id"] = interface
         if event.get("action") is None:
-            event["action"] = action or METHOD_ACTIONS.get(key[0] or "", "query")
+            event["action"] = action or METHOD_ACTIONS.get(method if isinstance(method, str) else "", "query")
 
     def _find(self, method: str | None, path: str | None) -> tuple[str | None, str | None]:
         """Return interface and action by the first rule that matches, else the defaults."""

@@ -9,11 +9,12 @@ import secrets
 from pathlib import Path
 
 from auditsvc.ground.errors import SigningError
-from auditsvc.ground.files import write_once
+from auditsvc.ground.key_file import load_or_create_key
 
 KEY_FILE = "subject.key"
 KEY_ID = "k1"
 _KEY_BYTES = 32
+_REMEDY = "restore it from the backup; under a new key, subjects of older events can no longer be looked up"
 
 
 class SubjectHasher:
@@ -37,14 +38,18 @@ def load_or_create_subject_hasher(key_dir: Path) -> SubjectHasher:
         SigningError: ``key_unusable`` when the file is not of its form or cannot be read or made.
     """
     path = key_dir / KEY_FILE
+    data = load_or_create_key(path, _make_line, remedy=_REMEDY)
     try:
-        if not path.exists():
-            write_once(path, f"{KEY_ID} {secrets.token_hex(_KEY_BYTES)}\n".encode("ascii"))
-        text = path.read_text(encoding="ascii")
-        key_id, digits = text.split()
+        key_id, digits = data.decode("ascii").split()
         key = bytes.fromhex(digits)
-    except (OSError, ValueError) as err:
-        raise SigningError("key_unusable", f"`{path}`: expected key id and 64 hex digits") from err
+    except ValueError as err:
+        raise SigningError("key_unusable", f"`{path}`: expected key id and 64 hex digits; {_REMEDY}") from err
     if len(key) != _KEY_BYTES:
-        raise SigningError("key_unusable", f"`{path}`: expected a key of {_KEY_BYTES} bytes, got {len(key)}")
+        message = f"`{path}`: expected a key of {_KEY_BYTES} bytes, got {len(key)}; {_REMEDY}"
+        raise SigningError("key_unusable", message)
     return SubjectHasher(key_id, key)
+
+
+def _make_line() -> bytes:
+    """Return a new key with its id."""
+    return f"{KEY_ID} {secrets.token_hex(_KEY_BYTES)}\n".encode("ascii")

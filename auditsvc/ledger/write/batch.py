@@ -41,6 +41,14 @@ class HashedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class _SourceHead:
+    """A source's last batch: its place among the source's batches, and the SHA-256 of its header, 32 bytes."""
+
+    source_seq: int
+    header_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedBatch:
     """A batch ready to be written: its payload, the digests its header will carry, and its deliveries in order."""
 
@@ -128,14 +136,14 @@ def append_batches(
     """Append a leaf for each written batch, with its deliveries, and flush; return the receipts, batch by batch."""
     sources = {item.source for item, _ in written}
     rows = connection.execute(_READ_SOURCES, {"sources": sorted(sources)})
-    known = {row.source: (row.source_seq, row.header_sha256) for row in rows}
+    known = {row.source: _SourceHead(row.source_seq, row.header_sha256) for row in rows}
     latest = dict(known)
     batch_rows, delivery_rows, receipts = [], [], []
     for item, place in written:
         previous = latest.get(item.source)
-        source_seq = previous[0] + 1 if previous else 0
-        entry = appender.add("batch", _build_fields(item, source_seq, previous[1] if previous else None))
-        latest[item.source] = (source_seq, digest_header(entry.header))
+        source_seq = previous.source_seq + 1 if previous else 0
+        entry = appender.add("batch", _build_fields(item, source_seq, previous.header_sha256 if previous else None))
+        latest[item.source] = _SourceHead(source_seq, digest_header(entry.header))
         batch_rows.append(_build_row(item, place, entry.seq, source_seq))
         given = _build_receipts(item, entry)
         receipts.append(given)
@@ -157,11 +165,13 @@ def append_batches(
     connection.execute(_INSERT_DELIVERY, delivery_rows)
     for statement, chosen in ((_UPDATE_SOURCE, sources & known.keys()), (_INSERT_SOURCE, sources - known.keys())):
         if chosen:
-            connection.execute(
-                statement,
-                [{"name": name, "place": latest[name][0], "digest": latest[name][1]} for name in sorted(chosen)],
-            )
+            connection.execute(statement, [_build_source_row(name, latest[name]) for name in sorted(chosen)])
     return receipts
+
+
+def _build_source_row(source: str, head: _SourceHead) -> dict[str, Any]:
+    """Return the parameters of a statement that keeps a source's head."""
+    return {"name": source, "place": head.source_seq, "digest": head.header_sha256}
 
 
 def _build_fields(item: PreparedBatch, source_seq: int, previous: bytes | None) -> dict[str, str]:

@@ -6,7 +6,6 @@ checkpoint that covers ``last``; ``checkpoints.txt``, the last checkpoint at or 
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +13,7 @@ from typing import BinaryIO
 from sqlalchemy import Connection, select
 
 from auditsvc.ground.errors import LogError, StorageError
-from auditsvc.ground.files import sync_folder
+from auditsvc.ground.files import SHARED, open_replacement
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import OBJECT_FIELDS, parse_header
 from auditsvc.ledger.format.note import Checkpoint, parse_checkpoint
@@ -71,18 +70,11 @@ def write_bundle(connection: Connection, archive: Archive, path: Path, *, first:
     covering = checkpoint_at_least(connection, last)
     if covering is None or not 0 <= first <= last:
         raise LogError("conflict", f"no checkpoint covers the first {last} leaves yet; wait a second and try again")
-    draft = path.with_name(f"{path.name}.new")
     try:
-        with draft.open("wb") as file:
+        with open_replacement(path, SHARED) as file:
             _write_members(connection, archive, _TarWriter(file), (first, last), covering)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        sync_folder(path.parent)
     except OSError as err:
         raise StorageError("storage_unavailable", f"bundle `{path}` cannot be written: {err.strerror}") from err
-    finally:
-        draft.unlink(missing_ok=True)
     return covering
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import AuditError, LogError, SigningError, StorageError
-from auditsvc.ground.files import sync_folder
+from auditsvc.ground.files import make_folder, sync_folder
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.format.note import (
     Checkpoint,
@@ -187,7 +187,7 @@ class Checkpointer:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock that lets one signer at a time read, sign and append."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

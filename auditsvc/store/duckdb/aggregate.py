@@ -40,14 +40,14 @@ def build_bucket(bucket: TimeBucket, first_ns: int, last_ns: int, column: str = 
     params: list[Any] = []
     if len(offsets) == 1:
         shift = "CAST(? AS BIGINT)"
-        params.append(offsets[0][1])
+        params.append(offsets[0].offset_ns)
     else:
         cases = []
-        for start, offset in reversed(offsets[1:]):
+        for later in reversed(offsets[1:]):
             cases.append(" ".join(["WHEN", column, ">= ? THEN CAST(? AS BIGINT)"]))
-            params += [start, offset]
+            params += [later.start_ns, later.offset_ns]
         shift = " ".join(["CASE", *cases, "ELSE CAST(? AS BIGINT) END"])
-        params.append(offsets[0][1])
+        params.append(offsets[0].offset_ns)
     local = f"({column} + {shift})"
     if bucket.unit is TimeUnit.MONTH:
         # of the day: a timestamp has microseconds, and is made of the nearest, which may be in the next month

@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from auditsvc.ground.errors import StorageError
+from auditsvc.ground.files import sync_folder
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb.store import DuckStore, own_file
 from auditsvc.store.rows import LedgerPlace, Position, StoreDigest
@@ -81,6 +82,7 @@ class DuckRebuild:
                 )
             _wal(path).unlink(missing_ok=True)
             draft.replace(path)
+            sync_folder(path.parent)
         except OSError as err:
             message = f"event store `{path}` cannot be replaced: {err.strerror}"
             raise StorageError("storage_unavailable", message) from err

@@ -18,6 +18,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from auditsvc.ground.errors import StorageError
+from auditsvc.ground.files import make_folder
 from auditsvc.ground.ids import EventUid, FindingKey
 from auditsvc.ground.settings.model import Settings
 from auditsvc.store.duckdb import findings, search
@@ -41,6 +42,7 @@ from auditsvc.store.rows import (
     QuarantineRecord,
     StoredEvent,
     StoreDigest,
+    TableDigest,
 )
 
 CHECKPOINT_THRESHOLD = "256MB"
@@ -327,8 +329,11 @@ class DuckStore:
     def digest(self) -> StoreDigest:
         """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
         with self._open_cursor() as cursor:
-            parts = [_digest_table(cursor, table) for table in ("event", "finding", "quarantine")]
-        return StoreDigest(parts[0][0], parts[1][0], parts[2][0], "-".join(text for _, text in parts))
+            return StoreDigest.join(
+                events=_digest_table(cursor, "event"),
+                findings=_digest_table(cursor, "finding"),
+                quarantine=_digest_table(cursor, "quarantine"),
+            )
 
 
 @contextmanager
@@ -354,7 +359,7 @@ def own_file(path: Path) -> Iterator[None]:
 def _open_lock(lock: Path) -> TextIO:
     """Open the file that is locked, made when missing."""
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(lock.parent)
         return lock.open("a")
     except OSError as err:
         raise StorageError("storage_unavailable", f"event store: `{lock}` cannot be written: {err.strerror}") from err
@@ -413,7 +418,7 @@ def _insert(
     cursor.unregister(_NEW_ROWS)
 
 
-def _digest_table(cursor: DuckDBPyConnection, table: str) -> tuple[int, str]:
+def _digest_table(cursor: DuckDBPyConnection, table: str) -> TableDigest:
     """Return a table's number of rows and 128 bits over the set of them; a row twice does not cancel itself out."""
     text = " ".join(
         [
@@ -426,4 +431,4 @@ def _digest_table(cursor: DuckDBPyConnection, table: str) -> tuple[int, str]:
         ]
     )
     ((number, mixed, added),) = cursor.execute(text).fetchall()
-    return int(number), f"{int(mixed or 0):032x}{int(added or 0):016x}"
+    return TableDigest(int(number), f"{int(mixed or 0):032x}{int(added or 0):016x}")

@@ -194,11 +194,11 @@ def _cut_interval(source: RowSource, zones: Sequence[Any]) -> list[Segment]:
     first, last = source.interval
     low, high = _find_times(source) if last - first > _LONG_INTERVAL_NS else (first, last)
     tables = [find_offsets(zone, low, max(high, low)) for zone in zones]
-    cuts = sorted({start for table in tables for start, _ in table[1:]})
+    cuts = sorted({later.start_ns for table in tables for later in table[1:]})
     starts, ends = [first, *cuts], [*cuts, last]
     offsets = []
     for start in [low, *cuts]:
-        offsets.append(tuple([offset for begin, offset in table if begin <= start][-1] for table in tables))
+        offsets.append(tuple([held.offset_ns for held in table if held.start_ns <= start][-1] for table in tables))
     return [((start, end), held) for start, end, held in zip(starts, ends, offsets, strict=True)]
 
 
@@ -206,9 +206,10 @@ def _find_times(source: RowSource) -> tuple[int, int]:
     """Return an interval that holds all times there are; doubles are near enough, widened by their error."""
     aggs = {"times": {"stats": {"field": source.time_path}}}
     times = search(source.client, source.indices, source.query, size=0, aggs=aggs)["aggregations"]["times"]
+    first, last = source.interval
     if not times["count"]:
-        return source.interval[0], source.interval[0]
-    return max(source.interval[0], int(times["min"]) - 1024), min(source.interval[1], int(times["max"]) + 1024)
+        return first, first
+    return max(first, int(times["min"]) - 1024), min(last, int(times["max"]) + 1024)
 
 
 # --- from answers to figures

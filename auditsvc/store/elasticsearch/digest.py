@@ -1,7 +1,7 @@
 """A digest over everything a store holds, the same for two stores built from one ledger whatever the order of rows."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from auditsvc.store.elasticsearch.scan import iter_all
 from auditsvc.store.elasticsearch.state import StoreState
 from auditsvc.store.elasticsearch.view import View
-from auditsvc.store.rows import StoreDigest
+from auditsvc.store.rows import StoreDigest, TableDigest
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _PRIME = 2**127 - 1
@@ -17,13 +17,16 @@ _PRIME = 2**127 - 1
 
 def digest_store(view: View) -> StoreDigest:
     """Return numbers of events, findings and quarantined records, and a digest over all their contents."""
-    tables: list[tuple[Sequence[str], Mapping[str, Any]]] = [
-        (view.list_events(), view.state.build_visible()),
-        ([view.names.table("findings")], _visible(view.state)),
-        ([view.names.table("quarantine")], _visible(view.state)),
-    ]
-    parts = [_digest_rows(iter_all(view.client, indices, query)) for indices, query in tables]
-    return StoreDigest(parts[0][0], parts[1][0], parts[2][0], "-".join(text for _, text in parts))
+    return StoreDigest.join(
+        events=_digest_rows(iter_all(view.client, view.list_events(), view.state.build_visible())),
+        findings=_digest_table(view, "findings"),
+        quarantine=_digest_table(view, "quarantine"),
+    )
+
+
+def _digest_table(view: View, table: str) -> TableDigest:
+    """Return the digest of a table other than events."""
+    return _digest_rows(iter_all(view.client, [view.names.table(table)], _visible(view.state)))
 
 
 def _visible(state: StoreState) -> Mapping[str, Any]:
@@ -31,7 +34,7 @@ def _visible(state: StoreState) -> Mapping[str, Any]:
     return state.build_visible("seq", "record")
 
 
-def _digest_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
+def _digest_rows(rows: Iterable[Mapping[str, Any]]) -> TableDigest:
     """Return the number of rows and a digest of the set of them; a row twice does not cancel itself out."""
     number = mixed = added = 0
     for row in rows:
@@ -39,4 +42,4 @@ def _digest_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
         number += 1
         mixed ^= value
         added = (added + value) % _PRIME
-    return number, f"{mixed:032x}{added:032x}"
+    return TableDigest(number, f"{mixed:032x}{added:032x}")

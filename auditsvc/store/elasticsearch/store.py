@@ -24,7 +24,6 @@ from auditsvc.store.elasticsearch import findings as finding
 from auditsvc.store.elasticsearch import retention, search
 from auditsvc.store.elasticsearch.accumulator import Figures
 from auditsvc.store.elasticsearch.aggregate import RowSource, list_by, run
-from auditsvc.store.elasticsearch.bulk import Sleep
 from auditsvc.store.elasticsearch.client import ServerFacts, check_server
 from auditsvc.store.elasticsearch.digest import digest_store
 from auditsvc.store.elasticsearch.failure import CODE, storage_errors

@@ -15,7 +15,7 @@ from tenacity import retry_if_exception
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.ground.settings.model import Settings
-from auditsvc.store.elasticsearch.bulk import Action, Sender, Sleep
+from auditsvc.store.elasticsearch.bulk import Action, Sender
 from auditsvc.store.elasticsearch.confirm import DocumentKey, confirm_stored
 from auditsvc.store.elasticsearch.document import build_document
 from auditsvc.store.elasticsearch.failure import CODE, get_reason, storage_errors

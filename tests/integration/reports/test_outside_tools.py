@@ -66,7 +66,7 @@ def test_openssl_verifies_the_signature_over_the_byte_range(tmp_path: Path) -> N
     length = 4 + int.from_bytes(der[2:4], "big")
     (tmp_path / "signature.der").write_bytes(der[:length])
     (tmp_path / "covered").write_bytes(pdf[:start] + pdf[end:])
-    cert = issued("compliance").world.settings.key_path / "report-pdf.crt.pem"
+    cert = issued("compliance").world.settings.key_path / "report" / "report-pdf.crt.pem"
     run(
         "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", tmp_path / "signature.der", "-content",
         tmp_path / "covered", "-CAfile", cert, "-partial_chain", "-purpose", "any", "-out", tmp_path / "out",

@@ -22,7 +22,6 @@ from auditsvc.ledger.write.bundle import write_bundle
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.pipeline.rebuild import reindex
 from auditsvc.reports import service
-from auditsvc.reports.keys import load_or_create_report_keys
 from auditsvc.reports.service import (
     create_report,
     find_report_file,
@@ -179,16 +178,6 @@ def test_a_period_without_any_event_still_gives_a_report_that_verifies(world: Wo
     assert report.languages == ("en",)
     folder = world.settings.data_dir / "reports" / report.id
     assert verify_files([folder], load_trust(world.settings, world.clock)).exit_code == 0
-
-
-def test_keys_are_made_once_and_a_lost_one_is_not_replaced_silently(world: World) -> None:
-    folder = world.settings.key_path
-    first = load_or_create_report_keys(folder, world.clock, "log")
-    assert load_or_create_report_keys(folder, world.clock, "log") == first
-    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
-    (folder / "report-pdf.pem").unlink()
-    with pytest.raises(AuditError, match=r"report-pdf\.pem"):
-        load_or_create_report_keys(folder, world.clock, "log")
 
 
 # --- commands

@@ -12,7 +12,7 @@ from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.reports import service
 from auditsvc.reports.service import create_report, find_report_file
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.rows import Place, Position
+from auditsvc.store.rows import Position
 from tests.support.engine import World, build_policies, build_policy, build_record
 from tests.support.issued import DAYS
 
@@ -97,7 +97,7 @@ def test_new_policies_change_figures_and_an_act_does_not(
 def test_figures_of_half_a_batch_are_not_settled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with world.judged() as store:
         whole = store.position()
-        half = Position(Place(whole.next.seq - 1, 1), whole.catalog_seq, whole.policy_seq)
+        half = Position(LedgerPlace(whole.next.seq - 1, 1), whole.catalog_seq, whole.policy_seq)
         monkeypatch.setattr(store, "position", lambda: half)
         assert make(world, store)["settled"] is False
 

@@ -78,7 +78,9 @@ def test_a_folder_that_cannot_be_made_is_named(
     monkeypatch.setenv("AUDITSVC_KEY_DIR", str(folder / "file" / "keys"))
     ended, message = run_main(monkeypatch, capsys, "init")
     assert ended == 3
-    assert message == f"auditsvc: `{folder / 'file' / 'keys'}`: Not a directory [storage_unavailable]\n"
+    key = folder / "file" / "keys" / "api-token.pem"
+    reason = f"cannot be read or made: `{folder / 'file'}`: Not a directory"
+    assert message == f"auditsvc: key file `{key}` {reason} [key_unusable]\n"
 
 
 def test_a_data_folder_that_is_a_file_is_named(
@@ -87,7 +89,7 @@ def test_a_data_folder_that_is_a_file_is_named(
     monkeypatch.setenv("AUDITSVC_DATA_DIR", str(folder / "file"))
     ended, message = run_main(monkeypatch, capsys, "init")
     assert ended == 3
-    assert f"folder `{folder / 'file'}` of the database cannot be made: File exists" in message
+    assert f"folder `{folder / 'file'}` of the database cannot be made: Not a directory" in message
 
 
 @pytest.mark.parametrize(

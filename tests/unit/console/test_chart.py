@@ -9,7 +9,6 @@ from auditsvc.console.chart import (
     ChartColumn,
     Series,
     build_column_chart,
-    build_meter,
     count_scale_top,
     list_scale_values,
 )
@@ -52,11 +51,6 @@ def test_links_of_a_chart_are_left_out_of_the_tab_order_as_the_table_offers_them
 
 def test_a_chart_without_columns_still_has_its_summary() -> None:
     assert 'aria-label="nothing"' in build_column_chart([], SERIES, summary="nothing")
-
-
-@pytest.mark.parametrize(("value", "width"), [(-1.0, "0.00"), (0.25, "25.00"), (7.0, "100.00")])
-def test_a_meter_never_leaves_its_box(value: float, width: str) -> None:
-    assert f'width="{width}"' in build_meter(value)
 
 
 _CSS = {"series-1", "series-2"}

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from auditsvc.auth.roles import PERMISSIONS, ROLES
+
 ROOT = Path(__file__).parents[3]
 PAGES = [
     ROOT / "README.md",
@@ -18,6 +20,15 @@ LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 def test_reference_pages_equal_the_code() -> None:
     done = subprocess.run([sys.executable, "tools/reference.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + "run: python tools/reference.py"
+
+
+def test_the_table_of_permissions_is_that_of_the_roles() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- permissions:begin -->\n")[2].partition("<!-- permissions:end -->")[0].splitlines()
+    head, _, *rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in table]
+    assert head[1:] == [info.en for info in ROLES.values()]
+    held = {row[0]: [cell == "yes" for cell in row[1:]] for row in rows}
+    assert held == {name: [name in info.permissions for info in ROLES.values()] for name in PERMISSIONS}
 
 
 def test_links_between_documents_resolve() -> None:

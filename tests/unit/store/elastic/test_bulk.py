@@ -10,7 +10,7 @@ from elasticsearch import ApiError
 
 from auditsvc.ground.errors import StorageError
 from auditsvc.store.elasticsearch import retry
-from auditsvc.store.elasticsearch.bulk import ATTEMPTS, LONGEST_PAUSE_S, MADE_READY, MAX_ITEMS, Action, Sender
+from auditsvc.store.elasticsearch.bulk import MADE_READY, MAX_ITEMS, Action, Sender
 from auditsvc.store.elasticsearch.retry import ATTEMPTS, FIRST_PAUSE_S, LONGEST_PAUSE_S
 from auditsvc.store.rows import LedgerPlace
 
