@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from auditsvc.catalog.model import (
     Agreement,
@@ -18,7 +18,6 @@ from auditsvc.catalog.model import (
     Matter,
     Source,
 )
-from auditsvc.catalog.schema import CODE, MappingReader
 from auditsvc.catalog.section import (
     read_agreement,
     read_interface,
@@ -31,6 +30,7 @@ from auditsvc.catalog.section import (
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.document import Bundle, Value
 from auditsvc.ground.errors import DocumentError, Problem
+from auditsvc.ground.mapping_reader import CODE, MappingReader
 
 DEFAULT_ZONE = "Asia/Shanghai"
 
@@ -99,13 +99,9 @@ def _read_city(documents: list[Value], problems: list[Problem]) -> City:
         place = heads[1] if heads else (documents[0] if documents else Value("catalogue", 0, 0))
         problems.append(place.problem(CODE, f"city: expected exactly one in all documents, got {len(heads)}"))
         return City(Text("", ""), zone)
-    reader = MappingReader(heads[0], "city", problems, zone)
+    reader = MappingReader(heads[0], "city", problems)
     name = reader.bilingual("name")
-    zone_name = reader.find_text("zone") or DEFAULT_ZONE
-    try:
-        zone = ZoneInfo(zone_name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        reader.note("zone", f"`{zone_name[:64]}` is not a known IANA zone")
+    zone = ZoneInfo(reader.find_zone("zone", DEFAULT_ZONE))
     inhabitants = reader.find_integer("inhabitants", 1, 10**10)
     reader.finish()
     return City(name, zone, inhabitants)
@@ -113,9 +109,9 @@ def _read_city(documents: list[Value], problems: list[Problem]) -> City:
 
 def _read_document(document: Value, draft: _Draft) -> None:
     """Read all sections of one document into the draft."""
-    reader = MappingReader(document, "document", draft.problems, draft.zone)
+    reader = MappingReader(document, "document", draft.problems)
     reader.find("city")
-    sections: tuple[tuple[str, str, Callable[[MappingReader], tuple[str, object]], list[Any]], ...] = (
+    sections: tuple[tuple[str, str, Callable[[MappingReader, ZoneInfo], tuple[str, object]], list[Any]], ...] = (
         ("organisations", "organisation", read_org, draft.orgs),
         ("resources", "resource", read_resource, draft.resources),
         ("interfaces", "interface", read_interface, draft.interfaces),
@@ -126,7 +122,7 @@ def _read_document(document: Value, draft: _Draft) -> None:
     )
     for section, what, read, target in sections:
         for item in reader.readers(section, what):
-            key, value = read(item)
+            key, value = read(item, draft.zone)
             item.finish()
             target.append((key, value, item))
     reader.finish()

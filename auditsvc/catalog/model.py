@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from auditsvc.event.model import Value
 from auditsvc.ground.bilingual import Text
+from auditsvc.ground.document import Value as DocumentValue
 
 ORG_LEVELS = ("province", "city", "district", "town", "enterprise")
 READERS = ("native", "combined", "mapped", "xroad")
@@ -247,7 +248,7 @@ class Source:
         zone: IANA zone of times without offset.
         encoding: ``utf-8`` or ``gb18030``.
         interfaces: ids of the interfaces it may speak of, derived from the interfaces that name it.
-        options: plain data for the reader, checked by it.
+        options: a mapping for the reader, checked by it.
         defaults: short field name to the value an event gets when its record does not say.
     """
 
@@ -257,7 +258,7 @@ class Source:
     zone: str
     encoding: str
     interfaces: tuple[str, ...]
-    options: Mapping[str, object]
+    options: DocumentValue
     defaults: Mapping[str, Value]
 
 

@@ -1,6 +1,9 @@
 """The schema of each section's members: one function a kind, from a mapping's reader to the id and the value."""
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+import re
+from datetime import datetime, time
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from auditsvc.catalog.model import (
     ORG_LEVELS,
@@ -19,11 +22,14 @@ from auditsvc.catalog.model import (
     ServiceLevel,
     Source,
     Target,
+    Validity,
 )
-from auditsvc.catalog.schema import CODE, MappingReader
 from auditsvc.catalog.uscc import is_valid_uscc
 from auditsvc.event.fields import DOMAINS, LIBRARIES, NETWORKS, SHARE_TYPES, TRAFFIC, Field, Kind, find_field
 from auditsvc.event.model import Value as EventValue
+from auditsvc.event.time import count_ns, parse_time_ns
+from auditsvc.ground.errors import InputError
+from auditsvc.ground.mapping_reader import MAX_SHOWN, MappingReader, is_null, parse_day
 
 MAX_ROWS = 10**12
 ENCODINGS = ("utf-8", "gb18030")
@@ -37,7 +43,7 @@ _CODE = r"[A-Za-z0-9][A-Za-z0-9./_-]{0,63}"
 _DIVISION = r"[0-9]{6}([0-9]{3}([0-9]{3})?)?"
 
 
-def read_org(reader: MappingReader) -> tuple[str, object]:
+def read_org(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
     """Read one organisation."""
     uscc = reader.text("uscc")
     if uscc and not is_valid_uscc(uscc):
@@ -47,11 +53,11 @@ def read_org(reader: MappingReader) -> tuple[str, object]:
         name=reader.bilingual("name"),
         level=reader.choice("level", ORG_LEVELS),
         division=reader.text("division", _DIVISION),
-        validity=reader.validity(),
+        validity=_read_validity(reader, zone),
     )
 
 
-def read_resource(reader: MappingReader) -> tuple[str, object]:
+def read_resource(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
     """Read one resource with its core metadata."""
     code = reader.text("code", _CODE)
     items = tuple(_read_item(item) for item in reader.readers("items", "item"))
@@ -78,12 +84,12 @@ def read_resource(reader: MappingReader) -> tuple[str, object]:
         open_type=reader.choice("open_type", OPEN_TYPES),
         update_cycle=reader.choice("update_cycle", UPDATE_CYCLES),
         published=reader.day("published"),
-        related=reader.texts("related"),
+        related=reader.unique_texts("related"),
         library=reader.choice("library", LIBRARIES),
         sensitivity=reader.integer("sensitivity", 1, 5),
         personal=reader.boolean("personal"),
         project=reader.find_text("project"),
-        validity=reader.validity(),
+        validity=_read_validity(reader, zone),
     )
 
 
@@ -94,23 +100,23 @@ def _read_item(reader: MappingReader) -> Item:
     return item
 
 
-def read_interface(reader: MappingReader) -> tuple[str, object]:
+def read_interface(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
     """Read one interface."""
     key = reader.text("id", _ID)
     return key, Interface(
         id=key,
         name=reader.bilingual("name"),
         protocol=reader.text("protocol"),
-        resources=reader.texts("resources"),
+        resources=reader.unique_texts("resources"),
         provider=reader.text("provider"),
         provider_system=reader.find_text("provider_system"),
         network=reader.choice("network", NETWORKS),
         domain=reader.find_choice("domain", DOMAINS),
         project=reader.find_text("project"),
-        sources=reader.texts("sources"),
+        sources=reader.unique_texts("sources"),
         expected_log=_read_expected_log(reader),
         traffic=reader.find_choice("traffic", [name for name in TRAFFIC if name != "business"]),
-        validity=reader.validity(),
+        validity=_read_validity(reader, zone),
     )
 
 
@@ -128,7 +134,7 @@ def _read_expected_log(reader: MappingReader) -> ExpectedLog | None:
     last = inner.integer("last_hour", 0, 23)
     if last < first:
         inner.note("last_hour", f"expected at least first_hour {first}, got {last}")
-    days = inner.texts("days")
+    days = inner.unique_texts("days")
     for day in days:
         if day not in WEEKDAYS:
             inner.note_member("days", day, f"expected one of {', '.join(WEEKDAYS)}, got `{day[:64]}`")
@@ -137,24 +143,24 @@ def _read_expected_log(reader: MappingReader) -> ExpectedLog | None:
     return ExpectedLog(tuple(range(first, last + 1)), weekdays)
 
 
-def read_agreement(reader: MappingReader) -> tuple[str, object]:
+def read_agreement(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
     """Read one sharing agreement."""
     key = reader.text("id", _ID)
     return key, Agreement(
         id=key,
         consumer=reader.text("consumer"),
-        resources=reader.texts("resources"),
+        resources=reader.unique_texts("resources"),
         share_type=reader.choice("share_type", SHARE_TYPES),
-        purposes=reader.texts("purposes"),
-        matters=reader.texts("matters"),
-        fields=reader.texts("fields"),
+        purposes=reader.unique_texts("purposes"),
+        matters=reader.unique_texts("matters"),
+        fields=reader.unique_texts("fields"),
         max_rows=reader.find_integer("max_rows", 1, MAX_ROWS),
         legal_basis=reader.text("legal_basis"),
-        validity=reader.validity(),
+        validity=_read_validity(reader, zone),
     )
 
 
-def read_project(reader: MappingReader) -> tuple[str, object]:
+def read_project(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
     """Read one project."""
     key = reader.text("id", _ID)
     return key, Project(
@@ -167,17 +173,17 @@ def read_project(reader: MappingReader) -> tuple[str, object]:
         budget=reader.decimal("budget"),
         contract=reader.decimal("contract"),
         spent=reader.decimal("spent"),
-        opex_by_year=reader.read_amounts("opex_by_year"),
+        opex_by_year=_read_amounts(reader, "opex_by_year"),
         life_years=reader.integer("life_years", 1, 100),
         start=reader.day("start"),
         go_live_plan=reader.day("go_live_plan"),
         go_live_actual=reader.find_day("go_live_actual"),
         accepted_at=reader.find_day("accepted_at"),
         targets=tuple(_read_target(item) for item in reader.readers("targets", "target")),
-        interfaces=reader.texts("interfaces"),
-        resources=reader.texts("resources"),
-        consumers=reader.texts("consumers"),
-        matters=reader.texts("matters"),
+        interfaces=reader.unique_texts("interfaces"),
+        resources=reader.unique_texts("resources"),
+        consumers=reader.unique_texts("consumers"),
+        matters=reader.unique_texts("matters"),
         milestones=tuple(_read_milestone(item) for item in reader.readers("milestones", "milestone")),
         sla=_read_service_level(reader),
     )
@@ -203,8 +209,8 @@ def _read_milestone(reader: MappingReader) -> Milestone:
         title=reader.bilingual("title"),
         due=reader.day("due"),
         actual=reader.find_day("actual"),
-        interfaces=reader.texts("interfaces"),
-        consumers=reader.texts("consumers"),
+        interfaces=reader.unique_texts("interfaces"),
+        consumers=reader.unique_texts("consumers"),
     )
     reader.finish()
     return milestone
@@ -229,20 +235,15 @@ def _read_service_level(reader: MappingReader) -> ServiceLevel | None:
     return level
 
 
-def read_matter(reader: MappingReader) -> tuple[str, object]:
+def read_matter(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
     """Read one government service matter."""
     code = reader.text("code", _CODE)
     return code, Matter(code, reader.bilingual("title"))
 
 
-def read_source(reader: MappingReader) -> tuple[str, object]:
+def read_source(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
     """Read one log source; what its reader's options mean is that reader's to check."""
     key = reader.text("id", _ID)
-    zone = reader.find_text("zone") or reader.zone.key
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        reader.note("zone", f"`{zone[:64]}` is not a known IANA zone")
     options = reader.find("options")
     if options is not None and options.mapping is None:
         reader.note("options", f"expected a mapping, got a {options.kind}")
@@ -250,10 +251,10 @@ def read_source(reader: MappingReader) -> tuple[str, object]:
         id=key,
         title=reader.bilingual("title"),
         reader=reader.choice("reader", READERS),
-        zone=zone,
+        zone=reader.find_zone("zone", zone.key),
         encoding=reader.choice("encoding", ENCODINGS, default="utf-8"),
         interfaces=(),
-        options=options.as_plain() if options is not None and options.mapping is not None else {},
+        options=reader.value.without_members() if options is None else options,
         defaults=_read_defaults(reader),
     )
 
@@ -264,13 +265,13 @@ def _read_defaults(reader: MappingReader) -> dict[str, EventValue]:
     for name, value in reader.pairs("defaults"):
         known = find_field(name)
         if known is None or known.level.value == "derived":
-            reader.problems.append(value.problem(CODE, f"defaults: there is no field `{name[:64]}` to give a default"))
+            reader.note_at(value, f"defaults: there is no field `{name[:MAX_SHOWN]}` to give a default")
             continue
         plain = value.as_plain()
         if not _fits(known, plain):
             expected = f"one of {', '.join(known.values)}" if known.values else known.kind.value
             problem = f"defaults: {name}: expected {expected}{' list' if known.multi else ''}, got `{plain}`"
-            reader.problems.append(value.problem(CODE, problem))
+            reader.note_at(value, problem)
             continue
         defaults[name] = plain
     return defaults
@@ -293,3 +294,41 @@ def _fits(known: Field, plain: object) -> bool:
             return isinstance(plain, bool)
         case _:
             return False
+
+
+def _read_amounts(reader: MappingReader, key: str) -> dict[int, Decimal]:
+    """Return a mapping of years to amounts of yuan."""
+    amounts: dict[int, Decimal] = {}
+    for year, found in reader.pairs(key):
+        if re.fullmatch(r"(19|20|21)\d{2}", year, re.ASCII) is None:
+            reader.note_at(found, f"{key}: expected a year as key, got `{year}`")
+            continue
+        amounts[int(year)] = reader.read_decimal(key, found)
+    return amounts
+
+
+def _read_validity(reader: MappingReader, zone: ZoneInfo) -> Validity:
+    """Return ``[from, until)``; a date stands for its midnight in ``zone``."""
+
+    def parse(text: str) -> int:
+        return _parse_instant(text, zone)
+
+    first = reader.parsed("from", parse, 0)
+    end = reader.find("until")
+    last = None if end is None or is_null(end) else reader.parsed("until", parse, None)
+    if last is not None and last <= first:
+        reader.note("until", f"expected an instant after `from`, got `{end.scalar if end is not None else ''}`")
+    return Validity(first, last)
+
+
+def _parse_instant(text: str, zone: ZoneInfo) -> int:
+    """Return the instant of a date (its midnight in ``zone``) or of an RFC 3339 time; raise ``ValueError``."""
+    try:
+        return count_ns(datetime.combine(parse_day(text), time(), zone))
+    except ValueError:
+        pass
+    try:
+        return parse_time_ns(text)
+    except InputError as err:
+        shown = text[:MAX_SHOWN]
+        raise ValueError(f"expected a date or an RFC 3339 time with an offset, got `{shown}`") from err

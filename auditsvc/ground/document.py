@@ -56,6 +56,10 @@ class Value:
         line, column = self.key_places.get(key, (self.line, self.column))
         return Problem(self.file, line, column, code, message)
 
+    def without_members(self) -> "Value":
+        """Return an empty mapping at this place."""
+        return Value(self.file, self.line, self.column, mapping={})
+
     @property
     def kind(self) -> str:
         """``mapping``, ``list`` or ``scalar``, as error texts name it."""

@@ -7,26 +7,24 @@ from auditsvc.event.fields import Field, find_field
 from auditsvc.event.time import parse_time_ns
 from auditsvc.ground.document import Value, resolve_scalar
 from auditsvc.ground.errors import InputError, Problem
+from auditsvc.ground.mapping_reader import MappingReader
 from auditsvc.policy.model import Expectation, InlineTest
-from auditsvc.policy.reader import CODE, Reader, parse_count
+from auditsvc.policy.scalars import CODE, MAX_COUNT, open_mapping
 
 
 def read_inline_test(value: Value, valid_from_ns: int, problems: list[Problem]) -> InlineTest:
     """Return one test; an event without a time happens at ``now``, by default when the policy becomes valid."""
-    reader = Reader(value, "test", problems)
-    name = reader.read_text("name", required=True)
-    now = reader.read("now", parse_time_ns, valid_from_ns)
-    lists = {}
-    lists_value = reader.find("lists")
-    if lists_value is not None:
-        inner = Reader(lists_value, "`lists`", problems)
-        lists = {key: frozenset(inner.read_texts(key)) for key in inner.entries}
-    given = reader.read_items("given")
+    reader = open_mapping(value, "test", problems)
+    name = reader.text("name")
+    now = reader.find_parsed("now", parse_time_ns, valid_from_ns)
+    inner = reader.reader("lists")
+    lists = {} if inner is None else {key: frozenset(inner.texts(key)) for key in inner.keys}
+    given = reader.items("given")
     if not given:
-        reader.refuse(value, "test: `given` needs at least one event")
+        reader.note_at(value, "test: `given` needs at least one event")
     events = tuple(_read_event(item, now, problems) for item in given)
-    expect = _read_expectation(reader, len(events), problems)
-    reader.close()
+    expect = _read_expectation(reader, len(events))
+    reader.finish()
     return InlineTest(name, events, lists, expect, value.line)
 
 
@@ -61,15 +59,14 @@ def _read_value(known: Field, value: Value) -> model.Value:
     return parse_constant(known, Operator.EQ, value.scalar, quoted=value.quoted)
 
 
-def _read_expectation(reader: Reader, events: int, problems: list[Problem]) -> Expectation:
+def _read_expectation(reader: MappingReader, events: int) -> Expectation:
     """Return what is expected: ``none``, ``indeterminate`` (of every event) or counts."""
-    value = reader.find("expect")
+    value = reader.get("expect")
     if value is None:
-        reader.refuse(reader.value, "test: `expect` is missing")
         return Expectation(0, 0, 0)
     if value.scalar in {"none", "indeterminate"}:
         return Expectation(0, 0, events if value.scalar == "indeterminate" else 0)
-    inner = Reader(value, "`expect`", problems)
-    counts = [inner.read(key, parse_count, 0) for key in ("violations", "excepted", "indeterminate")]
-    inner.close()
+    inner = reader.open(value, "expect")
+    counts = [inner.find_integer(key, 0, MAX_COUNT) or 0 for key in ("violations", "excepted", "indeterminate")]
+    inner.finish()
     return Expectation(*counts)

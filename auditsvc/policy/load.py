@@ -15,6 +15,7 @@ from auditsvc.event.fields import find_field
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.document import Bundle, Value
 from auditsvc.ground.errors import DocumentError, Problem
+from auditsvc.ground.mapping_reader import MappingReader
 from auditsvc.policy.inline import read_inline_test
 from auditsvc.policy.model import (
     DEFAULT_ON_MISSING,
@@ -29,8 +30,16 @@ from auditsvc.policy.model import (
     Severity,
     Status,
 )
-from auditsvc.policy.reader import CODE, Reader, parse_duration, parse_instant_in, parse_version, parse_zone
 from auditsvc.policy.resource import read_calendar, read_legal, read_list
+from auditsvc.policy.scalars import (
+    CODE,
+    MAX_COUNT,
+    find_title,
+    open_mapping,
+    parse_duration,
+    parse_instant_in,
+    read_title,
+)
 
 KINDS = ("policy", "list", "calendar", "legal")
 DEFAULT_ZONE = "Asia/Shanghai"
@@ -108,27 +117,27 @@ class _PolicyReader:
         self.legal = legal
         self.text = text
         self.problems = problems
-        self.reader = Reader(value, "policy", problems)
-        self.zone = self.reader.read("zone", parse_zone, DEFAULT_ZONE)
+        self.reader = open_mapping(value, "policy", problems)
+        self.zone = self.reader.find_zone("zone", DEFAULT_ZONE)
 
     def read(self) -> Policy:
         """Return the policy; where something is wrong, a stand-in that is never used."""
         reader = self.reader
-        policy_id = reader.read("id", _parse_id, "?", required=True)
-        title = reader.read_bilingual("title", required=True)
+        policy_id = reader.parsed("id", _parse_id, "?")
+        title = read_title(reader, "title")
         kind, body = self.read_body()
         valid_from, valid_until = self.read_valid()
-        status = reader.read_enum("status", Status, Status.DRAFT, required=True)
-        severity = reader.read_enum("severity", Severity, Severity.LOW, required=True)
+        status = reader.member("status", Status, Status.DRAFT)
+        severity = reader.member("severity", Severity, Severity.LOW)
         policy = Policy(
             id=policy_id,
-            version=reader.read("version", parse_version, 1, required=True),
+            version=reader.integer("version", 1, MAX_COUNT),
             title=title,
-            description=reader.read_bilingual("description", default=title),
+            description=find_title(reader, "description", title),
             status=status,
             severity=severity,
-            owner=reader.read_text("owner", required=True),
-            approved_by=reader.read_texts("approved_by"),
+            owner=reader.text("owner"),
+            approved_by=reader.texts("approved_by"),
             legal_basis=self.read_legal_basis(status),
             valid_from_ns=valid_from,
             valid_until_ns=valid_until,
@@ -137,13 +146,13 @@ class _PolicyReader:
             body=body,
             exceptions=self.read_exceptions(),
             alert=self.read_alert(title),
-            on_missing=reader.read_enum("on_missing", OnMissing, DEFAULT_ON_MISSING[kind]),
-            tests=tuple(read_inline_test(item, valid_from, self.problems) for item in reader.read_items("tests")),
+            on_missing=reader.find_member("on_missing", OnMissing, DEFAULT_ON_MISSING[kind]),
+            tests=tuple(read_inline_test(item, valid_from, self.problems) for item in reader.items("tests")),
             source_text=self.text,
             file=self.value.file,
             line=self.value.line,
         )
-        reader.close()
+        reader.finish()
         return policy
 
     def read_body(self) -> tuple[Effect, Node]:
@@ -155,11 +164,11 @@ class _PolicyReader:
         present = [effect for effect in Effect if self.reader.find(effect.value) is not None]
         if len(present) != 1:
             if limit is None:
-                self.reader.refuse(self.value, "policy: expected exactly one of permit, forbid and require")
+                self.reader.note_at(self.value, "policy: expected exactly one of permit, forbid and require")
             return Effect.REQUIRE, ALWAYS
         return present[0], self.read_condition(self.reader, present[0].value)
 
-    def read_condition(self, reader: Reader, key: str) -> Node:
+    def read_condition(self, reader: MappingReader, key: str) -> Node:
         """Return the condition of a key, one that always holds when it is absent; names in it must exist."""
         value = reader.find(key)
         if value is None:
@@ -182,17 +191,15 @@ class _PolicyReader:
 
     def read_valid(self) -> tuple[int, int | None]:
         """Return the instants between which the version judges."""
-        value = self.reader.find("valid")
-        if value is None:
-            self.reader.refuse(self.value, "policy: `valid` is missing; it says from when the version judges")
+        inner = self.reader.reader("valid")
+        if inner is None:
+            self.reader.note_at(self.value, "policy: `valid` is missing; it says from when the version judges")
             return 0, None
-        inner = Reader(value, "`valid`", self.problems)
-        first = inner.read("from", self.parse_instant, 0, required=True)
-        last = inner.read("until", self.parse_instant, None) if "until" in inner.entries else None
-        inner.asked.add("until")
-        inner.close()
+        first = inner.parsed("from", self.parse_instant, 0)
+        last = inner.find_parsed("until", self.parse_instant, None)
+        inner.finish()
         if last is not None and last <= first:
-            inner.refuse(value, "`valid`: `until` is not after `from`")
+            inner.note_at(inner.value, "valid: `until` is not after `from`")
         return first, last
 
     def parse_instant(self, text: str) -> int:
@@ -201,19 +208,18 @@ class _PolicyReader:
 
     def read_legal_basis(self, status: Status) -> tuple[LegalBasis, ...]:
         """Return the articles the policy rests on, each of an act in the policy set."""
-        items = self.reader.read_items("legal_basis")
+        items = self.reader.readers("legal_basis", "legal_basis")
         if not items and status is Status.ACTIVE:
-            self.reader.refuse(self.value, "policy: an active policy needs at least one `legal_basis`")
+            self.reader.note_at(self.value, "policy: an active policy needs at least one `legal_basis`")
         basis = []
-        for item in items:
-            inner = Reader(item, "`legal_basis`", self.problems)
-            name, article = inner.read_text("act", required=True), inner.read_text("article", required=True)
-            inner.close()
+        for inner in items:
+            name, article = inner.text("act"), inner.text("article")
+            inner.finish()
             act = self.legal.get(name)
             if act is None:
-                inner.refuse(item, f"`legal_basis`: there is no legal act `{name}` in this policy set")
+                inner.note("act", f"there is no legal act `{name}` in this policy set")
             elif article not in act.articles:
-                inner.refuse(item, f"`legal_basis`: `{name}` has no article `{article}` in this policy set")
+                inner.note("article", f"`{name}` has no article `{article}` in this policy set")
             else:
                 basis.append(LegalBasis(act, article))
         return tuple(basis)
@@ -221,43 +227,40 @@ class _PolicyReader:
     def read_exceptions(self) -> tuple[PolicyException, ...]:
         """Return the exceptions; every one ends, is approved and says why."""
         exceptions: list[PolicyException] = []
-        for item in self.reader.read_items("exceptions"):
-            inner = Reader(item, "exception", self.problems)
-            if inner.find("match") is None:
-                inner.refuse(item, "exception: `match` is missing")
+        for inner in self.reader.readers("exceptions", "exception"):
+            inner.get("match")
             exception = PolicyException(
-                inner.read("id", _parse_id, "?", required=True),
+                inner.parsed("id", _parse_id, "?"),
                 self.read_condition(inner, "match"),
-                inner.read("from", self.parse_instant, 0, required=True),
-                inner.read("until", self.parse_instant, 1, required=True),
-                inner.read_text("approved_by", required=True),
-                inner.read_text("basis", required=True),
-                inner.read_text("reason", required=True),
+                inner.parsed("from", self.parse_instant, 0),
+                inner.parsed("until", self.parse_instant, 1),
+                inner.text("approved_by"),
+                inner.text("basis"),
+                inner.text("reason"),
             )
-            inner.close()
+            inner.finish()
             if not 0 < exception.until_ns - exception.from_ns <= MAX_EXCEPTION_NS:
-                inner.refuse(item, "exception: `from` is before `until`, by at most 366 days")
+                inner.note_at(inner.value, f"{inner.what}: `from` is before `until`, by at most 366 days")
             if any(exception.id == other.id for other in exceptions):
-                inner.refuse(item, f"exception: `{exception.id}` stands twice")
+                inner.note("id", f"`{exception.id}` stands twice")
             exceptions.append(exception)
         return tuple(exceptions)
 
     def read_alert(self, fallback: Text) -> AlertRule:
         """Return how findings are grouped; by default by user, one alert an hour, under the policy's title."""
-        value = self.reader.find("alert")
-        if value is None:
+        inner = self.reader.reader("alert")
+        if inner is None:
             return AlertRule(("user.id",), DEFAULT_SUPPRESS_S, fallback)
-        inner = Reader(value, "`alert`", self.problems)
-        by = inner.read_texts("by")
+        by = inner.texts("by")
         for name in by:
             if find_field(name) is None:
-                inner.refuse(value, f"`alert`: unknown field `{name}`")
+                inner.note_member("by", name, f"unknown field `{name}`")
         rule = AlertRule(
             by or ("user.id",),
-            inner.read("suppress", parse_duration, DEFAULT_SUPPRESS_S),
-            inner.read_bilingual("title", default=fallback),
+            inner.find_parsed("suppress", parse_duration, DEFAULT_SUPPRESS_S),
+            find_title(inner, "title", fallback),
         )
-        inner.close()
+        inner.finish()
         return rule
 
 

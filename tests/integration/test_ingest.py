@@ -321,7 +321,7 @@ def test_sources_that_cannot_deliver_are_told_why(worker: Worker) -> None:
         WEB_LINE, path="/ingest/v1/sources/broken-1/records", source="broken-1", CONTENT_TYPE="text/plain"
     )
     assert broken.status == 404
-    assert "options.colour: unknown option" in broken.document["detail"]
+    assert "options: unknown key `colour`" in broken.document["detail"]
     mapped = worker.post(build_event(), source="kong-1")
     assert (mapped.status, mapped.document["code"]) == (400, "request_invalid")
     assert "/ingest/v1/sources/kong-1/records" in mapped.document["detail"]

@@ -34,7 +34,7 @@ def run(*arguments: str) -> Any:
 def test_sources_are_listed_with_what_is_wrong_with_them(settings: Settings) -> None:
     rows = {row["id"]: row for row in run("list")}
     assert rows["native-1"]["problems"] == []
-    assert "options.colour" in rows["broken-1"]["problems"][0]
+    assert "options: unknown key `colour`" in rows["broken-1"]["problems"][0]
     assert rows["web-1"]["interfaces"] == ["if-file", "if-open"]
 
 

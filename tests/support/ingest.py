@@ -13,7 +13,7 @@ from auditsvc.catalog.model import Source
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.clock import Clock, FixedClock
 from auditsvc.ground.database import begin_write, migrate, open_engine
-from auditsvc.ground.document import build_bundle
+from auditsvc.ground.document import build_bundle, parse_document
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import create_key
 from auditsvc.ingest.wsgi import IngestApp, build_ingest_app
@@ -76,8 +76,10 @@ def build_source(reader: str, **changes: Any) -> Source:
         "interfaces": ("if-1", "if-2", "if-3"),
         "options": {},
         "defaults": {},
+        **changes,
     }
-    return Source(**{**values, **changes})
+    options = parse_document(json.dumps(values["options"]), "options")
+    return Source(**{**values, "options": options})
 
 
 def hash_plainly(number: str) -> str:

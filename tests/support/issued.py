@@ -15,6 +15,7 @@ from auditsvc.reports.service import Report, create_report, find_report_file, li
 from auditsvc.reports.trust import Trust, load_trust_file
 from tests.support.catalog import TOWN
 from tests.support.engine import World, build_record
+from tests.support.report_schema import check_report
 
 DAYS = (date(2026, 11, 1), date(2026, 11, 30))
 SOURCES_RECORDS = 12
@@ -85,4 +86,5 @@ def issue_reports() -> dict[str, Issued]:
             trust = world.folder / f"{kind}-trust.json"
             shutil.copyfile(folder / "trust.json", trust)
             issued[kind] = Issued(folder, report, trust, load_report_keys(world.settings, world.clock), world)
+            check_report(issued[kind].content)
     return issued

@@ -39,6 +39,7 @@ from auditsvc.store.rows import (
     Position,
     QuarantineRecord,
 )
+from tests.support.report_schema import check_report
 
 ROOT = Path(__file__).parents[2]
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -256,6 +257,6 @@ def report_on(
         ]
     )
     return {
-        "compliance": build_compliance(scope, frame, policies, alerts),
-        "project": build_project(scope, frame, policies, catalog.projects[project]),
+        "compliance": check_report(build_compliance(scope, frame, policies, alerts)),
+        "project": check_report(build_project(scope, frame, policies, catalog.projects[project])),
     }

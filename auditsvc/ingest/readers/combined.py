@@ -14,8 +14,8 @@ from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject, parse_address
 from auditsvc.event.time import parse_time_ns
 from auditsvc.ground.errors import InputError
-from auditsvc.ingest.readers.option import refuse_unknown
-from auditsvc.ingest.readers.route import ROUTE_OPTIONS, Router, outcome_of_status
+from auditsvc.ground.mapping_reader import MappingReader
+from auditsvc.ingest.readers.route import Router, outcome_of_status
 
 _QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"'
 _LINE = re.compile(
@@ -42,10 +42,9 @@ _MONTHS = {
 class CombinedReader:
     """Reads one line of an access log."""
 
-    def __init__(self, source: Source) -> None:
-        """Read the source's options; raise ``InputError`` for a wrong one."""
-        refuse_unknown(source.options, ROUTE_OPTIONS)
-        self._router = Router(source.options)
+    def __init__(self, source: Source, options: MappingReader) -> None:
+        """Read the source's options."""
+        self._router = Router(options)
         self._encoding = source.encoding
 
     @property

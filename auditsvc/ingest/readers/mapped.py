@@ -18,16 +18,15 @@ from auditsvc.event.fields import INPUT_ONLY, MAX_ITEMS, MAX_KEYWORD, MAX_TEXT, 
 from auditsvc.event.model import Event, Value
 from auditsvc.event.native import MAX_INTEGER, MAX_NUMBER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns, count_ns, parse_time_ns
+from auditsvc.ground.document import Value as DocumentValue
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.jsontext import decode_json
+from auditsvc.ground.mapping_reader import MappingReader
 from auditsvc.ingest.readers.combined import parse_clf_time, path_of
 from auditsvc.ingest.readers.identity import read_items
 from auditsvc.ingest.readers.native import is_whole_json
-from auditsvc.ingest.readers.option import find_mapping, find_text, refuse, refuse_unknown
-from auditsvc.ingest.readers.route import ROUTE_OPTIONS, Router, outcome_of_status
+from auditsvc.ingest.readers.route import Router, outcome_of_status
 
-_OPTIONS = ROUTE_OPTIONS | {"fields", "items"}
-_SPEC_KEYS = frozenset({"path", "paths", "format", "map", "default", "scale", "split"})
 _EPOCHS = {"epoch_s": NS, "epoch_ms": NS // 1000, "epoch_us": 1000, "epoch_ns": 1}
 _OFFSET = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})\Z", re.ASCII)
 _BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
@@ -55,17 +54,15 @@ class FieldSpec:
 class MappedReader:
     """Reads JSON records by a declared mapping."""
 
-    def __init__(self, source: Source) -> None:
-        """Read the source's options; raise ``InputError`` for a wrong one."""
-        refuse_unknown(source.options, _OPTIONS)
-        self._router = Router(source.options)
+    def __init__(self, source: Source, options: MappingReader) -> None:
+        """Read the source's options."""
+        self._router = Router(options)
         self._zone = ZoneInfo(source.zone)
-        items = find_text(source.options, "items")
+        items = options.find_text("items")
         self._items = tuple(items.split(".")) if items else None
-        fields = find_mapping(source.options, "fields")
-        if "time" not in fields:
-            raise refuse("fields", "needs `time`")
-        self._specs = tuple(_read_spec(name, entry) for name, entry in fields.items())
+        options.get("fields")
+        fields = options.reader("fields")
+        self._specs = () if fields is None else _read_fields(fields)
 
     @property
     def interfaces(self) -> frozenset[str]:
@@ -300,46 +297,77 @@ _CONVERTERS: Mapping[Kind, Callable[[Field, Any, set[str]], Value]] = {
 }
 
 
-def _read_spec(name: str, entry: Any) -> FieldSpec:
-    """Return one checked entry of ``options.fields``."""
-    place = f"fields.{name}."
-    field = _TEXT_SPEC if name in INPUT_ONLY else find_field(name)
-    if field is None or not (field.is_input or name == "interface.id"):
-        raise refuse(f"fields.{name}", "is not a field a producer can give; docs/event-fields.md lists them")
-    spec = entry if isinstance(entry, Mapping) else {"path": entry}
-    refuse_unknown(spec, _SPEC_KEYS, place)
-    raw_paths = spec["paths"] if "paths" in spec else [spec.get("path")]
-    if not isinstance(raw_paths, list) or not raw_paths:
-        raise refuse(f"{place}paths", "expected a list of paths")
-    style = find_text(spec, "format", place) or "rfc3339"
-    scale = spec.get("scale")
-    if scale is not None and (isinstance(scale, bool) or not isinstance(scale, (int, float))):
-        raise refuse(f"{place}scale", f"expected a number, got `{scale}`")
-    values = {str(key): value for key, value in find_mapping(spec, "map", place).items()}
-    default = spec.get("default")
-    for value in [*values.values(), default]:
-        _check_constant(field, value, place)
-    return FieldSpec(
+def _read_fields(fields: MappingReader) -> tuple[FieldSpec, ...]:
+    """Return the entries of ``options.fields``."""
+    fields.get("time")
+    specs = []
+    for name in fields.keys:
+        field = _TEXT_SPEC if name in INPUT_ONLY else find_field(name)
+        entry = fields.find(name)
+        if field is None or not (field.is_input or name == "interface.id"):
+            fields.note(name, "is not a field a producer can give; docs/event-fields.md lists them")
+        elif entry is not None and entry.mapping is None:
+            specs.append(FieldSpec(field, (_read_path(fields, name, entry),), "rfc3339", {}, None, None, None))
+        else:
+            spec = fields.reader(name)
+            specs += [] if spec is None else [_read_spec(field, spec)]
+    return tuple(specs)
+
+
+def _read_spec(field: Field, spec: MappingReader) -> FieldSpec:
+    """Return one entry of ``options.fields`` that is a mapping."""
+    read = FieldSpec(
         field=field,
-        paths=tuple(_read_path(path, place) for path in raw_paths),
-        format=style,
-        values=values,
-        default=default,
-        scale=None if scale is None else Decimal(str(scale)),
-        split=find_text(spec, "split", place),
+        paths=_read_paths(spec),
+        format=spec.find_text("format") or "rfc3339",
+        values={key: _read_constant(spec, "map", field, value) for key, value in spec.pairs("map")},
+        default=_read_constant(spec, "default", field, spec.find("default")),
+        scale=_read_scale(spec),
+        split=spec.find_text("split"),
     )
+    spec.finish()
+    return read
 
 
-def _read_path(path: Any, place: str) -> Path:
+def _read_paths(spec: MappingReader) -> tuple[Path, ...]:
+    """Return the paths under ``paths``, or the one under ``path``."""
+    single = spec.find("path")
+    if spec.find("paths") is None:
+        if single is None:
+            spec.get("path")
+        return () if single is None else (_read_path(spec, "path", single),)
+    paths = tuple(_read_path(spec, "paths", path) for path in spec.items("paths"))
+    if not paths:
+        spec.note("paths", "expected a list of paths")
+    return paths
+
+
+def _read_path(spec: MappingReader, key: str, path: DocumentValue) -> Path:
     """Return a path's steps, written with dots or as a list."""
-    if isinstance(path, str) and path:
-        return tuple(path.split("."))
-    if isinstance(path, list) and path and all(isinstance(step, str) for step in path):
-        return tuple(path)
-    raise refuse(f"{place}path", f"expected a path such as `request.uri`, got `{path}`")
+    plain = path.as_plain()
+    if isinstance(plain, str) and plain:
+        return tuple(plain.split("."))
+    if isinstance(plain, list) and plain and all(isinstance(step, str) for step in plain):
+        return tuple(plain)
+    spec.note_at(path, f"{spec.path}{key}: expected a path such as `request.uri`, got `{plain}`")
+    return ()
 
 
-def _check_constant(field: Field, value: Any, place: str) -> None:
-    """Raise ``InputError`` when a declared value is outside a closed set."""
-    if value is not None and field.values and value not in field.values:
-        raise refuse(place.rstrip("."), f"`{value}` is not one of {', '.join(field.values)}")
+def _read_constant(spec: MappingReader, key: str, field: Field, found: DocumentValue | None) -> Value:
+    """Return a declared value, which must be of the field's closed set if there is one."""
+    value: Value = None if found is None else found.as_plain()
+    if found is not None and value is not None and field.values and value not in field.values:
+        spec.note_at(found, f"{spec.path}{key}: `{value}` is not one of {', '.join(field.values)}")
+    return value
+
+
+def _read_scale(spec: MappingReader) -> Decimal | None:
+    """Return the factor of a number."""
+    found = spec.find("scale")
+    scale = None if found is None else found.as_plain()
+    if scale is None:
+        return None
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)):
+        spec.note("scale", f"expected a number, got `{scale}`")
+        return None
+    return Decimal(str(scale))

@@ -8,7 +8,7 @@ from auditsvc.catalog.model import Source
 from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject, read_native
 from auditsvc.ground.errors import InputError
-from auditsvc.ingest.readers.option import refuse_unknown
+from auditsvc.ground.mapping_reader import MappingReader
 
 _ARRAY: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
@@ -18,9 +18,8 @@ _SPACE = b" \t\r\n"
 class NativeReader:
     """Reads the product's own form."""
 
-    def __init__(self, source: Source) -> None:
-        """Take the source's defaults; raise ``InputError`` for options, as there are none."""
-        refuse_unknown(source.options, frozenset())
+    def __init__(self, source: Source, options: MappingReader) -> None:
+        """Take the source's defaults; there are no options."""
         side = source.defaults.get("side")
         self._side = side if isinstance(side, str) else "gateway"
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from auditsvc.catalog.model import Source
 from auditsvc.event.model import Event
 from auditsvc.event.native import HashSubject
-from auditsvc.ground.errors import AuditError, InputError, Problem
+from auditsvc.ground.errors import InputError, Problem
+from auditsvc.ground.mapping_reader import MappingReader
 from auditsvc.ingest.readers.combined import CombinedReader
 from auditsvc.ingest.readers.identity import derive_id
 from auditsvc.ingest.readers.mapped import MappedReader
@@ -17,13 +18,14 @@ from auditsvc.ingest.readers.model import ReadEvent, ReadResult, RecordReader, R
 from auditsvc.ingest.readers.native import NativeReader
 from auditsvc.ingest.readers.xroad import XRoadReader
 
-READERS: Mapping[str, Callable[[Source], RecordReader]] = {
+READERS: Mapping[str, Callable[[Source, MappingReader], RecordReader]] = {
     "native": NativeReader,
     "combined": CombinedReader,
     "mapped": MappedReader,
     "xroad": XRoadReader,
 }
 LINES, BLOB = "lines", "blob"
+CODE = "input_invalid"
 
 
 class BatchReader:
@@ -31,10 +33,10 @@ class BatchReader:
 
     def __init__(self, source: Source) -> None:
         """Make the source's reader; raise ``InputError`` (``input_invalid``) for wrong options."""
-        if source.reader not in READERS:
-            raise InputError("input_invalid", f"reader: no reader `{source.reader}`; known are {', '.join(READERS)}")
         self.source = source
-        self._reader = READERS[source.reader](source)
+        self._reader, problems = _open_reader(source)
+        if problems:
+            raise InputError(CODE, "; ".join(problem.message for problem in problems))
         self._interfaces = frozenset(source.interfaces)
         self._defaults = tuple(source.defaults.items())
 
@@ -92,6 +94,17 @@ class BatchReader:
         return result
 
 
+def _open_reader(source: Source) -> tuple[RecordReader, list[Problem]]:
+    """Return the source's reader, and what is wrong with its options; then the reader must not be used."""
+    if source.reader not in READERS:
+        raise InputError(CODE, f"reader: no reader `{source.reader}`; known are {', '.join(READERS)}")
+    problems: list[Problem] = []
+    options = MappingReader(source.options, "options", problems, code=CODE, path="options.")
+    reader = READERS[source.reader](source, options)
+    options.finish()
+    return reader, problems
+
+
 def read_batch(payload: bytes, kind: str, source: Source, hash_subject: HashSubject) -> ReadResult:
     """Return the events and rejects of one batch of ``source``.
 
@@ -109,14 +122,10 @@ def read_batch(payload: bytes, kind: str, source: Source, hash_subject: HashSubj
 
 def check_source(source: Source) -> list[Problem]:
     """Return what is wrong with a source's reader and options; empty when it can be used."""
-    place = f"source {source.id}"
-    try:
-        reader = BatchReader(source)
-    except AuditError as err:
-        return [Problem(place, 0, 0, err.code, err.message)]
-    return [
-        Problem(place, 0, 0, "input_invalid", f"options name interface `{name}`, which does not name this source")
-        for name in sorted(reader.named_interfaces - frozenset(source.interfaces))
+    reader, problems = _open_reader(source)
+    return problems or [
+        source.options.problem(CODE, f"options name interface `{name}`, which does not name source `{source.id}`")
+        for name in sorted(reader.interfaces - frozenset(source.interfaces))
     ]
 
 

@@ -1,15 +1,13 @@
 """Which interface a request belongs to, which action it is, and how it ended: rules shared by the HTTP readers."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 from auditsvc.event.fields import ACTIONS
 from auditsvc.event.model import Event
 from auditsvc.ground.errors import InputError
-from auditsvc.ingest.readers.option import find_mappings, find_text, find_texts, refuse, refuse_unknown
+from auditsvc.ground.mapping_reader import MappingReader
 
 METHOD_ACTIONS = {
     "GET": "query",
@@ -21,8 +19,6 @@ METHOD_ACTIONS = {
     "DELETE": "delete",
 }
 DENIED = frozenset({401, 403, 407, 451})
-ROUTE_OPTIONS = frozenset({"interfaces", "default_interface", "default_action"})
-_RULE_KEYS = frozenset({"path", "methods", "id", "action"})
 _MEMO = 4096
 """Paths a router remembers; logs repeat few paths often."""
 
@@ -40,14 +36,11 @@ class Rule:
 class Router:
     """Finds interface and action of a request by a source's rules, the first match winning."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        """Read the rules; raise ``InputError`` for a wrong one."""
-        self._rules = tuple(
-            _read_rule(rule, f"interfaces[{number}].")
-            for number, rule in enumerate(find_mappings(options, "interfaces"))
-        )
-        self._default_interface = find_text(options, "default_interface")
-        self._default_action = read_action(options, "default_action", "")
+    def __init__(self, options: MappingReader) -> None:
+        """Read the rules; wrong ones are problems of ``options``."""
+        self._rules = tuple(_read_rule(rule) for rule in options.readers("interfaces", "rule"))
+        self._default_interface = options.find_text("default_interface")
+        self._default_action = options.find_choice("default_action", ACTIONS)
         self._memo: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
 
     @property
@@ -88,27 +81,18 @@ class Router:
         return self._default_interface, self._default_action
 
 
-def read_action(options: Mapping[str, Any], key: str, place: str) -> str | None:
-    """Return the action named under ``key``; raise ``InputError`` for one that does not exist."""
-    action = find_text(options, key, place)
-    if action is not None and action not in ACTIONS:
-        raise refuse(f"{place}{key}", f"no action `{action}`; known are {', '.join(ACTIONS)}")
-    return action
-
-
 def compile_glob(text: str) -> re.Pattern[str]:
     """Return the pattern that matches ``text`` whole, ``*`` standing for any characters."""
     return re.compile(".*".join(map(re.escape, text.split("*"))) + r"\Z", re.DOTALL)
 
 
-def _read_rule(rule: Mapping[str, Any], place: str) -> Rule:
-    """Return one checked rule."""
-    refuse_unknown(rule, _RULE_KEYS, place)
-    path, interface = find_text(rule, "path", place), find_text(rule, "id", place)
-    if path is None or interface is None:
-        raise refuse(place.rstrip("."), "needs `path` and `id`")
-    methods = frozenset(method.upper() for method in find_texts(rule, "methods", place))
-    return Rule(compile_glob(path), methods, interface, read_action(rule, "action", place))
+def _read_rule(rule: MappingReader) -> Rule:
+    """Return one rule."""
+    path, interface = rule.text("path"), rule.text("id")
+    methods = frozenset(method.upper() for method in rule.texts("methods"))
+    action = rule.find_choice("action", ACTIONS)
+    rule.finish()
+    return Rule(compile_glob(path), methods, interface, action)
 
 
 def outcome_of_status(status: int | None) -> str:

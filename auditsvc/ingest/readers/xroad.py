@@ -4,20 +4,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from auditsvc.catalog.model import Source
-from auditsvc.event.fields import MAX_KEYWORD, MAX_TEXT
+from auditsvc.event.fields import ACTIONS, MAX_KEYWORD, MAX_TEXT
 from auditsvc.event.model import Event
 from auditsvc.event.native import MAX_INTEGER, HashSubject, parse_address
 from auditsvc.event.time import NS, check_time_ns
 from auditsvc.ground.errors import InputError
+from auditsvc.ground.mapping_reader import MappingReader
 from auditsvc.ingest.readers.identity import read_items
 from auditsvc.ingest.readers.mapped import decode_repaired
 from auditsvc.ingest.readers.native import is_whole_json
-from auditsvc.ingest.readers.option import find_mapping, find_mappings, find_text, refuse, refuse_unknown
-from auditsvc.ingest.readers.route import METHOD_ACTIONS, compile_glob, outcome_of_status, read_action
+from auditsvc.ingest.readers.route import METHOD_ACTIONS, compile_glob, outcome_of_status
 
 _MILLI = NS // 1000
-_OPTIONS = frozenset({"interfaces", "default_interface", "default_action", "members"})
-_RULE_KEYS = frozenset({"service", "id", "action"})
 _SIDES = {"Client": "consumer", "Producer": "provider"}
 _SERVICE = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")
 _TEXTS = (
@@ -38,20 +36,17 @@ _TEXTS = (
 class XRoadReader:
     """Reads operational monitoring records of an X-Road security server."""
 
-    def __init__(self, source: Source) -> None:
-        """Read the source's options; raise ``InputError`` for a wrong one."""
-        refuse_unknown(source.options, _OPTIONS)
+    def __init__(self, source: Source, options: MappingReader) -> None:
+        """Read the source's options."""
         self._rules = []
-        for number, rule in enumerate(find_mappings(source.options, "interfaces")):
-            place = f"interfaces[{number}]."
-            refuse_unknown(rule, _RULE_KEYS, place)
-            service, interface = find_text(rule, "service", place), find_text(rule, "id", place)
-            if service is None or interface is None:
-                raise refuse(place.rstrip("."), "needs `service` and `id`")
-            self._rules.append((compile_glob(service), interface, read_action(rule, "action", place)))
-        self._default_interface = find_text(source.options, "default_interface")
-        self._default_action = read_action(source.options, "default_action", "")
-        self._members = {str(key): str(value) for key, value in find_mapping(source.options, "members").items()}
+        for rule in options.readers("interfaces", "rule"):
+            service, interface = compile_glob(rule.text("service")), rule.text("id")
+            self._rules.append((service, interface, rule.find_choice("action", ACTIONS)))
+            rule.finish()
+        self._default_interface = options.find_text("default_interface")
+        self._default_action = options.find_choice("default_action", ACTIONS)
+        members = options.reader("members")
+        self._members = {} if members is None else {key: members.text(key) for key in members.keys}
 
     @property
     def interfaces(self) -> frozenset[str]:

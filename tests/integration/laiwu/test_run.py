@@ -13,6 +13,7 @@ import pytest
 from auditsvc.runtime.locks import claim_folder
 from examples.laiwu.city import ROOT, CityError
 from examples.laiwu.run import refuse_second_run
+from tests.support.report_schema import check_report
 
 EVENTS = 4_000
 REAL_LOG = ROOT.parent / "shared" / "data" / "apache_combined.log.gz"
@@ -26,7 +27,7 @@ def run_city(tmp_path: Path, *words: str | Path) -> dict[str, Any]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "verified: every step was done and passed" in done.stdout
-    report: dict[str, Any] = json.loads((out / "report.json").read_bytes())
+    report: dict[str, Any] = check_report(json.loads((out / "report.json").read_bytes()))
     return report
 
 

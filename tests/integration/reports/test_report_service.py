@@ -34,6 +34,7 @@ from auditsvc.reports.verify import verify_files
 from auditsvc.store.port import EventStore
 from tests.support.engine import World, build_record
 from tests.support.issued import DAYS, Issued, issue_reports
+from tests.support.report_schema import check_report
 
 
 @pytest.fixture
@@ -47,7 +48,9 @@ def make(world: World, store: EventStore | None = None, **changes: Any) -> Any:
     sign = Checkpointer(world.ledger, world.settings).sign_now
     options = {"kind": "compliance", "period": DAYS, "actor": "李审计", "sign_checkpoint": sign, **changes}
     with nullcontext(store) if store is not None else world.judged() as opened:
-        return create_report(world.ledger, world.versions, opened, world.settings, **options)
+        report = create_report(world.ledger, world.versions, opened, world.settings, **options)
+    check_report(json.loads(find_report_file(world.settings, report.id, "report.json").read_bytes()))
+    return report
 
 
 def test_the_digest_of_a_report_is_a_leaf_of_the_log() -> None:

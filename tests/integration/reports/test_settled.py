@@ -12,7 +12,7 @@ from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.reports import service
 from auditsvc.reports.service import create_report, find_report_file
 from auditsvc.store.duckdb.store import DuckStore
-from auditsvc.store.rows import Position
+from auditsvc.store.rows import LedgerPlace, Position
 from tests.support.engine import World, build_policies, build_policy, build_record
 from tests.support.issued import DAYS
 

@@ -48,7 +48,21 @@ def test_check_asks_the_readers_about_their_options(folder: Path) -> None:
     (folder / "city.yaml").write_text(text, encoding="utf-8")
     done = CliRunner().invoke(command, ["check", str(folder)])
     assert done.exit_code == 1
-    assert "source second" in done.stdout
+    line = text[: text.index("options: {")].count("\n") + 1
+    said = "options name interface `both`, which does not name source `second` [input_invalid]"
+    assert f"city.yaml:{line}:12: {said}" in done.stdout
+
+
+def test_check_tells_every_wrong_option_with_its_place(folder: Path) -> None:
+    text = SMALL.replace("{default_interface: methods}", "{default_interfaec: methods, items: a}")
+    (folder / "city.yaml").write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(command, ["check", str(folder)])
+    line = text[: text.index("options: {")].count("\n") + 1
+    known = "default_action, default_interface, interfaces"
+    assert (
+        f"city.yaml:{line}:13: options: unknown key `default_interfaec`; known are {known}; did you mean" in done.stdout
+    )
+    assert f"city.yaml:{line}:41: options: unknown key `items`; known are {known} [input_invalid]" in done.stdout
 
 
 def test_show_without_a_catalogue_says_what_to_do(folder: Path) -> None:

@@ -196,12 +196,15 @@ def test_one_bad_line_does_not_touch_its_neighbours() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"colour": 1}, "options.colour: unknown option"),
+        ({"colour": 1}, "options: unknown key `colour`; known are default_action, default_interface, interfaces"),
         ({"interfaces": "x"}, "options.interfaces: expected a list"),
-        ({"interfaces": [{"path": "/a"}]}, "needs `path` and `id`"),
-        ({"interfaces": [{"path": "/a", "id": "x", "action": "steal"}]}, "no action `steal`"),
-        ({"default_action": "steal"}, "no action `steal`"),
-        ({"default_interface": 5}, "expected text"),
+        ({"interfaces": [{"path": "/a"}]}, "options.interfaces[0]: `id` is missing"),
+        (
+            {"interfaces": [{"path": "/a", "id": "x", "action": "steal"}]},
+            "options.interfaces[0].action: expected one of query",
+        ),
+        ({"default_action": "steal"}, "options.default_action: expected one of query"),
+        ({"default_interface": [5]}, "options.default_interface: expected a text, got a list"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], words: str) -> None:

@@ -190,15 +190,20 @@ def test_what_is_no_record_is_rejected(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "options.fields: needs `time`"),
+        ({}, "options: `fields` is missing"),
+        ({"fields": {"action": "a"}}, "options.fields: `time` is missing"),
         ({"fields": {"time": "t", "colour": "c"}}, "options.fields.colour: is not a field"),
         ({"fields": {"time": "t", "verdict": "c"}}, "options.fields.verdict: is not a field"),
-        ({"fields": {"time": {"path": "t", "zone": "x"}}}, "options.fields.time.zone: unknown option"),
-        ({"fields": {"time": {}}}, "expected a path"),
+        (
+            {"fields": {"time": {"path": "t", "zone": "x"}}},
+            "options.fields.time: unknown key `zone`; known are default, format, map, path",
+        ),
+        ({"fields": {"time": {}}}, "options.fields.time: `path` is missing"),
+        ({"fields": {"time": ""}}, "options.fields.time: expected a path"),
         ({"fields": {"time": {"paths": []}}}, "expected a list of paths"),
         ({"fields": {"time": "t", "action": {"path": "a", "default": "steal"}}}, "`steal` is not one of"),
         ({"fields": {"time": "t", "rows": {"path": "a", "scale": "x"}}}, "expected a number"),
-        ({"fields": {"time": "t"}, "items": 5}, "options.items: expected text"),
+        ({"fields": {"time": "t"}, "items": [5]}, "options.items: expected a text, got a list"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, Any], words: str) -> None:

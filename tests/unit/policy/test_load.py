@@ -47,7 +47,7 @@ def test_dates_begin_at_midnight_in_the_policys_zone() -> None:
         ("  require: {time|calendar: x}\n", "there is no calendar `x` in this policy set"),
         ("  require: {rows: 1}\n  legal_basis: [{act: x, article: y}]\n", "there is no legal act `x`"),
         ("  require: {rows: 1}\n  zone: Mars/Base\n", "expected an IANA zone"),
-        ("  require: {rows: 1}\n  alert: {by: [nobody]}\n", "`alert`: unknown field `nobody`"),
+        ("  require: {rows: 1}\n  alert: {by: [nobody]}\n", "a.yaml:10:16: by: unknown field `nobody`"),
         ("  require: {rows: 1}\n  alert: {suppress: 4 hours}\n", "expected a duration such as 30m"),
         ("  require: {rows: 1}\n  tests: [{name: t, given: [], expect: none}]\n", "`given` needs at least one event"),
         ("  require: {rows: 1}\n  tests: [{name: t, given: [{row: 1}], expect: none}]\n", "unknown field `row`"),
@@ -74,6 +74,32 @@ def test_a_wrong_policy_is_refused(body: str, message: str) -> None:
 )  # fmt: skip
 def test_an_exception_ends_is_approved_and_says_for_whom(exception: str, message: str) -> None:
     assert message in refuse(a=build_policy_yaml(f"  require: {{rows: 1}}\n  exceptions: [{exception}]\n"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "version: 1",
+            'version: "1"',
+            "a.yaml:3:12: version: expected a whole number from 1 to 1000000000000000, got `1`",
+        ),
+        ("version: 1", "version: 0", "version: expected a whole number from 1 to"),
+        ("owner: o", "owner: ~", "a.yaml:7:10: owner: expected a text, got `~`"),
+        ("id: T-1", "id: T 1", "id: expected letters, digits, `_`, `.` and `-`, at most 64, got `T 1`"),
+        ("title: a test", "title: {zh: 甲}", "title: `en` is missing"),
+        ("from: 2026-01-01", "from: 2026-13-01", "from: expected a date such as 2026-11-23, got `2026-13-01`"),
+        ("2026-01-01}", "2026-01-01, until: 2026-01-01}", "valid: `until` is not after `from`"),
+        ("severity: low", "severety: low", "unknown key `severety`; known are alert, approved_by,"),
+    ],
+)
+def test_a_wrong_head_is_refused(old: str, new: str, message: str) -> None:
+    assert message in refuse(a=build_policy_yaml("  require: {rows: 1}\n").replace(old, new))
+
+
+def test_a_calendar_says_whether_it_was_verified() -> None:
+    text = "calendar: {id: c, source: s, verified: perhaps, zone: UTC, from: 2026-01-01, until: 2027-01-01}"
+    assert "a.yaml:1:40: verified: expected true or false, got `perhaps`" in refuse(a=text)
 
 
 def test_an_active_policy_needs_a_legal_basis() -> None:
