@@ -165,6 +165,26 @@ def test_a_lost_checkpoint_file_is_noticed(tmp_path: Path) -> None:
         checkpointer(ledger).sign_now()
 
 
+def test_a_checkpoint_file_that_lost_its_last_one_over_a_single_leaf_is_noticed(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    for number in (1, 2):
+        ledger.submit(build_delivery(number))
+        ledger.sign()
+    path = ledger.settings.checkpoint_path
+    path.write_text(f"{split_notes(path.read_text())[0]}\n")
+    with pytest.raises(SigningError, match=r"has a checkpoint of size 2, the file .* ends at 1; restore the file"):
+        checkpointer(ledger).sign_now()
+
+
+def test_a_leaf_that_is_missing_between_others_is_named(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    fill_ledger(ledger)
+    ledger.submit(build_delivery(20), build_delivery(21), build_delivery(22))
+    edit_database(ledger, *(f"DELETE FROM {table} WHERE seq = 9" for table in ("delivery", "batch", "leaf")))  # noqa: S608
+    with pytest.raises(SigningError, match="leaf 9 is missing or its header was changed"):
+        checkpointer(ledger).sign_now()
+
+
 def test_a_checkpoint_of_another_key_is_not_built_upon(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     fill_ledger(ledger)
@@ -205,10 +225,9 @@ def test_an_unfinished_checkpoint_at_the_end_of_the_file_is_dropped(tmp_path: Pa
     with ledger.settings.checkpoint_path.open("a") as file:
         file.write("audit.example/log\n9\nAAAA")
     ledger.submit(build_delivery(20))
-    checkpointer(ledger).sign_now()
-    text = ledger.settings.checkpoint_path.read_text()
-    assert text.startswith(whole)
-    assert len(split_notes(text)) == 3
+    signed = checkpointer(ledger).sign_now()
+    assert signed is not None
+    assert ledger.settings.checkpoint_path.read_text() == f"{whole}{signed.note}\n"
 
 
 @pytest.mark.parametrize("junk", ["junk\n", "\n", "x" * 200_000])

@@ -42,6 +42,7 @@ def test_the_environment_chooses_how_many_examples_are_tried(environ: dict[str, 
     assert PROFILES == {"dev": 50, "ci": 300, "nightly": 5000}
 
 
+@pytest.mark.slow
 def test_a_failure_comes_again_by_the_seed_that_is_printed(tmp_path: Path) -> None:
     def run(name: str, *words: str) -> tuple[str, str]:
         seen, path = tmp_path / f"{name}.txt", tmp_path / f"test_{name}.py"
@@ -57,6 +58,7 @@ def test_a_failure_comes_again_by_the_seed_that_is_printed(tmp_path: Path) -> No
     assert run("c", "--hypothesis-seed=1")[1] != first
 
 
+@pytest.mark.slow
 def test_the_closing_line_is_the_last() -> None:
     done = run_pytest(
         "tests/unit/engine/test_judging.py", "tests/unit/engine/test_pairing.py"
