@@ -22,6 +22,7 @@ from auditsvc.condition.query import MAX_QUERY
 from auditsvc.event.fields import Kind, find_field
 from auditsvc.event.model import Event, Value
 from auditsvc.event.time import count_ns, format_time_ns
+from auditsvc.figures.traffic import select_accesses
 from auditsvc.ground.errors import AuditError, AuthError, InputError
 from auditsvc.ground.ids import EventUid
 from auditsvc.runtime.services import get_services, record_reading
@@ -54,7 +55,8 @@ class SpanQuery(Schema):
     )
     last = Instant(data_key="to", load_default=None, metadata={"description": "instant after the last; default now"})
     repeats = fields.Boolean(
-        load_default=False, metadata={"description": "also repeats and second halves of calls, which figures leave out"}
+        load_default=False,
+        metadata={"description": "also what is no access: repeats, second halves of calls, probes and heartbeats"},
     )
 
 
@@ -245,12 +247,12 @@ def _read_span(query: dict[str, Any]) -> EventQuery:
     nodes = [parse_query(text, zone=services.settings.time_zone)] if text else []
     own = find_own_condition(current_person())
     nodes += [own] if own else []
-    return EventQuery(
+    return select_accesses(
         All(tuple(nodes)) if nodes else None,
         count_ns(first),
         count_ns(last),
-        services.versions.find().context,
-        RowSet.ALL if query["repeats"] else RowSet.COUNTED,
+        context=services.versions.find().context,
+        rows=RowSet.ALL if query["repeats"] else RowSet.COUNTED,
     )
 
 

@@ -18,7 +18,7 @@ _TOLD_EVERY = 10_000
 """Events of an export after which progress is told."""
 
 _repeats_option = click.option(
-    "--repeats", is_flag=True, help="Also repeats and second halves of calls, which figures leave out."
+    "--repeats", is_flag=True, help="Also what is no access: repeats, second halves of calls, probes and heartbeats."
 )
 
 

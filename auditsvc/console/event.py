@@ -19,10 +19,11 @@ from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language, show_number
 from auditsvc.console.today import label_bucket
 from auditsvc.event.fields import BY_NAME, FIELDS
+from auditsvc.figures.traffic import select_accesses
 from auditsvc.ground.errors import AuditError, InputError
 from auditsvc.ground.ids import EventUid
 from auditsvc.runtime.services import get_services, record_reading
-from auditsvc.store.query import EventQuery, Order, RowSet, TimeUnit
+from auditsvc.store.query import Order, RowSet, TimeUnit
 
 _UID_HEX = 32
 _ON = "1"
@@ -53,7 +54,7 @@ def search_events() -> ResponseReturnValue:
         period = read_period(request.args, services.store, services.ledger.clock.now_ns(), services.settings.zone)
         node = read_query(text, services.settings.time_zone)
         _record_search(text, period, rows)
-        query = EventQuery(node, period.first_ns, period.last_ns, rows=rows)
+        query = select_accesses(node, period.first_ns, period.last_ns, rows=rows)
         results = search(services, catalog, query, period, after=request.args.get("after", ""), order=order)
     except InputError as err:
         failure, column = describe(err), int(err.context.get("column", 0))

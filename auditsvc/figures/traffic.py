@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from auditsvc.condition.ast import Node, build_equals
+from auditsvc.condition.evaluate import EMPTY_CONTEXT, Context
 from auditsvc.figures.scope import MISSING, Scope, name_values
 from auditsvc.store.query import EventQuery, RowSet, TimeBucket
 
@@ -42,9 +43,19 @@ class TimeCount:
     violated: int
 
 
-def narrow_to_accesses(query: EventQuery) -> EventQuery:
-    """Return the query for those of its rows that are accesses."""
-    return query.narrowed(ACCESS)
+def select_accesses(
+    where: Node | None, first_ns: int, last_ns: int, *, context: Context = EMPTY_CONTEXT, rows: RowSet = RowSet.COUNTED
+) -> EventQuery:
+    """Return the query for the accesses on which ``where`` is true; with :attr:`RowSet.ALL`, for every stored row.
+
+    Args:
+        where: a condition, None for all.
+        first_ns, last_ns: event time in ``[first_ns, last_ns)``.
+        context: lists and calendars that the condition may name.
+        rows: whether what is no access is left out.
+    """
+    query = EventQuery(where, first_ns, last_ns, context, rows)
+    return query if rows is RowSet.ALL else query.narrowed(ACCESS)
 
 
 def count_accesses(scope: Scope, where: Node = ACCESS) -> int:

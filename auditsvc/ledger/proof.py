@@ -1,7 +1,5 @@
 """Proofs and checkpoints out of SQL; every proof is checked before it is given out."""
 
-from collections.abc import Iterator
-
 from sqlalchemy import Connection, and_, or_, select
 
 from auditsvc.ground.errors import LogError
@@ -124,12 +122,3 @@ def checkpoint_at_least(connection: Connection, size: int) -> Checkpoint | None:
     query = select(checkpoint.c.note).where(checkpoint.c.size >= size).order_by(checkpoint.c.size).limit(1)
     note = connection.execute(query).scalar_one_or_none()
     return None if note is None else parse_checkpoint(note)
-
-
-def iter_checkpoints(connection: Connection, first: int = 0, last: int | None = None) -> Iterator[Checkpoint]:
-    """Give the checkpoints with ``first <= size <= last`` in order of size."""
-    query = select(checkpoint.c.note).where(checkpoint.c.size >= first).order_by(checkpoint.c.size)
-    if last is not None:
-        query = query.where(checkpoint.c.size <= last)
-    for note in connection.execute(query).scalars().all():
-        yield parse_checkpoint(note)

@@ -15,7 +15,7 @@ TREES = {path: ast.parse(text) for path, text in SOURCES.items()}
 
 USED_OUTSIDE = {
     "FixedClock": "a clock for programs of others and for tests",
-    "build_schema": "the tool that writes the policy schema",
+    "build_report_schema": "the tool that writes the schema of report.json",
     "create_core_app": "named in a command line",
     "create_ingest_app": "named in a command line",
     "parse_condition": "one condition from text",

@@ -22,8 +22,9 @@ RECORDS = (
     build_record("b", side="consumer", **CALL),
     build_record("c", side="provider", **CALL),
     build_record("d", rows=1),
+    build_record("e", action="heartbeat"),
 )
-COUNTED, EVERY = ["a", "b", "d"], ["a", "a", "b", "c", "d"]
+COUNTED, EVERY = ["a", "b", "d"], ["a", "a", "b", "c", "d", "e"]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from auditsvc.ledger.proof import (
     consistency_proof,
     get_root,
     inclusion_proof,
-    iter_checkpoints,
     latest_checkpoint,
 )
 from tests.support.ledger import TestLedger, edit_database, fill_ledger, open_ledger
@@ -38,25 +37,6 @@ def test_the_first_checkpoint_over_so_many_leaves_is_found(
 ) -> None:
     checkpoint = checkpoint_at_least(connection, size)
     assert (checkpoint and checkpoint.size) == found
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "sizes"),
-    [
-        (0, None, [4, 8]),
-        (4, 8, [4, 8]),
-        (5, 8, [8]),
-        (4, 7, [4]),
-        (5, 7, []),
-        (8, None, [8]),
-        (9, None, []),
-        (0, 4, [4]),
-    ],
-)
-def test_checkpoints_between_two_sizes_include_both(
-    connection: Connection, first: int, last: int | None, sizes: list[int]
-) -> None:
-    assert [checkpoint.size for checkpoint in iter_checkpoints(connection, first, last)] == sizes
 
 
 def test_the_latest_checkpoint_is_the_largest(connection: Connection) -> None:
