@@ -47,7 +47,8 @@ DEFAULT_SUPPRESS_S = 3600
 MAX_EXCEPTION_NS = 366 * 86_400 * 1_000_000_000
 """Longest exception: a year; a longer one is a change of the policy."""
 T = TypeVar("T")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+POLICY_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+"""Form of the ids of policies and exceptions."""
 
 
 def load_policy_set(bundle: Bundle) -> PolicySet:
@@ -266,6 +267,6 @@ class _PolicyReader:
 
 def _parse_id(text: str) -> str:
     """Return an identifier; raise ``ValueError`` for anything else."""
-    if not _ID.match(text):
+    if re.fullmatch(POLICY_ID, text) is None:
         raise ValueError(f"expected letters, digits, `_`, `.` and `-`, at most 64, got `{text[:64]}`")
     return text

@@ -25,6 +25,7 @@ from auditsvc.pipeline.loop import CHUNK_EVENTS, Engine, OnPoint, ignore_point
 from auditsvc.store.duckdb.store import DuckStore
 from auditsvc.store.query import EventQuery, RowSet
 from tests.support.catalog import CIVIL, SMALL, TOWN
+from tests.support.policy_schema import check_documents
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -74,7 +75,7 @@ def build_policy(
 def build_policies(*texts: str) -> Bundle:
     """Return the bundle of some policy documents."""
     files = {f"policy-{number}.yaml": text for number, text in enumerate(texts)}
-    return build_bundle({**files, "legal/act.yaml": LEGAL})
+    return check_documents(build_bundle({**files, "legal/act.yaml": LEGAL}))
 
 
 def build_record(name: str, **changes: Any) -> bytes:

@@ -21,6 +21,7 @@ from auditsvc.policy.model import (
     Text,
 )
 from tests.support.condition import CONTEXT, TIMES, nodes
+from tests.support.policy_schema import check_documents
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "policies"
@@ -48,7 +49,10 @@ def build_policy_yaml(body: str, head: str = "") -> str:
 
 def load_texts(**texts: str) -> PolicySet:
     """Return the policy set of YAML texts by file name without ending."""
-    return load_policy_set(build_bundle({f"{name}.yaml": text for name, text in texts.items()}))
+    bundle = build_bundle({f"{name}.yaml": text for name, text in texts.items()})
+    policy_set = load_policy_set(bundle)
+    check_documents(bundle)
+    return policy_set
 
 
 def build_policy(

@@ -6,11 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from auditsvc.ground.errors import AuditError, StorageError
+from auditsvc.runtime import locks
 from auditsvc.runtime.locks import LOCK_FILE, claim_address, claim_folder
 from tools.ports import find_free_port
 
@@ -18,6 +21,7 @@ HOST = "127.0.0.1"
 HOLDER = """
 import sys, time
 from pathlib import Path
+from auditsvc.runtime import locks
 from auditsvc.runtime.locks import claim_address, claim_folder
 with claim_folder(Path(sys.argv[1]), "serve"), claim_address("X_PORT", "127.0.0.1", int(sys.argv[2])):
     print("held", flush=True)
@@ -115,6 +119,28 @@ def test_connections_that_ended_lately_do_not_keep_an_address() -> None:
         accepted.close()  # the side that closes first waits a minute in TIME_WAIT
     with claim_address("X_PORT", HOST, port):
         pass
+
+
+def test_after_a_kill_an_address_is_waited_for() -> None:
+    port = find_free_port()
+    leaving = listen(port)
+    timer = threading.Timer(0.3, leaving.close)
+    timer.start()
+    with claim_address("X_PORT", HOST, port, after_kill=True):
+        assert leaving.fileno() < 0
+    timer.join()
+
+
+def test_after_a_kill_an_address_is_not_waited_for_longer_than_its_processes_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locks, "_WAIT_S", 0.3)
+    port = find_free_port()
+    claim = claim_address("X_PORT", HOST, port, after_kill=True)
+    began = time.monotonic()
+    with listen(port), pytest.raises(AuditError, match="another program listens there"), claim:
+        raise AssertionError("claimed")
+    assert 0.3 <= time.monotonic() - began < 5
 
 
 def test_an_address_of_another_machine_is_refused_with_the_setting_to_change() -> None:

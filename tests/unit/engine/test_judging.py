@@ -1,5 +1,6 @@
 """What the engine makes of records: identity, pairing, flags, verdicts, quarantine."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -209,3 +210,22 @@ def test_an_event_from_2099_is_stored_and_flagged(world: World) -> None:
     with world.judged() as store:
         (row,) = rows_of(store)
         assert "clock_skew" in flags_of(row)
+
+
+def test_each_turn_of_a_running_engine_is_told(world: World) -> None:
+    world.activate_small()
+    world.deliver("gateway", build_record("a", rows=101))
+    stop, turns = threading.Event(), list[int]()
+
+    def count() -> None:
+        turns.append(len(turns))
+        if len(turns) == 3:
+            stop.set()
+
+    timer = threading.Timer(20, stop.set)
+    timer.start()
+    with world.open_store() as store:
+        world.build_engine(store).run(stop, count)
+        timer.cancel()
+        assert len(rows_of(store)) == 1
+    assert turns == [0, 1, 2]
