@@ -79,6 +79,16 @@ class ListedViolation:
     outcome: str | None
 
 
+def count_undecided(scope: Scope, interfaces: Collection[str] | None = None) -> dict[str, int]:
+    """Return the number of judged events that each policy could not decide, by policy id, second halves included.
+
+    Args:
+        scope: begins and ends on quarters of an hour.
+        interfaces: only these, none when empty; None for all.
+    """
+    return scope.store.count_indeterminate(scope.first_ns, scope.last_ns, interfaces)
+
+
 def count_violations(scope: Scope, within: Within = EVERYWHERE) -> int:
     """Return the number of violations."""
     return sum(row.count for row in scope.count_findings({**VIOLATIONS, **within}))

@@ -64,14 +64,18 @@ def latest_policies(policy_set: PolicySet) -> dict[str, Policy]:
 
 
 def describe_violations(scope: ReportScope, policy_set: PolicySet, within: Within = EVERYWHERE) -> list[dict[str, Any]]:
-    """Return every policy with its numbers of violations, exceptions and shadow findings; most violations first."""
+    """Return every policy with its numbers of violations, exceptions and shadow findings, and of events it could not decide."""
     found = violations.count_by_policy(scope.figures, within)
+    undecided = violations.count_undecided(scope.figures, within.get("interface.id"))
     policies = latest_policies(policy_set)
-    listed = [_describe_policy(policies.get(name), name, found.get(name)) for name in {*policies, *found}]
+    listed = [
+        _describe_policy(policies.get(name), name, found.get(name), undecided.get(name, 0))
+        for name in {*policies, *found, *undecided}
+    ]
     return sorted(listed, key=lambda row: (-row["violations"], row["id"]))
 
 
-def _describe_policy(policy: Policy | None, name: str, found: PolicyFindings | None) -> dict[str, Any]:
+def _describe_policy(policy: Policy | None, name: str, found: PolicyFindings | None, undecided: int) -> dict[str, Any]:
     """Return one policy's row."""
     basis = (
         [] if policy is None else [_describe_basis(item.act.id, item.article, policy) for item in policy.legal_basis]
@@ -84,7 +88,7 @@ def _describe_policy(policy: Policy | None, name: str, found: PolicyFindings | N
         "legal_basis": basis,
         "violations": 0 if found is None else found.violations,
         "excepted": 0 if found is None else found.excepted,
-        "indeterminate": 0,
+        "indeterminate": undecided,
         "shadow": 0 if found is None else found.shadow,
     }
 

@@ -97,10 +97,14 @@ class EventStore(Protocol):
     def iter_findings(self, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
         """Give the findings of the places ``[first, last)`` in ledger order."""
 
-    def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
+    def count_indeterminate(
+        self, first_ns: int, last_ns: int, interfaces: Collection[str] | None = None
+    ) -> dict[str, int]:
         """Return numbers of events in the interval that each active or shadow policy could not decide, by policy id.
 
-        The interval must begin and end on quarters of an hour.
+        Args:
+            first_ns, last_ns: event time in ``[first_ns, last_ns)``; both on quarters of an hour.
+            interfaces: only events of these interfaces, none when empty; None for all.
         """
 
     def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:

@@ -678,6 +678,23 @@ class StoreContract:
         assert store.batch_stats(*ALL) == [BatchStat(1, 0, "gateway", START + 1, 4, 3, 1, 0, 0, 1, 4)]
         assert store.count_indeterminate(START, START + 1) == {"P-1": 2}
 
+    def test_undecided_events_are_counted_by_interface(self, store: EventStore) -> None:
+        def undecided(time: int, interface: str | None, number: int) -> IndeterminateCount:
+            return IndeterminateCount(0, time, "P-1", "1", "active", "gateway", interface, number)
+
+        counts = [
+            undecided(START, "a", 1),
+            undecided(START, "b", 2),
+            undecided(START, None, 4),
+            undecided(START + 9, "a", 8),
+        ]
+        write(store, [build_row(0)], indeterminate=counts)
+        assert store.count_indeterminate(START, START + 10) == {"P-1": 15}
+        assert store.count_indeterminate(START, START + 9, ["a"]) == {"P-1": 1}
+        assert store.count_indeterminate(START, START + 10, ["a", "b"]) == {"P-1": 11}
+        assert store.count_indeterminate(START, START + 10, ["c"]) == {}
+        assert store.count_indeterminate(START, START + 10, []) == {}
+
     def test_a_store_that_took_everything_has_no_dead_letters(self, store: EventStore) -> None:
         write(store, [build_row(0)], findings=[build_finding(0)])
         assert store.count_dead_letters() == 0

@@ -178,10 +178,15 @@ def build_indeterminate_table(counts: Sequence[IndeterminateCount]) -> tuple[lis
     return _build_plain(_INDETERMINATE, counts)
 
 
-def count_indeterminate(cursor: DuckDBPyConnection, first_ns: int, last_ns: int) -> dict[str, int]:
-    """Return numbers of undecided events in the interval by policy id."""
-    text = 'SELECT policy_id, sum(number) FROM indeterminate WHERE "time" >= ? AND "time" < ? GROUP BY 1 ORDER BY 1'
-    return {policy_id: int(number) for policy_id, number in cursor.execute(text, [first_ns, last_ns]).fetchall()}
+def count_indeterminate(
+    cursor: DuckDBPyConnection, first_ns: int, last_ns: int, interfaces: Collection[str] | None
+) -> dict[str, int]:
+    """Return numbers of undecided events in the interval by policy id, of some interfaces or of all."""
+    clause = SqlClause('"time" >= ? AND "time" < ?', [first_ns, last_ns])
+    if interfaces is not None:
+        clause = clause.and_("list_contains(?, interface)", list(interfaces))
+    text = " ".join(["SELECT policy_id, sum(number) FROM indeterminate WHERE", clause.text, "GROUP BY 1 ORDER BY 1"])
+    return {policy_id: int(number) for policy_id, number in cursor.execute(text, list(clause.params)).fetchall()}
 
 
 def count_quarantine(cursor: DuckDBPyConnection, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:

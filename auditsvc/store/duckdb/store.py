@@ -255,10 +255,12 @@ class DuckStore:
         with self._open_cursor() as cursor:
             yield from findings.iter_findings(cursor, first, last)
 
-    def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
-        """Return numbers of undecided events in the interval by policy id."""
+    def count_indeterminate(
+        self, first_ns: int, last_ns: int, interfaces: Collection[str] | None = None
+    ) -> dict[str, int]:
+        """Return numbers of undecided events in the interval by policy id, of some interfaces or of all."""
         with self._open_cursor() as cursor:
-            return findings.count_indeterminate(cursor, first_ns, last_ns)
+            return findings.count_indeterminate(cursor, first_ns, last_ns, interfaces)
 
     def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
         """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""

@@ -105,13 +105,16 @@ def iter_findings(view: View, first: LedgerPlace, last: LedgerPlace) -> Iterator
     return (read_finding(hit["_source"]) for hit in hits)
 
 
-def count_indeterminate(view: View, first_ns: int, last_ns: int) -> dict[str, int]:
-    """Return numbers of undecided events in the interval by policy id."""
+def count_indeterminate(view: View, first_ns: int, last_ns: int, interfaces: Collection[str] | None) -> dict[str, int]:
+    """Return numbers of undecided events in the interval by policy id, of some interfaces or of all."""
     by_policy = {
         "terms": {"field": "counts.policy_id", "size": _MOST_NAMES},
         "aggs": {"number": {"sum": {"field": "counts.number"}}},
     }
-    inside = {"filter": scan.within("counts.time", first_ns, last_ns), "aggs": {"policy": by_policy}}
+    chosen = scan.within("counts.time", first_ns, last_ns)
+    if interfaces is not None:
+        chosen = scan.both(chosen, {"terms": {"counts.interface": sorted(interfaces)}})
+    inside = {"filter": chosen, "aggs": {"policy": by_policy}}
     aggs = {"all": {"nested": {"path": "counts"}, "aggs": {"inside": inside}}}
     answer = scan.search(view.client, _table(view, "undecided"), _visible(view), size=0, aggs=aggs)
     numbers: dict[str, int] = defaultdict(int)
@@ -120,7 +123,7 @@ def count_indeterminate(view: View, first_ns: int, last_ns: int) -> dict[str, in
     large = scan.both({"term": {"has_more": True}}, _visible(view))
     for source in scan.iter_all(view.client, _table(view, "undecided"), large, ["more"]):
         for row in source["more"]:
-            if first_ns <= row["time"] < last_ns:
+            if first_ns <= row["time"] < last_ns and (interfaces is None or row["interface"] in interfaces):
                 numbers[row["policy_id"]] += row["number"]
     return dict(sorted(numbers.items()))
 

@@ -285,9 +285,11 @@ class ElasticStore:
         """Give the findings of the places ``[first, last)`` in ledger order."""
         return finding.iter_findings(self._view(), first, last)
 
-    def count_indeterminate(self, first_ns: int, last_ns: int) -> dict[str, int]:
-        """Return numbers of undecided events in the interval by policy id."""
-        return self._ask(lambda view: finding.count_indeterminate(view, first_ns, last_ns))
+    def count_indeterminate(
+        self, first_ns: int, last_ns: int, interfaces: Collection[str] | None = None
+    ) -> dict[str, int]:
+        """Return numbers of undecided events in the interval by policy id, of some interfaces or of all."""
+        return self._ask(lambda view: finding.count_indeterminate(view, first_ns, last_ns, interfaces))
 
     def count_quarantine(self, first_ns: int, last_ns: int) -> dict[tuple[str, str], int]:
         """Return numbers of quarantined records by (source, code), by the time the ledger accepted them."""
