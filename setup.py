@@ -1,14 +1,16 @@
 """Package metadata of auditsvc; tool settings live in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+VERSION = re.findall(r'^__version__ = "(.+)"$', (HERE / "auditsvc" / "__init__.py").read_text(encoding="utf-8"), re.M)
 
 setup(
     name="auditsvc",
-    version="0.1.0",
+    version=VERSION[0],
     description="Tamper-evident access logs, policy checks and signed audit reports for shared government data",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

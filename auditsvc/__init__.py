@@ -1,3 +1,3 @@
 """auditsvc: tamper-evident access logs, policy checks and signed audit reports for shared government data."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

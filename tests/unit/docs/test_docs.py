@@ -3,17 +3,9 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
-from auditsvc.auth.roles import PERMISSIONS, ROLES
+from tests.support.documents import PAGES, ROOT
 
-ROOT = Path(__file__).parents[3]
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CHANGELOG.md",
-    ROOT / "docker" / "README.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
-]
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
 
@@ -39,6 +31,18 @@ def test_links_between_documents_resolve() -> None:
         if not (page.parent / target).exists()
     ]
     assert not broken, "\n".join(broken)
+
+
+def test_every_page_is_linked_from_the_readme_or_a_page_it_links() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        waiting += [(page.parent / target).resolve() for target in LINK.findall(page.read_text(encoding="utf-8"))]
+    decisions = {page for page in PAGES if page.parent.name == "adr"}
+    assert set(PAGES) - decisions <= reached
 
 
 def test_the_readme_fits_one_hundred_lines() -> None:
