@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+from auditsvc.auth.roles import PERMISSIONS, ROLES
 from tests.support.documents import PAGES, ROOT
 
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
