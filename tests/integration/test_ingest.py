@@ -19,7 +19,8 @@ from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import build_bundle
 from auditsvc.ground.errors import StorageError
-from auditsvc.ingest.credentials import create_key, revoke_key
+from auditsvc.ingest import intake
+from auditsvc.ingest.credentials import KeyRing, create_key, revoke_key
 from auditsvc.ingest.wsgi import build_ingest_app
 from auditsvc.ledger.leaf import iter_leaves
 from auditsvc.ledger.ledger import Ledger
@@ -229,6 +230,27 @@ def test_one_large_document_is_refused_where_as_many_lines_are_not(tmp_path: Pat
         assert worker.post(ndjson(*events)).document["accepted"] == 100
 
 
+def test_what_is_exactly_as_large_as_its_limit_is_taken_and_a_byte_more_is_not(tmp_path: Path) -> None:
+    body = json.dumps(build_event()).encode() + b"\n"
+    for setting, size in (("record", len(body) - 1), ("document", len(body)), ("body", len(body))):
+        for less, status in ((0, 201), (1, 413)):
+            folder = tmp_path / f"{setting}-{less}"
+            with run_worker(folder, **{f"max_{setting}_bytes": size - less}) as worker:
+                kind = "application/json" if setting == "document" else "application/x-ndjson"
+                form = body.replace(b", ", b",\n ", 1).removesuffix(b"\n") if setting == "document" else body
+                assert worker.post(form, CONTENT_TYPE=kind).status == status, (setting, less)
+
+
+def test_as_many_items_as_one_record_may_have_are_taken_and_one_more_is_not(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MAX_ITEMS", 3)
+    events = [build_event(id=f"most-{number}") for number in range(4)]
+    assert worker.post(events[:3]).document["accepted"] == 3
+    reply = worker.post(events)
+    assert (reply.status, reply.document["code"]) == (413, "too_many_records")
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 def test_a_decompression_bomb_is_refused_in_bounded_memory(worker: Worker, encoding: str) -> None:
     packer: Any = zlib.compressobj(9, wbits=31) if encoding == "gzip" else zstandard.ZstdCompressor(19).compressobj()
@@ -344,6 +366,30 @@ def test_a_revoked_key_is_forbidden_within_two_seconds(tmp_path: Path) -> None:
         assert (reply.status, reply.document["code"]) == (403, "key_revoked")
         wrong = worker.post(build_event(), HTTP_AUTHORIZATION=f"Bearer {worker.keys['native-1']}x")
         assert wrong.status == 401
+
+
+def test_keys_are_read_again_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    clock = FixedClock(NOW)
+    with run_worker(tmp_path, clock) as worker:
+        assert worker.post(build_event()).status == 201
+        with begin_write(worker.app.engine) as connection:
+            revoke_key(connection, clock, worker.key_ids["native-1"])
+        clock.instant -= timedelta(hours=1)
+        reply = worker.post(build_event(id="earlier"))
+        assert (reply.status, reply.document["code"]) == (403, "key_revoked")
+
+
+def test_an_unknown_key_is_looked_for_again_after_a_quarter_of_a_second_and_not_before(tmp_path: Path) -> None:
+    clock = FixedClock(NOW)
+    with run_worker(tmp_path, clock) as worker:
+        ring = KeyRing(worker.app.engine, clock)
+        assert ring.find("none") is None
+        with begin_write(worker.app.engine) as connection:
+            key_id, _ = create_key(connection, clock, "native-1")
+        clock.instant += timedelta(microseconds=249_999)
+        assert ring.find(key_id) is None
+        clock.instant += timedelta(microseconds=1)
+        assert ring.find(key_id) is not None
 
 
 def test_an_expired_key_is_forbidden_at_the_instant_it_expires(tmp_path: Path) -> None:

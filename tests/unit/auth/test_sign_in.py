@@ -1,11 +1,12 @@
 """Signing in, being locked out, and what ends a session."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from auditsvc.auth import lockout
-from auditsvc.auth.passwords import check_new_password, new_one_time_password
+from auditsvc.auth.passwords import MAX_LENGTH, Passwords, check_new_password, new_one_time_password
 from auditsvc.auth.roles import Role
 from auditsvc.auth.service import INSTALLATION, Accounts
 from auditsvc.ground.clock import FixedClock
@@ -84,6 +85,53 @@ def test_one_failure_less_does_not_lock_and_a_success_starts_the_count_anew(acco
     for _ in range(2):
         fail(accounts, "sysadmin", lockout.MAX_FAILURES - 1)
         accounts.sign_in("sysadmin", made.one_time_password)
+
+
+def test_after_a_lock_the_count_begins_anew(accounts: Accounts) -> None:
+    made = accounts.create_administrators()[0]
+    fail(accounts, "sysadmin", lockout.MAX_FAILURES)
+    move(accounts, lockout.LOCK)
+    fail(accounts, "sysadmin", lockout.MAX_FAILURES - 1)
+    assert accounts.sign_in("sysadmin", made.one_time_password).name == "sysadmin"
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let ``act`` happen once, while the next password is compared with its hash, which takes a while."""
+    compare = Passwords.matches
+
+    def matches(self: Passwords, stored: str | None, password: str) -> bool:
+        monkeypatch.setattr(Passwords, "matches", compare)
+        act()
+        return compare(self, stored, password)
+
+    monkeypatch.setattr(Passwords, "matches", matches)
+
+
+def test_a_lock_made_while_a_password_is_compared_holds(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = accounts.create_administrators()[0]
+    meanwhile(monkeypatch, lambda: fail(accounts, "sysadmin", lockout.MAX_FAILURES))
+    with pytest.raises(AuthError, match="too many failed sign-ins"):
+        accounts.sign_in("sysadmin", made.one_time_password)
+
+
+def test_a_password_changed_while_it_is_compared_lets_nobody_in(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = accounts.create_administrators()[0].one_time_password
+    person = accounts.sign_in("sysadmin", old)
+    meanwhile(monkeypatch, lambda: accounts.change_password(person, old=old, new=NEW))
+    with pytest.raises(AuthError, match="name or password is wrong"):
+        accounts.sign_in("sysadmin", old)
+    assert accounts.sign_in("sysadmin", NEW).name == "sysadmin"
+
+
+def test_a_password_too_long_to_be_one_is_not_hashed(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    monkeypatch.setattr(Passwords, "matches", lambda _self, _stored, password: bool(compared.append(len(password))))
+    for length in (MAX_LENGTH, MAX_LENGTH + 1):
+        with pytest.raises(AuthError, match="name or password is wrong"):
+            accounts.sign_in("nobody", "x" * length)
+    assert compared == [MAX_LENGTH]
 
 
 def test_a_name_nobody_has_is_locked_like_any_other(accounts: Accounts) -> None:
