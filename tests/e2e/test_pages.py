@@ -103,6 +103,7 @@ def test_no_page_is_wider_than_the_screen(open_page: OpenPage, server: Server, w
 
 def test_chinese_text_is_drawn_with_a_chinese_font(open_page: OpenPage, server: Server) -> None:
     page = open_page("auditor", locale="zh-CN")
+    page.goto(f"{server.address}/events")  # a page that does not poll, so that its nodes stay
     session = page.context.new_cdp_session(page)
     session.send("DOM.enable")
     session.send("CSS.enable")
