@@ -296,7 +296,7 @@ class Accounts:
         """Return accounts whose name comes after ``after``, by name, ``limit`` at most."""
         query = select(AccountRow).where(AccountRow.name > after).order_by(AccountRow.name).limit(limit)
         with read_session(self.ledger.database) as session:
-            return [_build_account(row) for row in session.scalars(query)]
+            return [_build_account(row) for row in session.scalars(query).unique()]
 
     def list_duties(self) -> dict[str, Duty]:
         """Return every account's name with its duty."""
@@ -367,7 +367,7 @@ def _administrator_name(role: Role) -> str:
 
 def _find_row(session: Session, name: str) -> AccountRow | None:
     """Return the account's row, or None."""
-    return session.scalar(select(AccountRow).where(AccountRow.name == name))
+    return session.scalars(select(AccountRow).where(AccountRow.name == name)).unique().one_or_none()
 
 
 def _get_row(session: Session, name: str) -> AccountRow:

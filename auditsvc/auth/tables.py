@@ -46,9 +46,9 @@ class AccountRow(Base):
 
     assignments: Mapped[list["RoleAssignmentRow"]] = relationship(
         primaryjoin="AccountRow.id == RoleAssignmentRow.account_id", foreign_keys="RoleAssignmentRow.account_id",
-        lazy="selectin", viewonly=True,
+        lazy="joined", viewonly=True,
     )  # fmt: skip
-    """The roles it holds, in one query for all accounts of a list."""
+    """The roles it holds, read with the account itself."""
 
 
 class RoleAssignmentRow(Base):
