@@ -101,7 +101,7 @@ def test_a_database_of_a_newer_program_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "var").write_text("")
     assert not has_tables(f"sqlite:///{tmp_path / 'var' / 'a.db'}")
-    with pytest.raises(StorageError, match=r"folder `.*var` of the database cannot be made: File exists"):
+    with pytest.raises(StorageError, match=r"folder `.*var` of the database cannot be made: Not a directory"):
         open_engine(f"sqlite:///{tmp_path / 'var' / 'a.db'}")
 
 
