@@ -72,15 +72,21 @@ def find_ids(client: FlaskClient, query: str) -> tuple[int, str]:
     return len(re.findall(r"data-row-link", page)), page
 
 
-@pytest.mark.parametrize(("more", "expected"), [("", 3), ("&repeats=1", 5), ("&repeats=0", 3)])
-def test_hits_total_chart_and_facets_of_the_console_agree(client: FlaskClient, more: str, expected: int) -> None:
+@pytest.mark.parametrize(
+    ("more", "total", "word", "queries"),
+    [("", 3, "accesses", 3), ("&repeats=1", 6, "events", 5), ("&repeats=0", 3, "accesses", 3)],
+)
+def test_hits_total_chart_and_facets_of_the_console_agree(
+    client: FlaskClient, more: str, total: int, word: str, queries: int
+) -> None:
     hits, page = find_ids(client, f"range=all{more}")
-    assert (hits, f'id="total">{expected} events<' in page) == (expected, True)
-    assert f"{expected} events in the period" in page
-    assert re.search(rf'title="action:query"><span[^>]*>[^<]*</span><span class="number">{expected}<', page)
+    assert (hits, f'id="total">{total} {word}<' in page) == (total, True)
+    assert f"{total} events in the period" in page
+    assert re.search(rf'title="action:query"[^>]*><span[^>]*>[^<]*</span><span class="number">{queries}<', page)
+    assert ('title="action:heartbeat"' in page) == (more == "&repeats=1")
     box = re.search(r'<input[^>]*id="repeats"[^>]*>', page)
     assert box
-    assert ("checked" in box[0]) == (expected == 5)
+    assert ("checked" in box[0]) == (more == "&repeats=1")
 
 
 def test_the_switch_stands_in_every_address_the_search_leads_to(client: FlaskClient) -> None:
@@ -93,10 +99,11 @@ def test_the_switch_stands_in_every_address_the_search_leads_to(client: FlaskCli
 
 def test_the_number_of_a_policy_is_the_one_behind_its_link(client: FlaskClient) -> None:
     page = client.get("/").text
-    link, number = re.findall(r'(?s)<a href="(/events\?q=violations[^"]+)">.*?<td class="number">(\d+)</td>', page)[0]
+    ((link, number),) = re.findall(r'(?s)<a href="(/violations\?[^"]+)".*?<td class="number">(\d+)</td>', page)
     assert number == "2"
-    hits, _ = find_ids(client, html.unescape(link).partition("?")[2])
-    assert hits == 2
+    listed = client.get(html.unescape(link)).text
+    assert re.findall(r'id="total" data-total="(\d+)"', listed) == ["2"]
+    assert listed.count("data-row-link") == 2
 
 
 def test_the_recorded_act_says_what_was_asked_for(service: Service, client: FlaskClient) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flask import Flask
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import make_server
 
 from auditsvc.app import close_services, create_app, open_services, start_services
 from auditsvc.auth.roles import Role
@@ -95,20 +95,20 @@ def run_server(data_dir: Path, *, events: int = EVENTS) -> Iterator[Server]:
         deliver_city(services, data_dir / "logs", events)
         start_services(services)
         app = create_app(services.settings, services=services)
-        listener = make_server("127.0.0.1", 0, app, threaded=True)
-        with _serving(listener):
-            yield Server(f"http://127.0.0.1:{listener.server_port}", app, services, fresh)
+        with serve(app) as address:
+            yield Server(address, app, services, fresh)
     finally:
         close_services(services)
 
 
 @contextmanager
-def _serving(listener: BaseWSGIServer) -> Iterator[None]:
-    """Answer requests in a thread."""
+def serve(app: Flask) -> Iterator[str]:
+    """Answer requests to an application in threads; give its address on a free port of this machine."""
+    listener = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=listener.serve_forever, name="test-server", daemon=True)
     thread.start()
     try:
-        yield
+        yield f"http://127.0.0.1:{listener.server_port}"
     finally:
         listener.shutdown()
         thread.join()
