@@ -2,7 +2,7 @@
 
 Rules: stored hashes are never compared with stored hashes; continuity is proved by index, not by listing files; the key
 comes from the trust file, never from the evidence. Order of steps as numbered in :mod:`auditsvc.ledger.verify.step`;
-a step that depends on a failed one is *not done*.
+a step whose prerequisites could not be established is *not done*.
 """
 
 import hashlib
