@@ -1,4 +1,4 @@
-"""Which hours of which interfaces a log must cover, so that silence can be told from missing evidence."""
+"""Which hours of which interfaces a log must cover, so that an idle interface can be distinguished from missing evidence."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ def list_hours(first_ns: int, last_ns: int) -> range:
 def expect_cells(
     catalog: Catalog, first_ns: int, last_ns: int, interfaces: Collection[str] | None = None
 ) -> Iterator[Cell]:
-    """Give the cells of ``[first_ns, last_ns)`` in which data or a heartbeat is due.
+    """Yield the cells of ``[first_ns, last_ns)`` in which data or a heartbeat is due.
 
     A cell is due when the hour's first instant lies in the interface's validity and, in the catalogue's zone, in its
-    expected hours and weekdays. ``interfaces`` limits the answer to these ids. Order: interface id, then hour.
+    expected hours and weekdays. ``interfaces`` limits the result to these ids. Order: interface id, then hour.
 
-    The zone's offset must be whole hours, else hours of UTC are not hours of the clock on the wall; the hour is then
-    the one its first instant lies in.
+    The zone's offset must be whole hours, otherwise hours of UTC do not coincide with local hours; the local hour is
+    then the one that contains the first instant.
     """
     for key in sorted(catalog.interface_history):
         if interfaces is None or key in interfaces:
@@ -41,7 +41,7 @@ def expect_cells(
 
 
 def _list_due_hours(catalog: Catalog, version: Interface, first_ns: int, last_ns: int) -> Iterator[int]:
-    """Give the due hours of one version of an interface."""
+    """Yield the due hours of one version of an interface."""
     plan = version.expected_log
     if plan is None:
         return

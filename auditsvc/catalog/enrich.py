@@ -1,8 +1,8 @@
-"""Joining what the catalogue knows to an event, as of the event's own time.
+"""Enrichment: joining catalogue data to an event, as of the event's own time.
 
 What is joined depends only on the interface, the consumer, the agreement and the resource codes of the event, and on
 which interval between two changes of the catalogue its time lies in; so it is computed once for each such combination
-and remembered. The memory is bounded, because ids in events come from outside.
+and cached. The cache is bounded, because ids in events come from outside.
 """
 
 from bisect import bisect_right
@@ -31,11 +31,11 @@ class Joined:
     """What one combination adds to an event.
 
     Attributes:
-        values: overwrite what the record says; the catalogue is the authority.
-        fallbacks: taken only where the record says nothing.
-        flags: quality flags that hold whatever else the event says.
-        traffic: class of traffic the interface forces, if any.
-        needs_purpose, needs_subject: what the resource asks of every access.
+        values: overwrite the record's values; the catalogue is the authority.
+        fallbacks: used only where the record has no value.
+        flags: quality flags that apply whatever else the event contains.
+        traffic: traffic class prescribed by the interface, if any.
+        needs_purpose, needs_subject: what the resource requires of every access.
     """
 
     values: dict[str, Value]
@@ -57,7 +57,7 @@ class Enricher:
         self._remembered: dict[tuple[object, ...], Joined] = {}
 
     def enrich(self, event: Event) -> None:
-        """Add to ``event``, in place, what the catalogue says of it at ``event["time"]``.
+        """Add to ``event``, in place, the catalogue's data as of ``event["time"]``.
 
         INVARIANT: list values are shared between events; whoever changes one replaces it.
 
@@ -89,7 +89,6 @@ class Enricher:
             event["quality"] = [*known, *(flag for flag in flags if flag not in known)]
 
     def _remember(self, key: tuple[object, ...], event: Event) -> Joined:
-        """Compute and keep what ``event``'s combination adds."""
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
         joined = self._remembered[key] = self._join(event)
@@ -125,7 +124,6 @@ class Enricher:
         )
 
     def _join_consumer(self, uscc: Value, instant: int, values: dict[str, Value]) -> list[str]:
-        """Add level and division of the using organisation."""
         if not isinstance(uscc, str):
             return ["missing_consumer"]
         org = self.catalog.find_org(uscc, instant)
@@ -136,7 +134,6 @@ class Enricher:
         return []
 
     def _join_project(self, interface: Interface, instant: int, values: dict[str, Value]) -> None:
-        """Add the project that built the interface, and its phase."""
         project = self.catalog.projects.get(interface.project or "")
         if project is None:
             return
@@ -150,7 +147,7 @@ class Enricher:
     def _find_resources(
         self, event: Event, interface: Interface | None, instant: int
     ) -> tuple[list[Resource], list[str]]:
-        """Return the resources of an event, from its record or else from its interface, and what is wrong with them."""
+        """Return the resources of an event, from its record or else from its interface, and the quality flags due."""
         stated = event.get("resource.code")
         codes: Iterable[str] = stated if isinstance(stated, list) and stated else ()
         if not codes and interface is not None:
@@ -198,7 +195,7 @@ class Enricher:
 
 
 def derive_traffic(event: Event, forced: str | None) -> str:
-    """Return the class of traffic of an enriched event.
+    """Return the traffic class of an enriched event.
 
     In this order: a heartbeat is a probe; the interface's own class; the producer's label; an application calling
     itself is internal; all else is business.
@@ -221,7 +218,6 @@ def derive_traffic(event: Event, forced: str | None) -> str:
 
 
 def _join_interface(interface: Interface, values: dict[str, Value], fallbacks: dict[str, Value]) -> None:
-    """Add what the interface's registration says."""
     values["interface.name"] = interface.name.zh
     values["provider.org"] = interface.provider
     if interface.domain is not None:
@@ -233,7 +229,7 @@ def _join_interface(interface: Interface, values: dict[str, Value], fallbacks: d
 
 
 def _join_resources(resources: list[Resource], values: dict[str, Value], fallbacks: dict[str, Value]) -> None:
-    """Add what the resources say; of several, the most restrictive share type and the highest grade hold."""
+    """Add the resources' fields; of several, the most restrictive share type and the highest grade apply."""
     if not resources:
         return
     fallbacks["resource.code"] = [resource.code for resource in resources]
@@ -264,7 +260,7 @@ def _join_terms(agreement: Agreement, instant: int, values: dict[str, Value]) ->
 
 
 def _find_missing(event: Event, joined: Joined) -> list[str]:
-    """Return the flags for what a person's access should say and this one does not."""
+    """Return the flags for fields that an access by a person must have and this one lacks."""
     flags = []
     if event.get("user.id") is None:
         flags.append("missing_user")
@@ -278,7 +274,7 @@ def _find_missing(event: Event, joined: Joined) -> list[str]:
 
 
 def _find_edges(catalog: Catalog) -> Iterable[int]:
-    """Give every instant at which what the catalogue says can change."""
+    """Yield every instant at which the catalogue's data can change."""
     for validity in catalog.validities():
         yield validity.start
         if validity.end is not None:

@@ -1,7 +1,7 @@
 """From a bundle of YAML documents to a :class:`~auditsvc.catalog.model.Catalog`.
 
 Order: (1) every document is read against its schema; (2) versions of one thing are put in order and must not overlap;
-(3) every reference must lead somewhere. Problems of all documents and steps 1 to 3 are collected and raised together,
+(3) every reference must resolve. Problems of all documents and steps 1 to 3 are collected and raised together,
 each with file, line and column.
 """
 
@@ -37,7 +37,7 @@ DEFAULT_ZONE = "Asia/Shanghai"
 
 @dataclass(slots=True)
 class _Draft:
-    """What has been read so far, each thing with its reader so that later problems have a place."""
+    """What has been read so far, each item with its reader so that later problems have a position."""
 
     zone: ZoneInfo
     problems: list[Problem] = field(default_factory=list)
@@ -92,7 +92,7 @@ def load_catalog(bundle: Bundle) -> Catalog:
 
 
 def _read_city(documents: list[Value], problems: list[Problem]) -> City:
-    """Return the head of the catalogue: the single ``city`` mapping among all documents."""
+    """Return the metadata of the catalogue: the single ``city`` mapping among all documents."""
     heads = [doc.mapping["city"] for doc in documents if doc.mapping is not None and "city" in doc.mapping]
     zone = ZoneInfo(DEFAULT_ZONE)
     if len(heads) != 1:
@@ -108,7 +108,6 @@ def _read_city(documents: list[Value], problems: list[Problem]) -> City:
 
 
 def _read_document(document: Value, draft: _Draft) -> None:
-    """Read all sections of one document into the draft."""
     reader = MappingReader(document, "document", draft.problems)
     reader.find("city")
     sections: tuple[tuple[str, str, Callable[[MappingReader, ZoneInfo], tuple[str, object]], list[Any]], ...] = (
@@ -153,7 +152,7 @@ def _index_once(draft: _Draft, items: list[tuple[str, Any, MappingReader]]) -> d
 
 
 def _check_references(draft: _Draft) -> None:
-    """Note every reference that leads nowhere."""
+    """Report every reference that does not resolve."""
     orgs = {key for key, _, _ in draft.orgs}
     resources = {key for key, _, _ in draft.resources}
     interfaces = {key for key, _, _ in draft.interfaces}
@@ -190,7 +189,7 @@ def _check_references(draft: _Draft) -> None:
 
 
 def _check(reader: MappingReader, key: str, known: Collection[str], what: str) -> None:
-    """Note each text under ``key`` (one or a list) that is not among ``known``."""
+    """Report each text under ``key`` (one or a list) that is not in ``known``."""
     found = reader.find(key)
     if found is None:
         return
@@ -200,7 +199,7 @@ def _check(reader: MappingReader, key: str, known: Collection[str], what: str) -
 
 
 def _check_agreed_fields(draft: _Draft, agreement: Agreement, reader: MappingReader) -> None:
-    """Note fields of an agreement that none of its resources has."""
+    """Report fields of an agreement that none of its resources has."""
     items = {
         item.name for code, resource, _ in draft.resources if code in agreement.resources for item in resource.items
     }
@@ -210,7 +209,7 @@ def _check_agreed_fields(draft: _Draft, agreement: Agreement, reader: MappingRea
 
 
 def _join_interfaces(sources: Mapping[str, Source], interfaces: Mapping[str, tuple[Any, ...]]) -> dict[str, Source]:
-    """Return the sources, each knowing the interfaces that name it in any version."""
+    """Return the sources, each with the interfaces that name it in any version."""
     named: dict[str, set[str]] = {key: set() for key in sources}
     for key, versions in interfaces.items():
         for version in versions:

@@ -2,7 +2,7 @@
 
 All values are immutable. Times are nanoseconds since 1970-01-01T00:00:00Z; a *validity* is ``[start, end)``; money is
 yuan as :class:`~decimal.Decimal`. Things that change (organisations, resources, interfaces, agreements) are kept as
-versions whose validities do not overlap; a look-up names the instant it is about.
+versions whose validities do not overlap; a look-up takes an instant.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,11 +32,11 @@ class Validity:
     end: int | None = None
 
     def contains(self, time: int) -> bool:
-        """Say whether ``time`` lies in the interval."""
+        """Return whether ``time`` lies in the interval."""
         return self.start <= time and (self.end is None or time < self.end)
 
     def overlaps(self, other: "Validity") -> bool:
-        """Say whether the two intervals share an instant."""
+        """Return whether the two intervals share an instant."""
         return (other.end is None or self.start < other.end) and (self.end is None or other.start < self.end)
 
 
@@ -62,7 +62,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One version of a catalogue entry: the thirteen core metadata fields and what policies and reports need beside them.
+    """One version of a catalogue entry: the thirteen core metadata fields and what else policies and reports need.
 
     Core metadata in the order of the guide: ``category`` (1), ``name`` (2), ``code`` (3), ``provider`` (4 by reference
     to the organisation, 5 its code), ``summary`` (6), ``format`` (7), ``items`` (8), ``share_type``,
@@ -106,7 +106,7 @@ class Interface:
     Attributes:
         provider: code of the organisation that answers for it.
         provider_system: the application behind it.
-        network: where it is published; taken as an access's network when the record does not say.
+        network: where it is published; the default for an access's network.
         domain: domain of the extranet, None on the intranet.
         sources: ids of the sources whose logs hold its accesses, the first being the main one.
         expected_log: None when no log is due (coverage leaves it out).
@@ -154,9 +154,9 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a project promised of one indicator: ``indicator op value unit``, reached by ``by``.
+    """What a project promised for one indicator: ``indicator op value unit``, reached by ``by``.
 
-    Units: ``%``, ``n``, ``calls/month`` (successful calls of the project a month), ``ms``, ``CNY`` (for one call).
+    Units: ``%``, ``n``, ``calls/month`` (successful calls of the project a month), ``ms``, ``CNY`` (per call).
     """
 
     indicator: str
@@ -172,8 +172,8 @@ class Milestone:
 
     Attributes:
         due: last day on which it counts as met.
-        actual: the day the registry says it was reached; None: not declared, so only logs can tell.
-        interfaces: what must have been accessed successfully for logs to support it.
+        actual: the day it was reached according to the registry; None: not declared, so only logs can show it.
+        interfaces: what must have been accessed successfully for logs to confirm it.
         consumers: organisations that must have been among the callers of ``interfaces`` (or of the project's).
     """
 
@@ -197,11 +197,11 @@ class ServiceLevel:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """An IT project as the registry knows it, promised against what logs will show.
+    """An IT project as registered: what was promised, to be compared with what logs show.
 
     Attributes:
-        system: the part of the city's plan it carries out.
-        owner, builder: codes of the organisations that run and that built it.
+        system: the part of the city's plan that it implements.
+        owner, builder: codes of the organisations that operate and that built it.
         budget, contract, spent: yuan; ``opex_by_year`` yuan per calendar year.
         life_years: years over which ``spent`` is written off.
         interfaces, resources, consumers, matters: what was promised, by id or code.
@@ -247,9 +247,9 @@ class Source:
         reader: ``native``, ``combined``, ``mapped`` or ``xroad``.
         zone: IANA zone of times without offset.
         encoding: ``utf-8`` or ``gb18030``.
-        interfaces: ids of the interfaces it may speak of, derived from the interfaces that name it.
+        interfaces: ids of the interfaces its records may be about, derived from the interfaces that name it.
         options: a mapping for the reader, checked by it.
-        defaults: short field name to the value an event gets when its record does not say.
+        defaults: short field name to the value of events whose record has none.
     """
 
     id: str
@@ -264,7 +264,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """The catalogue's own head: whose it is, and the zone of its dates."""
+    """The catalogue's metadata: the city it belongs to, and the time zone of its dates."""
 
     name: Text
     zone: ZoneInfo
@@ -293,7 +293,7 @@ def find_version(history: Mapping[str, tuple[V, ...]], key: str, time: int) -> V
 
 
 def find_nearest_version(history: Mapping[str, tuple[V, ...]], key: str, time: int) -> V | None:
-    """Return the version in force at ``time``; else the last one before it; else the first one; None for no such key."""
+    """Return the version in force at ``time``; else the last one before it; else the first one; None for an unknown key."""
     versions = history.get(key, ())
     begun = [version for version in versions if version.validity.start <= time]
     if begun:
@@ -303,7 +303,7 @@ def find_nearest_version(history: Mapping[str, tuple[V, ...]], key: str, time: i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """Everything registered, under the digest of the bundle it was read from.
+    """Everything registered, with the digest of the bundle it was read from.
 
     The plain mappings hold the latest version of each thing; ``*_history`` hold all, and the ``find_*`` methods give
     the one in force at an instant.
@@ -351,7 +351,7 @@ class Catalog:
         return find_version(self.interface_history, interface, time)
 
     def find_agreement(self, agreement: str, time: int) -> Agreement | None:
-        """Return the agreement as it was at ``time``; before and after its life the nearest version; None if unknown."""
+        """Return the agreement as it was at ``time``; before and after its lifetime the nearest version; None if unknown."""
         return find_nearest_version(self.agreement_history, agreement, time)
 
     def find_project(self, project: str) -> Project | None:
@@ -363,7 +363,7 @@ class Catalog:
         return self.sources.get(source)
 
     def validities(self) -> Iterable[Validity]:
-        """Give the validity of every version of everything that has versions."""
+        """Yield the validity of every version of every versioned item."""
         for history in (self.org_history, self.resource_history, self.interface_history, self.agreement_history):
             for versions in history.values():
                 yield from (version.validity for version in versions)

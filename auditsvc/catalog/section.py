@@ -1,4 +1,4 @@
-"""The schema of each section's members: one function a kind, from a mapping's reader to the id and the value."""
+"""The schema of each section's members: one function per kind, from a mapping's reader to the id and the value."""
 
 import re
 from datetime import datetime, time
@@ -94,7 +94,6 @@ def read_resource(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
 
 
 def _read_item(reader: MappingReader) -> Item:
-    """Read one information item."""
     item = Item(reader.text("name", _ID), reader.bilingual("title"), reader.text("type"))
     reader.finish()
     return item
@@ -190,7 +189,6 @@ def read_project(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
 
 
 def _read_target(reader: MappingReader) -> Target:
-    """Read one target of a project."""
     target = Target(
         indicator=reader.text("indicator", r"I-[0-9]{2}"),
         op=reader.choice("op", TARGET_OPERATORS),
@@ -203,7 +201,6 @@ def _read_target(reader: MappingReader) -> Target:
 
 
 def _read_milestone(reader: MappingReader) -> Milestone:
-    """Read one milestone of a project."""
     milestone = Milestone(
         id=reader.text("id", _ID),
         title=reader.bilingual("title"),
@@ -242,7 +239,7 @@ def read_matter(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
 
 
 def read_source(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
-    """Read one log source; what its reader's options mean is that reader's to check."""
+    """Read one log source; its reader's options are checked by that reader."""
     key = reader.text("id", _ID)
     options = reader.find("options")
     if options is not None and options.mapping is None:
@@ -278,7 +275,6 @@ def _read_defaults(reader: MappingReader) -> dict[str, EventValue]:
 
 
 def _fits(known: Field, plain: object) -> bool:
-    """Say whether ``plain`` is a value of the field."""
     if known.multi:
         return isinstance(plain, list) and all(isinstance(item, str) for item in plain)
     match known.kind:
@@ -308,7 +304,7 @@ def _read_amounts(reader: MappingReader, key: str) -> dict[int, Decimal]:
 
 
 def _read_validity(reader: MappingReader, zone: ZoneInfo) -> Validity:
-    """Return ``[from, until)``; a date stands for its midnight in ``zone``."""
+    """Return ``[from, until)``; a date means its midnight in ``zone``."""
 
     def parse(text: str) -> int:
         return _parse_instant(text, zone)

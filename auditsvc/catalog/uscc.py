@@ -17,5 +17,5 @@ def build_check_character(body: str) -> str:
 
 
 def is_valid_uscc(code: str) -> bool:
-    """Say whether ``code`` has 18 allowed characters, the last being the check character of the others."""
+    """Return whether ``code`` has 18 allowed characters, the last being the check character of the others."""
     return _FORM.match(code) is not None and build_check_character(code[:17]) == code[17]

@@ -1,6 +1,6 @@
-"""The one AST of the condition language: what policies, searches and reports mean by a condition.
+"""The AST of the condition language, shared by policies, searches and reports.
 
-Nodes are frozen and compare by meaning; the place in the document they came from does not count. The union is closed:
+Nodes are frozen and compare by meaning; their position in the source document is ignored. The union is closed:
 every pass ends with ``assert_never``, so a new node breaks each compiler until it is handled there.
 """
 
@@ -42,7 +42,7 @@ PATTERN_OPERATORS = frozenset(
 
 
 class Quantifier(Enum):
-    """Which elements of a list field must pass; on a field with a single value both say the same."""
+    """Which elements of a list field must match; for a field with a single value both are equivalent."""
 
     ANY = "any"
     EACH = "each"
@@ -50,7 +50,7 @@ class Quantifier(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a node stands in its document: 1-based line and column; 0 stands for "nowhere"."""
+    """The position of a node in its document: 1-based line and column; 0 if it has none."""
 
     line: int = 0
     column: int = 0
@@ -162,7 +162,7 @@ ALWAYS = All(())
 
 
 def iter_leaves(node: Node) -> Iterator[Leaf]:
-    """Give the leaves of a condition, left to right."""
+    """Yield the leaf nodes of a condition, left to right."""
     match node:
         case All(nodes) | AnyOf(nodes):
             for inner in nodes:
@@ -174,7 +174,7 @@ def iter_leaves(node: Node) -> Iterator[Leaf]:
 
 
 def collect_fields(node: Node) -> tuple[Field, ...]:
-    """Return the fields a condition reads, without repetition, in order of first use."""
+    """Return the fields that a condition reads, without duplicates, in order of first use."""
     seen: dict[str, Field] = {}
     for leaf in iter_leaves(node):
         seen.setdefault(leaf.field.name, leaf.field)
@@ -184,9 +184,9 @@ def collect_fields(node: Node) -> tuple[Field, ...]:
 
 
 def build_equals(name: str, *values: Scalar) -> Compare | AnyOf:
-    """Return the condition that field ``name`` has one of ``values``; they must be of the field's type already.
+    """Return the condition that field ``name`` has one of ``values``; they must already have the field's type.
 
-    With no values it is false of every event: an empty choice is not the whole.
+    Without values it is false for every event: an empty selection does not mean "all".
     """
     return Compare(get_field(name), Operator.EQ, values) if values else AnyOf(())
 

@@ -1,6 +1,6 @@
 """Working calendars: weekly hours, holidays, make-up workdays and half days of one zone, for dates that are loaded.
 
-A date outside the loaded dates is *unknown*: a calendar that was not extended must not turn a holiday into a workday.
+A date outside the loaded dates is *unknown*: an outdated calendar must not turn a holiday into a workday.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,11 +23,11 @@ class Calendar:
     """Hours of each local day in ``[first, last)``.
 
     Attributes:
-        name: what conditions call it.
-        zone: IANA name of the zone whose wall clock the hours are on.
+        name: used in conditions.
+        zone: IANA name of the time zone of the hours.
         first, last: local dates loaded, ``first`` inclusive, ``last`` exclusive.
         weekly: hours of Monday to Sunday, seven items.
-        dated: hours of single dates that are other than their weekday's: ``()`` for a holiday.
+        dated: hours of dates that differ from their weekday's: ``()`` for a holiday.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Calendar:
         return any(start <= minute < end for start, end in hours)
 
     def days(self) -> Iterator[date]:
-        """Give the loaded dates in order."""
+        """Yield the loaded dates in order."""
         for offset in range((self.last - self.first).days):
             yield self.first + timedelta(days=offset)
 
@@ -71,7 +71,6 @@ class Calendar:
 
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo:
-    """Return the zone of an IANA name that was checked when the document was loaded."""
     return ZoneInfo(name)
 
 

@@ -1,4 +1,4 @@
-"""Conditions as text for people, and why one holds or does not for an event."""
+"""Conditions as readable text, and why one is true or false for an event."""
 
 from dataclasses import dataclass
 from typing import assert_never
@@ -31,7 +31,7 @@ MAX_SHOWN = 120
 
 
 def format_node(node: Node) -> str:
-    """Return a condition in the words of the policy language, on one line."""
+    """Return a condition in the syntax of the policy language, on one line."""
     match node:
         case All(()):
             return "always"
@@ -46,7 +46,7 @@ def format_node(node: Node) -> str:
 
 
 def _format_leaf(node: Leaf) -> str:
-    """Return a leaf in the words of the policy language."""
+    """Return a leaf in the syntax of the policy language."""
     name = node.field.name
     match node:
         case Exists():
@@ -69,7 +69,7 @@ def _format_leaf(node: Leaf) -> str:
 
 
 def _operator(operator: Operator) -> str:
-    """Return the modifier of an operator, nothing for the default one."""
+    """Return the modifier of an operator, an empty text for the default one."""
     return "" if operator is Operator.EQ else f"|{operator.value}"
 
 
@@ -79,7 +79,7 @@ def _modifiers(quantifier: Quantifier, nocase: bool) -> str:
 
 
 def _join(texts: tuple[str, ...]) -> str:
-    """Return one value bare, several in brackets, many cut."""
+    """Return one value as it is, several in brackets, long lists truncated."""
     if len(texts) == 1:
         return texts[0]
     shown = ", ".join(texts[:8])
@@ -87,7 +87,7 @@ def _join(texts: tuple[str, ...]) -> str:
 
 
 def format_value(known: Field, value: Value) -> str:
-    """Return a field's value for people: times in UTC, long text cut."""
+    """Return a field's value as readable text: times in UTC, long text truncated."""
     if value is None:
         return "null"
     if known.kind is Kind.TIME and isinstance(value, int):
@@ -101,7 +101,7 @@ def format_value(known: Field, value: Value) -> str:
 
 
 def format_seen(node: Node, event: Event) -> str:
-    """Return what the event has in the fields a condition reads, such as ``rows is 12, purpose is missing``."""
+    """Return the event's values in the fields that a condition reads, such as ``rows is 12, purpose is missing``."""
     parts = []
     for known in collect_fields(node):
         seen = format_value(known, event[known.name]) if known.name in event else "missing"
@@ -114,10 +114,10 @@ class Step:
     """One node of a condition with its truth for an event.
 
     Attributes:
-        text: the node in the words of the policy language.
-        seen: for a leaf, what the event has in its fields; empty for ``all``, ``any`` and ``not``.
-        place: where the leaf stands in its document.
-        steps: the nodes inside.
+        text: the node in the syntax of the policy language.
+        seen: for a leaf, the event's values in its fields; empty for ``all``, ``any`` and ``not``.
+        place: position of the leaf in its document.
+        steps: the child nodes.
     """
 
     text: str
@@ -128,7 +128,7 @@ class Step:
 
 
 def explain_node(node: Node, event: Event, context: Context) -> Step:
-    """Return every node of a condition with its truth and what was seen."""
+    """Return every node of a condition with its truth value and the event's values."""
     truth = evaluate(node, event, context)
     match node:
         case All(nodes) | AnyOf(nodes):
@@ -142,10 +142,10 @@ def explain_node(node: Node, event: Event, context: Context) -> Step:
 
 
 def find_cause(node: Node, event: Event, context: Context) -> Node:
-    """Return the smallest part that alone makes a condition what it is for an event.
+    """Return the smallest part that alone determines a condition's truth value for an event.
 
-    Of a conjunction that does not hold, the first part that does not; of a disjunction that holds, the first part that
-    does; otherwise the condition itself.
+    For a conjunction that is not true, the first part that is not; for a disjunction that is true, the first part
+    that is; otherwise the condition itself.
     """
     truth = evaluate(node, event, context)
     match node:

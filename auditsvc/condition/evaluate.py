@@ -1,7 +1,7 @@
-"""What a condition says of one event: the reference that every compiler must agree with.
+"""The evaluation of a condition on one event: the reference that every compiler must agree with.
 
 Three-valued logic (Kleene). A comparison is *unknown* when its field is missing, null or of another type than the field
-catalogue gives, when a named list or calendar is not loaded, or when the calendar does not know the date. Unknown is
+catalogue gives, when a named list or calendar is not loaded, or when the calendar does not cover the date. Unknown is
 never turned into true or false here; a policy's ``on_missing`` does that, visibly.
 """
 
@@ -51,7 +51,7 @@ _NEGATED = {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE, Truth.UNKNOWN: Tru
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a condition needs beside the event: named lists and calendars, of one version."""
+    """What a condition needs in addition to the event: named lists and calendars, of one version."""
 
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
@@ -61,7 +61,7 @@ EMPTY_CONTEXT = Context()
 
 
 def evaluate(node: Node, event: Event, context: Context) -> Truth:
-    """Return what ``node`` says of ``event``; never raises for any event."""
+    """Return the truth value of ``node`` for ``event``; never raises, whatever the event."""
     match node:
         case All(nodes):
             return _combine(nodes, event, context, Truth.FALSE)
@@ -105,7 +105,6 @@ def has_type(known: Field, value: object) -> bool:
 
 
 def _truth(value: bool) -> Truth:
-    """Return the truth value of a decided question."""
     return Truth.TRUE if value else Truth.FALSE
 
 
@@ -197,7 +196,6 @@ def _in_calendar(node: InCalendar, event: Event, context: Context) -> Truth:
 
 
 def _equal(item: Scalar, value: Scalar) -> bool:
-    """Return equality of two values of one type."""
     return item == value
 
 

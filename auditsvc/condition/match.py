@@ -1,4 +1,4 @@
-"""Addresses and networks as integers, and the patterns of text operators, each parsed once."""
+"""Addresses and networks as integers, and the patterns of text operators; parsing is cached."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Network:
     last: int
 
     def contains(self, address: int) -> bool:
-        """Return whether a 128-bit address is inside; an IPv6 network never holds an IPv4 address."""
+        """Return whether a 128-bit address is inside; an IPv6 network never contains an IPv4 address."""
         if not self.is_v4 and MAPPED_FIRST <= address <= MAPPED_LAST:
             return False
         return self.first <= address <= self.last
@@ -34,7 +34,7 @@ class Network:
 
 @lru_cache(maxsize=65536)
 def parse_address_number(text: str) -> int | None:
-    """Return the 128-bit integer of an address, IPv4 under ``::ffff:0:0/96``; None when it is no address."""
+    """Return the 128-bit integer of an address, IPv4 under ``::ffff:0:0/96``; None when it is not an address."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -44,7 +44,7 @@ def parse_address_number(text: str) -> int | None:
 
 @lru_cache(maxsize=4096)
 def parse_network(text: str) -> Network:
-    """Return the network of CIDR text or of a single address; raise ``ValueError`` for host bits and other faults."""
+    """Return the network of CIDR text or of a single address; raise ``ValueError`` when it has host bits or is invalid."""
     network = ipaddress.ip_network(text, strict=True)
     first, last = int(network.network_address), int(network.broadcast_address)
     if network.version == 4:
@@ -69,13 +69,13 @@ def compile_pattern(pattern: str) -> Any:
 
 @lru_cache(maxsize=4096)
 def build_regex(pattern: str) -> str:
-    """Return the pattern with the one setting every engine is given: ``.`` matches any character but a line feed."""
+    """Return the pattern with the flags used in every engine: ``.`` matches any character but a line feed."""
     return f"(?-s:{pattern})"
 
 
 @lru_cache(maxsize=4096)
 def build_glob(glob: str) -> str:
-    """Return the RE2 pattern of a glob: ``*`` any text, ``?`` one character, ``\\`` takes the next one as it is.
+    """Return the RE2 pattern of a glob: ``*`` any text, ``?`` one character, ``\\`` escapes the next character.
 
     Raises:
         ValueError: the glob ends in an escape.

@@ -1,4 +1,4 @@
-"""Conditions from YAML: mappings of ``field|modifier…: value`` to the AST, every problem with its place.
+"""Conditions from YAML: mappings of ``field|modifier…: value`` to the AST; every problem is reported with its position.
 
 Grammar: a mapping means all of its entries, a list of values means any of them; ``all``, ``any`` and ``not`` combine
 conditions. docs/policy-language.md lists the modifiers.
@@ -44,7 +44,7 @@ MODIFIERS = frozenset({*_OPERATORS, "ne", *_QUESTIONS, *_QUANTIFIERS, "fieldref"
 
 
 def parse_condition(value: Value) -> Node:
-    """Return the condition that ``value`` states.
+    """Return the condition in ``value``.
 
     Raises:
         DocumentError: ``condition_invalid``; every problem of the condition with file, line and column.
@@ -66,7 +66,7 @@ def parse_query(text: str, *, zone: str = "Asia/Shanghai") -> Node:
 
 
 def collect_condition(value: Value, problems: list[Problem]) -> Node:
-    """Return the condition that ``value`` states, adding what is wrong with it to ``problems``."""
+    """Return the condition in ``value``, adding its problems to ``problems``."""
     if value.mapping is None:
         problems.append(value.problem(CODE, f"expected a condition, a mapping of fields to values, got a {value.kind}"))
         return All(())
@@ -77,7 +77,6 @@ def collect_condition(value: Value, problems: list[Problem]) -> Node:
 
 
 def _entry(parent: Value, key: str, value: Value, problems: list[Problem]) -> Node:
-    """Return the node of one entry of a mapping."""
     if key in {"all", "any"}:
         if value.sequence is None or not value.sequence:
             problems.append(value.problem(CODE, f"`{key}` takes a list of at least one condition"))
@@ -97,7 +96,7 @@ def _entry(parent: Value, key: str, value: Value, problems: list[Problem]) -> No
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """What a key asks: the field and its modifiers, checked against each other."""
+    """A parsed key: the field and its modifiers, checked against each other."""
 
     field: Field
     operator: str
@@ -118,7 +117,7 @@ class _Test:
 
 
 def _parse_key(key: str, place: Place) -> _Test:
-    """Return the test of a key; raise ``InputError`` when field or modifiers cannot be so."""
+    """Return the test of a key; raise ``InputError`` when field or modifiers are invalid."""
     name, *modifiers = key.split("|")
     known = find_field(name)
     if known is None:
@@ -197,7 +196,6 @@ def _build(test: _Test, value: Value, problems: list[Problem]) -> Node:
 
 
 def _build_question(test: _Test, value: Value, problems: list[Problem]) -> Node:
-    """Return the node of ``exists`` or ``null``."""
     node: Node = Exists(test.field, test.place) if test.operator == "exists" else IsNull(test.field, test.place)
     answer = resolve_scalar(value.scalar, quoted=value.quoted) if value.scalar is not None else None
     if not isinstance(answer, bool):

@@ -2,7 +2,7 @@
 
 Grammar, loosest first: ``OR``; juxtaposition or ``AND``; ``-`` or ``NOT``; parentheses; a term. A term is a field, one
 of ``: = != < <= > >=``, and a value: a word, ``"quoted text"``, or ``(a OR b)``. In a word after ``:``, ``*`` and
-``?`` are wildcards on text fields, ``field:*`` asks for presence, and an address with ``/`` is a network.
+``?`` are wildcards on text fields, ``field:*`` tests for presence, and an address with ``/`` is a network.
 """
 
 import re
@@ -57,7 +57,6 @@ def parse_search(text: str, zone: str) -> Node:
 
 
 def _refuse(column: int, message: str) -> NoReturn:
-    """Raise the error for a query, naming the column."""
     raise InputError("query_invalid", f"column {column}: {message}", column=column)
 
 
@@ -101,7 +100,7 @@ class _Parser:
         self.nesting = 0
 
     def parse(self) -> Node:
-        """Return the condition of the whole query; an empty one is met by every event."""
+        """Return the condition of the whole query; an empty one matches every event."""
         if not self.tokens:
             return ALWAYS
         node = self.parse_or()
@@ -115,12 +114,12 @@ class _Parser:
         return self.tokens[self.position] if self.position < len(self.tokens) else None
 
     def is_word(self, *words: str) -> bool:
-        """Return whether the next token is one of the words, which are written in capitals."""
+        """Return whether the next token is one of the words, which must be in upper case."""
         token = self.peek()
         return token is not None and token.kind == "word" and token.text in words
 
     def take(self, expected: str) -> _Token:
-        """Return and pass the next token, of which there must be one."""
+        """Consume and return the next token, which must exist."""
         token = self.peek()
         if token is None:
             _refuse(self.end, f"expected {expected}, the query ends here")
@@ -164,14 +163,14 @@ class _Parser:
         _refuse(token.column, f"expected a term such as `action:download`, got `{token.text[:64]}`")
 
     def close(self, opened: _Token) -> None:
-        """Pass the parenthesis that closes ``opened``."""
+        """Consume the parenthesis that closes ``opened``."""
         token = self.peek()
         if token is None or token.kind != "close":
             _refuse(opened.column, "this parenthesis is not closed")
         self.position += 1
 
     def parse_term(self, name: _Token) -> Node:
-        """Return the comparison of a field that was just taken."""
+        """Return the comparison of a field that was just consumed."""
         known = find_field(name.text)
         if known is None:
             _refuse(name.column, f"unknown field `{name.text}`{_suggest(name.text)}")
@@ -217,6 +216,6 @@ class _Parser:
 
 
 def _suggest(name: str) -> str:
-    """Return a hint at fields that contain or end with what was typed."""
+    """Return a hint that lists fields which contain or end with the text entered."""
     near = [known.name for known in FIELDS if name in known.name or known.name.rpartition(".")[2] == name][:3]
     return f"; did you mean {', '.join(f'`{word}`' for word in near)}?" if near else ""

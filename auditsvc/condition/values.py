@@ -1,4 +1,4 @@
-"""Constants of conditions: text as written to the value of a field's type, checked against the field catalogue."""
+"""Constants of conditions: conversion of text to the value of a field's type, checked against the field catalogue."""
 
 import unicodedata
 from datetime import date
@@ -20,14 +20,14 @@ def parse_constant(known: Field, operator: Operator, text: str, *, quoted: bool,
     """Return the value of ``text`` for a comparison of ``known`` by ``operator``.
 
     Args:
-        known: the field compared.
+        known: the field to compare.
         operator: decides whether the text is a value, a pattern or a network.
-        text: as written.
-        quoted: the author put it in quotes; then it is text, and ``"10"`` is no number.
-        zone: IANA name of the zone in which a date alone begins; None refuses dates alone.
+        text: as in the document or query.
+        quoted: it was written in quotes; then it is text, and ``"10"`` is not a number.
+        zone: IANA name of the time zone in which a date without a time begins; None refuses such dates.
 
     Raises:
-        InputError: ``field_invalid``; says what was expected and what was got.
+        InputError: ``field_invalid``, with what was expected and what was got.
     """
     if operator is Operator.CIDR:
         return _parse_network(text)
@@ -47,7 +47,6 @@ def parse_constant(known: Field, operator: Operator, text: str, *, quoted: bool,
 
 
 def _wrong(expected: str, text: str) -> InputError:
-    """Return the error for a value that is not of the expected form."""
     return InputError("field_invalid", f"expected {expected}, got `{text[:64]}`")
 
 

@@ -52,9 +52,9 @@ class Field:
         name: short name, dots for nesting; key of the flat event, of native JSON, of policies and of search.
         kind: type of its values: str for keyword, text, enum and ip (canonical text), int for integer and
             time (nanoseconds since 1970-01-01T00:00:00Z), float for number, bool for boolean.
-        level: ``must`` and ``should`` come from the producer, ``joined`` from the catalogue, ``derived`` from us.
+        level: ``must`` and ``should`` come from the producer, ``joined`` from the catalogue, ``derived`` from this program.
         path: stored path in Elasticsearch: the ECS name where there is one, else ``govshare.*``.
-        meaning, meaning_zh: one line for documents, editors and the console.
+        meaning, meaning_zh: a one-line description for documents, editors and the console.
         multi: values are lists.
         values: the closed set of an enum.
     """
@@ -185,7 +185,7 @@ INPUT_ONLY = {"subject.id": "plain numbers of the data subjects; replaced by the
 
 
 def find_field(name: str) -> Field | None:
-    """Return the field called ``name``, with ``labels.<anything>`` as a keyword; None when there is no such field."""
+    """Return the field called ``name``, ``labels.<anything>`` being a keyword; None when there is no such field."""
     known = BY_NAME.get(name)
     if known is not None or not name.startswith(LABEL_PREFIX) or len(name) == len(LABEL_PREFIX):
         return known

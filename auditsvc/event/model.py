@@ -1,4 +1,4 @@
-"""The flat canonical event, as it travels from reader to store, and the flags it can carry."""
+"""The flat canonical event, as passed from reader to store, and its quality flags."""
 
 from typing import TypeAlias
 

@@ -1,7 +1,7 @@
-"""Native JSON, the product's own input form: a strict struct made from the field catalogue, and its way to a flat event.
+"""Native JSON, the product's own input format: a strict struct derived from the field catalogue, and its conversion to a flat event.
 
 Order of checks for one record: JSON syntax and types, unknown and missing fields (msgspec, in one pass), then the
-values msgspec cannot check: times, addresses, number ranges, characters no database takes. The first failure is the
+values msgspec cannot check: times, addresses, number ranges, characters that databases reject. The first failure is the
 error, because what follows it cannot be trusted.
 """
 
@@ -63,7 +63,7 @@ def _define_group(name: str, members: list[tuple[str, Any, bool]]) -> type[Struc
 
 
 def _define_event() -> tuple[type[Struct], dict[str, dict[str, str]]]:
-    """Return the struct, and per group its keys with their short names."""
+    """Return the struct, and for each group its keys with their short names."""
     top: list[tuple[str, Any, bool]] = []
     grouped: dict[str, list[tuple[str, Any, bool]]] = {}
     for field in FIELDS:
@@ -136,7 +136,7 @@ def read_native(record: bytes, hash_subject: HashSubject, side: str = "gateway")
 
 
 def flatten(struct: Struct) -> tuple[Event, int]:
-    """Return the struct's present members under their short names, values as received, and how many keys they had."""
+    """Return the struct's members that are present, by short name with values as received, and the number of keys."""
     event: dict[str, Any] = msgspec.to_builtins(struct)
     keys = len(event)
     for group in _NAMES.keys() & event.keys():
@@ -157,7 +157,7 @@ def flatten(struct: Struct) -> tuple[Event, int]:
 
 
 def _refuse_nul(event: Event) -> None:
-    """Raise ``InputError`` (``field_invalid``) for a NUL character, which PostgreSQL does not take in text."""
+    """Raise ``InputError`` (``field_invalid``) for a NUL character, which PostgreSQL rejects in text."""
     for name, value in event.items():
         texts = value if isinstance(value, list) else (value,)
         if "\0" in name or any(isinstance(text, str) and "\0" in text for text in texts):
@@ -166,7 +166,7 @@ def _refuse_nul(event: Event) -> None:
 
 
 def normalise(event: Event, hash_subject: HashSubject) -> None:
-    """Turn times, addresses and zeros into their canonical values and plain subject numbers into hashes, in place.
+    """Bring times, addresses and zeros into canonical form and hash plain subject numbers, in place.
 
     Raises:
         InputError: ``time_invalid`` or ``address_invalid``, naming the field.
@@ -177,7 +177,7 @@ def normalise(event: Event, hash_subject: HashSubject) -> None:
             event[name] = _parse_named_time(name, text)
     for name in _NUMBERS:
         if event.get(name) == 0:
-            event[name] = 0.0  # -0.0 is the same value
+            event[name] = 0.0  # -0.0 equals 0.0
     for name in _ADDRESSES:
         text = event.get(name)
         if isinstance(text, str):
@@ -216,7 +216,7 @@ def parse_address(name: str, text: str) -> str:
 
 
 def _explain(text: str) -> tuple[str, str]:
-    """Return the field, and msgspec's sentence with it in front: ``interface.id: expected `str`, got `int```."""
+    """Return the field, and msgspec's message prefixed with it: ``interface.id: expected `str`, got `int```."""
     sentence, _, place = text.partition(" - at `$")
     sentence = sentence[:1].lower() + sentence[1:]
     where = place.rstrip("`").lstrip(".")

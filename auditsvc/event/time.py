@@ -22,7 +22,7 @@ _SECONDS = {f"{second:02d}": second * NS for second in range(60)}
 
 
 def parse_time_ns(text: str) -> int:
-    """Return the nanoseconds of an RFC 3339 date-time; digits beyond nanoseconds are cut.
+    """Return the nanoseconds of an RFC 3339 date-time; digits beyond nanoseconds are truncated.
 
     Raises:
         InputError: ``time_invalid`` for anything else, for a missing offset and for a time outside
@@ -45,7 +45,7 @@ def parse_time_ns(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _parse_minute_ns(minute: str, offset: str) -> int:
-    """Return the nanoseconds at the begin of a minute; neighbours in a log share theirs. Raise ``ValueError``."""
+    """Return the nanoseconds at the beginning of a minute; cached, since adjacent records share it. Raise ``ValueError``."""
     return count_ns(datetime.fromisoformat(f"{minute[:10]}T{minute[11:]}:00{'+00:00' if offset in 'Zz' else offset}"))
 
 
@@ -63,7 +63,7 @@ def check_time_ns(value: int, text: object) -> int:
 
 
 def read_bound_ns(instant: datetime) -> int:
-    """Return the nanoseconds of an aware instant that bounds a stretch of event time.
+    """Return the nanoseconds of an aware instant that bounds an interval of event time.
 
     Raises:
         InputError: ``time_invalid`` outside ``[1970-01-01, 2200-01-01]``; the end is included, as ends are exclusive.
@@ -95,6 +95,6 @@ def format_time_ns(value: int) -> str:
 
 
 def to_datetime(value: int) -> datetime:
-    """Return the aware UTC instant, cut to microseconds."""
+    """Return the aware UTC instant, truncated to microseconds."""
     seconds, fraction = divmod(value, NS)
     return _EPOCH + timedelta(seconds=seconds, microseconds=fraction // 1_000)

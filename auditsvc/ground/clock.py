@@ -1,4 +1,4 @@
-"""The only place that asks the machine what time it is. Everything else takes a :class:`Clock` or a time as argument."""
+"""The only module that reads the system clock. Everything else takes a :class:`Clock` or a time as an argument."""
 
 import time
 from datetime import UTC, datetime
@@ -6,42 +6,42 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the present instant."""
+    """A source of the current time."""
 
     def now(self) -> datetime:
-        """Return the present instant, aware, in UTC."""
+        """Return the current instant, aware, in UTC."""
 
     def now_ns(self) -> int:
-        """Return the present instant as nanoseconds since 1970-01-01T00:00:00Z."""
+        """Return the current instant as nanoseconds since 1970-01-01T00:00:00Z."""
 
 
 class SystemClock:
     """The machine's wall clock."""
 
     def now(self) -> datetime:
-        """Return the present instant, aware, in UTC."""
+        """Return the current instant, aware, in UTC."""
         return datetime.now(UTC)
 
     def now_ns(self) -> int:
-        """Return the present instant as nanoseconds since 1970-01-01T00:00:00Z."""
+        """Return the current instant as nanoseconds since 1970-01-01T00:00:00Z."""
         return time.time_ns()
 
 
 class FixedClock:
-    """A clock that stands still until it is moved; for tests and for replaying."""
+    """A clock that shows a fixed instant until it is changed; for tests and for replaying."""
 
     def __init__(self, instant: datetime) -> None:
-        """Stand at ``instant``, which must be aware."""
+        """Set the clock to ``instant``, which must be aware."""
         if instant.tzinfo is None:
             raise ValueError("a clock needs an aware datetime")
         self.instant = instant.astimezone(UTC)
 
     def now(self) -> datetime:
-        """Return the instant the clock stands at, aware, in UTC."""
+        """Return the fixed instant, aware, in UTC."""
         return self.instant
 
     def now_ns(self) -> int:
-        """Return the instant the clock stands at as nanoseconds since 1970-01-01T00:00:00Z."""
+        """Return the fixed instant as nanoseconds since 1970-01-01T00:00:00Z."""
         whole = int(self.instant.replace(microsecond=0).timestamp())
         return whole * 1_000_000_000 + self.instant.microsecond * 1_000
 

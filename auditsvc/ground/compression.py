@@ -1,4 +1,4 @@
-"""Content encodings, undone piece by piece and never past a limit: gzip and zstd, of one or more members or frames."""
+"""Incremental decompression with an output limit: gzip and zstd, of one or more members or frames."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -16,13 +16,13 @@ ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
 
 
 class Decoder(Protocol):
-    """Undoes a content encoding, piece by piece."""
+    """An incremental decompressor."""
 
     def feed(self, data: bytes, limit: int) -> bytes:
-        """Return what ``data`` unpacks to, a little more than ``limit`` bytes at most."""
+        """Return the decompressed bytes of ``data``, at most slightly more than ``limit``."""
 
     def finish(self) -> None:
-        """Raise ``InputError`` (``body_undecodable``) when the encoding ended too early."""
+        """Raise ``InputError`` (``body_undecodable``) when the stream is truncated."""
 
 
 class _Identity:
@@ -45,7 +45,7 @@ class _Gzip:
         self._fresh = True
 
     def feed(self, data: bytes, limit: int) -> bytes:
-        """Return what ``data`` unpacks to, at most ``limit`` + 1 bytes."""
+        """Return the decompressed bytes of ``data``, at most ``limit`` + 1."""
         pieces: list[bytes] = []
         room = limit + 1
         while data and room > 0:
@@ -77,7 +77,7 @@ class _Zstd:
         self._done = False
 
     def feed(self, data: bytes, limit: int) -> bytes:
-        """Return what ``data`` unpacks to; stop within one step after ``limit``."""
+        """Return the decompressed bytes of ``data``; stop within one step after ``limit``."""
         pieces: list[bytes] = []
         size = 0
         for start in range(0, len(data), ZSTD_STEP_BYTES):
@@ -112,5 +112,5 @@ DECODERS: Mapping[str, Callable[[], Decoder]] = {
 
 
 def _broken(encoding: str, reason: str) -> InputError:
-    """Return the error of a body that does not unpack."""
+    """Return the error for a body that cannot be decompressed."""
     return InputError("body_undecodable", f"not valid {encoding}: {reason}")

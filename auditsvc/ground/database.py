@@ -1,7 +1,7 @@
-"""The relational database: one metadata, one way to open it, one way to begin a transaction that writes.
+"""The relational database: one metadata object, one way to open it, one way to begin a write transaction.
 
 SQLite runs in WAL mode with ``synchronous=FULL``. A transaction that will write must begin as one
-(:func:`begin_write`): a reader that turns writer half-way is refused by SQLite when somebody wrote in between.
+(:func:`begin_write`): SQLite refuses to upgrade a read transaction when another connection has written since it began.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 class Base(DeclarativeBase):
-    """Base of every table; names of constraints are fixed so that migrations can speak of them."""
+    """Base of every table; constraint names are fixed so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={
@@ -47,16 +47,16 @@ class Base(DeclarativeBase):
 
 
 class RequestDatabase(SQLAlchemy):
-    """Flask-SQLAlchemy on the one engine that is open already; it would make a second one, without our pragmas."""
+    """Flask-SQLAlchemy on the engine that is already open; by default it would create a second one, without our pragmas."""
 
     def install(self, app: Flask, engine: Engine) -> None:
-        """Give the requests of ``app`` a session each on ``engine``, closed when the request ends."""
+        """Provide each request of ``app`` with a session on ``engine``, closed when the request ends."""
         app.config["SQLALCHEMY_DATABASE_URI"] = engine.url
         app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {_ENGINE: engine}
         self.init_app(app)
 
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
-        """Return the engine that :meth:`install` was given; the library's only place to bring one."""
+        """Return the engine passed to :meth:`install`; the library offers no other hook for an existing engine."""
         engine: Engine = options[_ENGINE]
         return engine
 
@@ -66,13 +66,13 @@ db = RequestDatabase(model_class=Base)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC instant; SQLite, which drops the zone, gets it back on the way out."""
+    """An aware UTC instant; SQLite drops the time zone, so it is restored when a value is read."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive values; store UTC."""
+        """Convert to UTC; reject naive values."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -87,18 +87,18 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def build_engine_options(url: str) -> dict[str, Any]:
-    """Return the options every engine on ``url`` is made with."""
+    """Return the options with which every engine on ``url`` is created."""
     if _parse_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False}}
     return {"pool_pre_ping": True}
 
 
 def open_engine(url: str) -> Engine:
-    """Return an engine on ``url``, with a SQLite file's folder made and its pragmas set.
+    """Return an engine on ``url``; for SQLite, create the file's folder and set the pragmas.
 
     Raises:
-        AuditError: ``settings_invalid`` when ``url`` is not an address this program can use.
-        StorageError: ``storage_unavailable`` when the folder cannot be made.
+        AuditError: ``settings_invalid`` when ``url`` is not a supported database URL.
+        StorageError: ``storage_unavailable`` when the folder cannot be created.
     """
     path = find_file(url)
     if path is not None:
@@ -111,11 +111,11 @@ def open_engine(url: str) -> Engine:
 
 
 def has_tables(url: str) -> bool:
-    """Tell whether there is a database of this program at ``url``; makes nothing.
+    """Return whether the database at ``url`` has this program's tables; creates nothing.
 
     Raises:
-        AuditError: ``settings_invalid`` when ``url`` is not an address this program can use.
-        StorageError: ``storage_unavailable`` when it cannot be asked.
+        AuditError: ``settings_invalid`` when ``url`` is not a supported database URL.
+        StorageError: ``storage_unavailable`` when it cannot be queried.
     """
     path = find_file(url)
     if path is not None and not path.is_file():
@@ -130,13 +130,13 @@ def has_tables(url: str) -> bool:
 
 
 def find_file(url: str) -> Path | None:
-    """Return the file of a SQLite address, None for another database."""
+    """Return the file of a SQLite URL, None for another database."""
     address = _parse_url(url)
     return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
 
 
 def _parse_url(url: str) -> URL:
-    """Return an address's parts; it may hold a password, so no text of the error is passed on."""
+    """Return the parsed URL; it may contain a password, so the parser's error text is not passed on."""
     try:
         return make_url(url)
     except (ArgumentError, ValueError) as err:
@@ -144,7 +144,7 @@ def _parse_url(url: str) -> URL:
 
 
 def _make_engine(url: str) -> Engine:
-    """Return an engine with its pragmas set; nothing is connected yet."""
+    """Return an engine with its pragmas set; does not connect."""
     try:
         engine = create_engine(url, **build_engine_options(url))
     except (ArgumentError, ImportError) as err:
@@ -154,25 +154,24 @@ def _make_engine(url: str) -> Engine:
 
 
 def _explain(err: DBAPIError) -> str:
-    """Return the database's own words, and what to do when they speak of a file that may not be written."""
+    """Return the database's error message, with a remedy when it is about a file that cannot be written."""
     words = str(err.orig)
     unwritable = "readonly" in words or "unable to open" in words
     return f"{words}; this user has to be able to write the file and its folder" if unwritable else words
 
 
 def _name(path: Path | None) -> str:
-    """Return a SQLite file's name for a message."""
     return "" if path is None else f" `{path}`"
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Make SQLite connections durable, and let :func:`begin_write` decide how a transaction begins."""
+    """Configure SQLite connections for durability, and let :func:`begin_write` decide how a transaction begins."""
     if engine.dialect.name != "sqlite":
         return
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves, below
+        connection.isolation_level = None  # BEGIN is issued explicitly, below
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -188,7 +187,7 @@ def prepare_engine(engine: Engine) -> None:
 
 @contextmanager
 def begin_write(engine: Engine) -> Iterator[Connection]:
-    """Give a connection inside a transaction that may write; commit at the end, roll back on an error."""
+    """Yield a connection inside a transaction that may write; commit at the end, roll back on an error."""
     with engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
         yield connection
 
@@ -197,8 +196,8 @@ def begin_write(engine: Engine) -> Iterator[Connection]:
 def write_session(engine: Engine) -> Iterator[Session]:
     """Yield an ORM session inside a transaction that may write; commit at the end, roll back on an error.
 
-    ``session.connection()`` is the connection to hand to ``ledger`` so that a change and its leaf are one transaction.
-    What the request read before is read anew afterwards.
+    Pass ``session.connection()`` to ``ledger`` so that a change and its leaf are one transaction.
+    Objects the request loaded before are refreshed afterwards.
     """
     with begin_write(engine) as connection, Session(bind=connection, expire_on_commit=False) as session:
         yield session
@@ -209,9 +208,9 @@ def write_session(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def read_session(engine: Engine) -> Iterator[Session]:
-    """Yield an ORM session for reading: that of the request which is being answered, else one of its own.
+    """Yield an ORM session for reading: the current request's, or a new one outside a request.
 
-    Within one request all reads are of one state of the database, the one at the first of them, until something is
+    Within one request, all reads see the same snapshot of the database, taken at the first read, until something is
     written.
     """
     if _serves_request(engine):
@@ -222,15 +221,15 @@ def read_session(engine: Engine) -> Iterator[Session]:
 
 
 def _serves_request(engine: Engine) -> bool:
-    """Return whether a request of an application on ``engine`` is being answered here."""
+    """Return whether the current context is a request of an application on ``engine``."""
     return has_request_context() and "sqlalchemy" in current_app.extensions and db.engine is engine
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the database's tables to this version of the program.
+    """Upgrade the database schema to this version of the program.
 
     Raises:
-        StorageError: ``storage_unavailable`` when the database cannot be reached or changed.
+        StorageError: ``storage_unavailable`` when the database is unavailable or cannot be changed.
     """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))

@@ -1,4 +1,4 @@
-"""YAML documents with places: every value knows its file, line and column, and every scalar stays the text it was.
+"""YAML documents with positions: every value knows its file, line and column, and every scalar keeps its source text.
 
 Rules (policy-language edge semantics, "Types"): YAML 1.2 with a string-only loader; duplicate keys, anchors, aliases,
 tags and merge keys are errors. Plain ``null``/``~``, ``true``, ``false``, integers and decimals are resolved only
@@ -33,7 +33,7 @@ _PLAIN_WORDS: Mapping[str, Any] = {"null": None, "~": None, "": None, "true": Tr
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One place in a document: exactly one of ``mapping``, ``sequence`` and ``scalar`` is not None.
+    """A value and its position in a document: exactly one of ``mapping``, ``sequence`` and ``scalar`` is not None.
 
     ``line`` and ``column`` are 1-based.
     """
@@ -48,21 +48,21 @@ class Value:
     key_places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def problem(self, code: str, message: str) -> Problem:
-        """Return a problem at this place."""
+        """Return a problem at this position."""
         return Problem(self.file, self.line, self.column, code, message)
 
     def key_problem(self, key: str, code: str, message: str) -> Problem:
-        """Return a problem at the place of ``key`` of this mapping."""
+        """Return a problem at the position of ``key`` in this mapping."""
         line, column = self.key_places.get(key, (self.line, self.column))
         return Problem(self.file, line, column, code, message)
 
     def without_members(self) -> "Value":
-        """Return an empty mapping at this place."""
+        """Return an empty mapping at this position."""
         return Value(self.file, self.line, self.column, mapping={})
 
     @property
     def kind(self) -> str:
-        """``mapping``, ``list`` or ``scalar``, as error texts name it."""
+        """``mapping``, ``list`` or ``scalar``, for error messages."""
         if self.mapping is not None:
             return "mapping"
         return "list" if self.sequence is not None else "scalar"
@@ -121,7 +121,7 @@ def parse_document(text: str, file: str) -> Value:
 
 
 def _refuse_aliases(text: str, file: str) -> None:
-    """Raise for anchors, aliases and explicit tags: they let a document be other than it looks."""
+    """Raise for anchors, aliases and explicit tags: with them a document may not mean what it appears to."""
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
         if isinstance(token, (yaml.AnchorToken, yaml.AliasToken, yaml.TagToken)):
             mark = token.start_mark
@@ -129,7 +129,6 @@ def _refuse_aliases(text: str, file: str) -> None:
 
 
 def _build_value(node: Node, file: str, depth: int) -> Value:
-    """Return the value of a composed node."""
     line, column = node.start_mark.line + 1, node.start_mark.column + 1
     if depth > MAX_DEPTH:
         raise _broken(file, line, column, f"nested deeper than {MAX_DEPTH} levels")
@@ -157,7 +156,7 @@ def _build_value(node: Node, file: str, depth: int) -> Value:
 
 
 def _broken(file: str, line: int, column: int, message: str) -> DocumentError:
-    """Return the error of a document that cannot be read at all."""
+    """Return the error for a document that cannot be parsed."""
     return DocumentError("document_invalid", [Problem(file, line, column, "document_invalid", message)])
 
 
@@ -167,7 +166,7 @@ class Bundle:
 
     Attributes:
         files: name (relative, ``/`` between parts) to text.
-        data: the canonical bytes (JSON, keys sorted, UTF-8) that :attr:`digest` is over.
+        data: canonical form (JSON, keys sorted, UTF-8), over which :attr:`digest` is computed.
         digest: SHA-256 of ``data``, 32 bytes.
     """
 
@@ -176,7 +175,7 @@ class Bundle:
     digest: bytes
 
     def documents(self) -> Iterator[Value]:
-        """Give the documents of every ``.yaml`` file, in order of names."""
+        """Yield the documents of every ``.yaml`` file, ordered by name."""
         for name in sorted(self.files):
             if name.endswith((".yaml", ".yml")):
                 yield from parse_documents(self.files[name], name)

@@ -21,16 +21,16 @@ EXIT_NOT_BEGUN = 3
 
 
 class AuditError(Exception):
-    """Any failure a person or program is told about.
+    """Base of every error reported to a user or a client.
 
     Attributes:
         code: stable name, a key of :data:`CODES`.
-        message: one sentence for the person who has to act.
-        context: what the message speaks of, for programs; JSON-serialisable values only.
+        message: one sentence for whoever has to act.
+        context: the message's data in machine-readable form; JSON-serialisable values only.
     """
 
     def __init__(self, code: str, message: str, **context: Any) -> None:
-        """Make an error of a registered ``code``; an unregistered code is a programming error."""
+        """Create an error with a registered ``code``; an unregistered code is a programming error."""
         if code not in CODES:
             raise KeyError(f"unregistered error code {code}")
         super().__init__(message)
@@ -40,7 +40,7 @@ class AuditError(Exception):
 
     @property
     def http_status(self) -> int:
-        """The HTTP status that answers this error."""
+        """The HTTP status of a response that reports this error."""
         return CODES[self.code].http_status
 
     @property
@@ -50,7 +50,7 @@ class AuditError(Exception):
 
 
 class InputError(AuditError):
-    """What came in from outside is not of the documented form."""
+    """External input does not have the documented form."""
 
 
 class PolicyError(AuditError):
@@ -58,26 +58,26 @@ class PolicyError(AuditError):
 
 
 class LogError(AuditError):
-    """The ledger, its archive or a proof is not as it must be."""
+    """The ledger, its archive or a proof is invalid or inconsistent."""
 
 
 class SigningError(AuditError):
-    """A key is missing or unusable, or a signature does not hold."""
+    """A key is missing or unusable, or a signature does not verify."""
 
 
 class StorageError(AuditError):
-    """A database, index or disk did not do what was asked."""
+    """An operation of a database, index or disk failed."""
 
 
 class AuthError(AuditError):
-    """The caller is unknown or may not do this."""
+    """The caller is not authenticated or not authorised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a document or a body, with its place.
+    """One problem in a document or a body, with its position.
 
-    ``line`` and ``column`` are 1-based; 0 stands for "the document as a whole".
+    ``line`` and ``column`` are 1-based; 0 means "the document as a whole".
     """
 
     file: str
@@ -92,7 +92,7 @@ class Problem:
 
 
 class DocumentError(PolicyError):
-    """One or more problems in documents, collected so that an author sees all at once."""
+    """One or more problems in documents, collected so that an author sees them all at once."""
 
     def __init__(self, code: str, problems: Sequence[Problem]) -> None:
         """Collect ``problems``, at least one."""
@@ -103,7 +103,7 @@ class DocumentError(PolicyError):
 
 @dataclass(frozen=True, slots=True)
 class CodeInfo:
-    """What an error code answers with."""
+    """The HTTP status and exit code of an error code."""
 
     http_status: int
     exit_code: int

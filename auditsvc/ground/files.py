@@ -1,9 +1,9 @@
-"""Files that are whole and on disk before anybody relies on them.
+"""Atomic, durable file writes.
 
-Every file that outlives its process is written here: into a draft in the same folder, synced, then given its name by
-a rename or a link, and the folder synced. At any moment, also after a crash, the name stands for all of the old bytes,
-all of the new ones, or nothing. A crash may leave a draft behind (a hidden name that ends with ``.draft``); nobody
-reads it, and it may be removed.
+Every file that outlives its process is written here: to a draft in the same folder, synced, then renamed or linked
+to its final name, and the folder synced. At any moment, also after a crash, the name refers to all of the old bytes,
+all of the new ones, or nothing. A crash may leave a draft behind (a hidden name that ends with ``.draft``); it is
+never read and may be removed.
 
 Not written here: logs that only grow (segments, the checkpoint file), locks, and scratch in a temporary folder.
 """
@@ -25,9 +25,9 @@ _PRIVATE_FOLDER = 0o700
 
 
 def write_once(path: Path, data: bytes, mode: int = PRIVATE) -> None:
-    """Write a new file, unless there is one: when two processes try, the first one's stays and both use it.
+    """Write a new file unless it exists: when two processes race, the first one wins and both use its file.
 
-    The folder is made when missing, with mode 0700.
+    The folder is created if missing, with mode 0700.
 
     Raises:
         OSError: it cannot be written.
@@ -35,14 +35,14 @@ def write_once(path: Path, data: bytes, mode: int = PRIVATE) -> None:
     make_folder(path.parent, _PRIVATE_FOLDER)
     with suppress(FileExistsError), _open_draft(path, mode, os.link) as file:
         file.write(data)
-    sync_folder(path.parent)  # the other process may not have come as far
+    sync_folder(path.parent)  # the other process may not have got this far
 
 
 def replace_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
-    """Write a file in an existing folder, in the place of the one that may be there.
+    """Write a file in an existing folder, atomically replacing any existing one.
 
     Raises:
-        OSError: it cannot be written; what was there stays.
+        OSError: it cannot be written; an existing file is unchanged.
     """
     with open_replacement(path, mode) as file:
         file.write(data)
@@ -50,22 +50,22 @@ def replace_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
 
 @contextmanager
 def open_replacement(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
-    """Give a file to write to, which becomes ``path`` when the block ends without an error.
+    """Yield a file to write to, which becomes ``path`` when the block ends without an error.
 
     Raises:
-        OSError: it cannot be written; what was there stays.
+        OSError: it cannot be written; an existing file is unchanged.
     """
     with _open_draft(path, mode, os.replace) as file:
         yield file
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], mode: int = PRIVATE) -> None:
-    """Write a new folder of files that belong together; it is there with all of them, or not at all.
+    """Write a new folder with its files atomically: it exists with all of them, or not at all.
 
-    The folder above is made when missing. Private files are in a folder of mode 0700.
+    The parent folder is created if missing. Private files go into a folder of mode 0700.
 
     Raises:
-        FileExistsError: there is such a folder with something in it, which stays as it is.
+        FileExistsError: the folder exists and is not empty; it is unchanged.
         OSError: it cannot be written.
     """
     folder_mode = _PRIVATE_FOLDER if mode == PRIVATE else 0o777
@@ -83,10 +83,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes], mode: int = PRIVATE) 
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Make ``folder``, with ``mode`` less the umask, and the missing ones above it, durably.
+    """Create ``folder`` durably, with ``mode`` less the umask, and its missing parents.
 
     Raises:
-        OSError: it cannot be made; ``NotADirectoryError`` when it, or one above it, is a file.
+        OSError: it cannot be created; ``NotADirectoryError`` when it, or a parent, is a file.
     """
     if folder.is_dir():
         return
@@ -99,7 +99,7 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
+    """Sync the directory entries of ``folder`` to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -109,7 +109,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _open_draft(path: Path, mode: int, publish: Callable[[Path, Path], None]) -> Iterator[BinaryIO]:
-    """Give a draft of ``path``, which ``publish`` gives its name when the block ends without an error."""
+    """Yield a draft of ``path``, which ``publish`` gives its name when the block ends without an error."""
     draft = _name_draft(path)
     try:
         with _create(draft, mode) as file:
@@ -122,7 +122,7 @@ def _open_draft(path: Path, mode: int, publish: Callable[[Path, Path], None]) ->
 
 
 def _name_draft(path: Path) -> Path:
-    """Return a name beside ``path`` that nobody else uses; short, whatever the length of the name."""
+    """Return a unique name in the folder of ``path``; short, whatever the length of its own name."""
     return path.with_name(f".{uuid.uuid4().hex}.draft")
 
 
@@ -134,18 +134,16 @@ def _write(path: Path, data: bytes, mode: int) -> None:
 
 
 def _create(path: Path, mode: int) -> BinaryIO:
-    """Open a new file for writing."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb")
 
 
 def _sync(file: BinaryIO) -> None:
-    """Put what was written on disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def _rename_new(draft: Path, folder: Path) -> None:
-    """Give a folder its name; raise ``FileExistsError`` when something has it."""
+    """Rename a folder; raise ``FileExistsError`` when the name is taken."""
     try:
         os.rename(draft, folder)  # noqa: PTH104 - beside os.link and os.replace, where a test makes each fail
     except OSError as err:

@@ -1,4 +1,4 @@
-"""Typed identifiers, and how the derived ones are made."""
+"""Typed identifiers, and how the derived ones are computed."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ FindingKey = NewType("FindingKey", bytes)
 
 
 def new_uuid7(clock: Clock) -> uuid.UUID:
-    """Return a time-ordered identifier (RFC 9562, version 7) for the present instant."""
+    """Return a time-ordered identifier (RFC 9562, version 7) for the current instant."""
     millis = clock.now_ns() // 1_000_000
     random_bits = int.from_bytes(os.urandom(10), "big")
     value = (millis & ((1 << 48) - 1)) << 80 | random_bits
@@ -28,7 +28,7 @@ def new_uuid7(clock: Clock) -> uuid.UUID:
 
 
 def _digest16(parts: tuple[bytes, ...]) -> bytes:
-    """Return 16 bytes that depend on every part and on where one part ends and the next begins."""
+    """Return a 16-byte digest that depends on every part and on the boundaries between them."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(4, "big"))
@@ -37,7 +37,7 @@ def _digest16(parts: tuple[bytes, ...]) -> bytes:
 
 
 def build_event_uid(source: str, producer_id: str, side: str) -> EventUid:
-    """Return the 16 bytes under which the event ``producer_id`` of one source and side is stored; same input, same id."""
+    """Return the 16-byte id under which the event ``producer_id`` of one source and side is stored; deterministic."""
     return EventUid(_digest16((b"event", source.encode(), producer_id.encode(), side.encode())))
 
 
@@ -47,5 +47,5 @@ def build_access_key(correlation: str) -> bytes:
 
 
 def build_finding_key(policy: str, anchor: bytes) -> FindingKey:
-    """Return the 16 bytes that name the finding of ``policy`` on one access (event uid or access key)."""
+    """Return the 16-byte key of the finding of ``policy`` on one access (event uid or access key)."""
     return FindingKey(_digest16((b"finding", policy.encode(), anchor)))

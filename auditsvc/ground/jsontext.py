@@ -1,7 +1,6 @@
-"""JSON from outside, read strictly: every key once, no lone surrogates, no NaN, no nesting without end (RFC 8259, I-JSON).
+"""Strict parsing of untrusted JSON: no duplicate keys, lone surrogates, NaN or unbounded nesting (RFC 8259, I-JSON).
 
-A key that stands twice means different things to different readers, so such a text is refused instead of one of its
-readings chosen.
+Parsers disagree about which value of a duplicate key counts, so such a text is rejected.
 """
 
 import json
@@ -19,7 +18,7 @@ def decode_json(text: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        InputError: ``json_invalid`` for what is no JSON in UTF-8 and for a key that stands twice in one object.
+        InputError: ``json_invalid`` for anything but JSON in UTF-8, and for a duplicate key.
     """
     try:
         value = msgspec.json.decode(text)
@@ -32,10 +31,10 @@ def decode_json(text: bytes) -> Any:
 
 
 def refuse_duplicate_keys(text: bytes, expected: int) -> None:
-    """Raise ``InputError`` (``json_invalid``) when an object of a valid JSON text has a key twice.
+    """Raise ``InputError`` (``json_invalid``) when an object of a valid JSON text has a duplicate key.
 
-    Counting ``":`` is cheap, and counts no key too few unless white space stands before a colon. Only when that may be
-    so, or when other than the ``expected`` number is found, is the text parsed again, slowly, to be sure.
+    Counting ``":`` is cheap and never undercounts, unless white space precedes a colon. The text is parsed again, slowly,
+    only when that may be the case or when the count differs from ``expected``.
     """
     if text.count(b'":') == expected and not any(space in text and gap in text for space, gap in _GAPS):
         return
@@ -43,7 +42,7 @@ def refuse_duplicate_keys(text: bytes, expected: int) -> None:
 
 
 def _refuse_pairs(pairs: list[tuple[str, Any]]) -> None:
-    """Raise for a repeated key."""
+    """Raise for a duplicate key."""
     seen = set()
     for key, _ in pairs:
         if key in seen:

@@ -1,4 +1,4 @@
-"""Key files: made once, in one piece, and never replaced silently."""
+"""Key files: created once, atomically, and never replaced silently."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,14 +8,14 @@ from auditsvc.ground.files import write_once
 
 
 def load_or_create_key(path: Path, make: Callable[[], bytes], *, remedy: str) -> bytes:
-    """Return the bytes of a key file, made on first use (mode 0600); processes that start together use the same.
+    """Return the bytes of a key file, created on first use (mode 0600); concurrent processes get the same key.
 
     Args:
         make: returns the bytes of a new key, at least one.
         remedy: what to do about an empty file, for the message.
 
     Raises:
-        SigningError: ``key_unusable`` when the file is empty, or cannot be read or made.
+        SigningError: ``key_unusable`` when the file is empty, or cannot be read or created.
     """
     try:
         if not path.exists():

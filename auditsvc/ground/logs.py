@@ -32,5 +32,5 @@ def configure_logs(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells at every start that there is nothing to do
-    logging.getLogger("elastic_transport").setLevel(logging.WARNING)  # below that it writes every request, bodies too
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs at every start that there is nothing to do
+    logging.getLogger("elastic_transport").setLevel(logging.WARNING)  # below that it logs every request with its body

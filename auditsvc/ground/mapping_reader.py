@@ -1,7 +1,7 @@
-"""Reading one mapping of a document key by key: typed values out, every problem kept with file, line and column.
+"""Reading one mapping of a document key by key: typed values out, every problem recorded with file, line and column.
 
-A reader never stops at a problem: it notes it, gives a stand-in of the right type and goes on, so that an author sees
-all at once. Whoever collects must not use what was read when ``problems`` is not empty.
+A reader never stops at a problem: it records it, returns a placeholder of the right type and continues, so that an
+author sees all problems at once. When ``problems`` is not empty, the values must not be used.
 
 Names: ``text``, ``integer`` … are for required keys, ``find_text``, ``find_integer`` … for optional ones.
 """
@@ -32,17 +32,17 @@ E = TypeVar("E", bound=Enum)
 
 
 class MappingReader:
-    """The entries of one mapping; :meth:`finish` notes the keys that nobody asked for."""
+    """The entries of one mapping; :meth:`finish` reports the keys that were never read."""
 
     def __init__(self, value: Value, what: str, problems: list[Problem], *, code: str = CODE, path: str = "") -> None:
-        """Read ``value``; anything but a mapping is a problem and reads as empty.
+        """Read ``value``; anything but a mapping is a problem and is treated as empty.
 
         Args:
             value: the mapping.
             what: what error texts call it.
             problems: where problems are added.
             code: the problems' code.
-            path: stands before each key in error texts, such as ``options.``.
+            path: prefix of each key in error messages, such as ``options.``.
         """
         self.value = value
         self.what = what
@@ -71,7 +71,7 @@ class MappingReader:
         self.note_at(places[0] if places else found, f"{self.path}{key}: {message}")
 
     def finish(self) -> None:
-        """Note every key that nobody asked for, with the known one it resembles."""
+        """Report every key that was never read, with a similar known key if there is one."""
         for key in self._members:
             if key not in self._asked:
                 known = sorted(self._asked)
@@ -93,7 +93,7 @@ class MappingReader:
         return self._members.get(key)
 
     def get(self, key: str) -> Value | None:
-        """Return the value under ``key``; a missing key is a problem and gives None."""
+        """Return the value under ``key``; a missing key is a problem and yields None."""
         found = self.find(key)
         if found is None and self.value.mapping is not None:
             self.note_at(self.value, f"{self.what}: `{key}` is missing")
@@ -131,7 +131,7 @@ class MappingReader:
     def readers(self, key: str, what: str) -> "tuple[MappingReader, ...]":
         """Return a reader of each mapping of a list, none when the key is absent.
 
-        Error texts call them ``what`` 1, ``what`` 2 …, or by their path where there is one.
+        Error messages call them ``what`` 1, ``what`` 2 …, or use their path if there is one.
         """
         return tuple(
             self._open_member(item, f"{self.path}{key}[{place}]" if self.path else f"{what} {place + 1}")
@@ -145,17 +145,16 @@ class MappingReader:
     # --- scalars
 
     def parsed(self, key: str, parse: Callable[[str], T], stand_in: T) -> T:
-        """Return what ``parse`` makes of a scalar; it raises ``ValueError`` or ``InputError`` with what it expected."""
+        """Return a scalar parsed by ``parse``, which raises ``ValueError`` or ``InputError`` naming what it expected."""
         found = self.get(key)
         return stand_in if found is None else self._parse(key, found, parse, stand_in)
 
     def find_parsed(self, key: str, parse: Callable[[str], T], default: T) -> T:
-        """Return what ``parse`` makes of a scalar, ``default`` when absent."""
+        """Return a scalar parsed by ``parse``, ``default`` when absent."""
         found = self.find(key)
         return default if found is None else self._parse(key, found, parse, default)
 
     def _parse(self, key: str, found: Value, parse: Callable[[str], T], stand_in: T) -> T:
-        """Return the parsed scalar."""
         if found.scalar is None:
             self.note(key, f"expected a value, got a {found.kind}")
             return stand_in
@@ -168,7 +167,7 @@ class MappingReader:
         return stand_in
 
     def text(self, key: str, pattern: str | None = None) -> str:
-        """Return a text that says something, which ``pattern`` must match in full."""
+        """Return a non-blank text, which ``pattern`` must match in full."""
         found = self.get(key)
         return "" if found is None else self._read_text(key, found, pattern)
 
@@ -182,7 +181,7 @@ class MappingReader:
         return self._read_texts(key, self.items(key))
 
     def unique_texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of texts of which none may stand twice."""
+        """Return a list of texts without duplicates."""
         items = self.items(key)
         texts = self._read_texts(key, items)
         seen: set[str] = set()
@@ -196,7 +195,6 @@ class MappingReader:
         return tuple(self._read_text(key, item, None) for item in items)
 
     def _read_text(self, key: str, found: Value, pattern: str | None) -> str:
-        """Return a scalar's text."""
         text = found.scalar
         if text is None or not text.strip() or is_null(found):
             self.note_at(found, f"{self.path}{key}: expected a text, got {_show(found)}")
@@ -264,7 +262,7 @@ class MappingReader:
         return Decimal(0) if found is None else self.read_decimal(key, found)
 
     def read_decimal(self, key: str, found: Value) -> Decimal:
-        """Return the exact decimal number that ``found``, somewhere under ``key``, is."""
+        """Return ``found``, a value somewhere under ``key``, as an exact decimal number."""
         text = found.scalar or ""
         if found.quoted or _DECIMAL.match(text) is None:
             self.note_at(found, f"{self.path}{key}: expected a decimal number, got {_show(found)}")
@@ -272,7 +270,7 @@ class MappingReader:
         return Decimal(text)
 
     def boolean(self, key: str) -> bool:
-        """Return ``true`` or ``false``, written so and not quoted."""
+        """Return a boolean, written as an unquoted ``true`` or ``false``."""
         found = self.get(key)
         if found is None:
             return False
@@ -305,7 +303,7 @@ def parse_day(text: str) -> date:
 
 
 def parse_zone(text: str) -> str:
-    """Return the name of a zone that exists; raise ``ValueError`` for anything else."""
+    """Return the name of a known time zone; raise ``ValueError`` for anything else."""
     try:
         return ZoneInfo(text).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as err:
@@ -318,5 +316,5 @@ def is_null(value: Value) -> bool:
 
 
 def _show(value: Value) -> str:
-    """Return what an error text shows of a value."""
+    """Return a value as error messages show it."""
     return f"a {value.kind}" if value.scalar is None else f"`{value.scalar[:MAX_SHOWN]}`"

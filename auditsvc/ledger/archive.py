@@ -1,7 +1,7 @@
 """The archive: a folder of segments (frames of batches) and of objects (policy sets, catalogues, details of acts).
 
 Layout: ``segments/w<slot>-<number>.seg`` with ``….idx`` beside it, ``objects/<2 hex>/<64 hex>.zst``. An object's name
-is the SHA-256 of its uncompressed bytes, so it can be written twice and never changed. Nothing here is ever deleted.
+is the SHA-256 of its uncompressed bytes, so writing it is idempotent and it never changes. Nothing here is ever deleted.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class Archive:
     """Reads frames, reads and writes objects; the writing of segments is :mod:`auditsvc.ledger.write.segment`."""
 
     def __init__(self, path: Path) -> None:
-        """Open the archive in folder ``path``, made when missing."""
+        """Open the archive in folder ``path``, which is created if missing."""
         self.path = path
         self.segments = path / "segments"
         self.objects = path / "objects"
@@ -41,7 +41,7 @@ class Archive:
             raise StorageError("storage_unavailable", f"archive `{path}` cannot be made: {err.strerror}") from err
 
     def put_object(self, data: bytes) -> bytes:
-        """Keep ``data`` durably and return its SHA-256, 32 bytes.
+        """Store ``data`` durably and return its SHA-256, 32 bytes.
 
         Raises:
             StorageError: ``storage_unavailable`` when it cannot be written.
@@ -61,7 +61,7 @@ class Archive:
         """Return the bytes whose SHA-256 is ``digest``.
 
         Raises:
-            LogError: ``not_found`` when it is not there, ``frame_corrupt`` when it is not what its name says.
+            LogError: ``not_found`` when it is missing, ``frame_corrupt`` when its content does not match its name.
         """
         data = read_frame(self.read_object_frame(digest))
         if hashlib.sha256(data).digest() != digest:
@@ -72,7 +72,7 @@ class Archive:
         """Return an object as stored, compressed and unchecked.
 
         Raises:
-            LogError: ``not_found`` when it is not there.
+            LogError: ``not_found`` when it is missing.
             StorageError: ``storage_unavailable`` when it cannot be read.
         """
         try:
@@ -118,7 +118,7 @@ class Archive:
             raise LogError("frame_corrupt", f"archive: `{segment}` at {offset}: {err.message}") from err
 
     def check_writable(self) -> None:
-        """Raise :class:`StorageError` when a file cannot be written and synced in the archive now."""
+        """Raise :class:`StorageError` when a file cannot be written and synced in the archive."""
         probe = self.segments / f".probe-{os.getpid()}-{threading.get_ident()}"
         try:
             with probe.open("wb") as file:
@@ -131,6 +131,5 @@ class Archive:
             probe.unlink(missing_ok=True)
 
     def _object_path(self, digest: bytes) -> Path:
-        """Return where the object of ``digest`` lies."""
         name = digest.hex()
         return self.objects / name[:2] / f"{name}.zst"

@@ -1,4 +1,4 @@
-"""Deliveries: what the ingest side hands over, and recognising one that the log already holds."""
+"""Deliveries: what the ingest side submits, and how duplicates are recognised."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ Identity = tuple[str, str | bytes]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request's records from one source, as the ingest side hands them over.
+    """One request's records from one source, as submitted by the ingest side.
 
     Attributes:
         source: identifier of the source.
         kind: ``lines`` (every record ends with LF) or ``blob`` (one record, any bytes).
         body: the bytes to keep, decompressed, otherwise as received; at least one record.
-        records: records of ``lines``; items of a ``blob``.
+        records: number of records of ``lines``, of items of a ``blob``.
         idempotency_key: the producer's name for this delivery, or None.
         body_sha256: SHA-256 the delivery is recognised by, 32 bytes.
-        accepted, quarantined: counts told in the receipt.
+        accepted, quarantined: counts stated in the receipt.
     """
 
     source: str
@@ -37,12 +37,12 @@ class Delivery:
 
     @property
     def identity(self) -> Identity:
-        """What the delivery is recognised by."""
+        """What identifies the delivery when it is sent again."""
         return self.source, self.body_sha256 if self.idempotency_key is None else self.idempotency_key
 
 
 def find_received(connection: Connection, items: Iterable[Delivery], since: datetime) -> dict[Identity, Received]:
-    """Return those of ``items`` the log holds: same source and key, or without a key the same body since ``since``."""
+    """Return those of ``items`` already in the log: same source and key or, without a key, the same body since ``since``."""
     keys, bodies = [], []
     for item in items:
         if item.idempotency_key is None:

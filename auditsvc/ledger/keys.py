@@ -1,4 +1,4 @@
-"""The log's signing key: one Ed25519 key in a file that only its owner reads."""
+"""The log's signing key: one Ed25519 key in a file that only its owner can read."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _REMEDY = "restore it from the backup; a new key does not continue the checkpoin
 
 
 def load_or_create_log_key(key_dir: Path) -> Ed25519PrivateKey:
-    """Return the log's private key, made on first use (PKCS #8, PEM, mode 0600).
+    """Return the log's private key, created on first use (PKCS #8, PEM, mode 0600).
 
     Raises:
         SigningError: ``key_unusable`` when the file cannot be read as an Ed25519 key or cannot be written.
@@ -42,10 +42,9 @@ def load_signer(key_dir: Path, origin: str) -> Signer:
 
 
 def load_log_vkey(key_dir: Path, origin: str) -> str:
-    """Return the log's verifier key text, as it goes into a trust file."""
+    """Return the log's verifier key text, as used in a trust file."""
     return format_vkey(load_signer(key_dir, origin).verifier_key)
 
 
 def _build_pem() -> bytes:
-    """Return a new key."""
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

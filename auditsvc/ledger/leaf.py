@@ -1,4 +1,4 @@
-"""Leaves of the log: what one is, and reading them in the caller's transaction."""
+"""Leaves of the log, and reading them in the caller's transaction."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The log as it stands: ``size`` leaves under ``root_hash``; ``last_accepted`` is None while it is empty."""
+    """The current state of the log: ``size`` leaves under ``root_hash``; ``last_accepted`` is None while it is empty."""
 
     size: int
     root_hash: bytes
@@ -32,7 +32,7 @@ class Leaf:
         kind: ``batch``, ``policy``, ``catalog``, ``key``, ``report`` or ``admin``.
         header: the entry the log commits to, see ``docs/ledger.md``; :func:`parse_header` reads it.
         leaf_hash: 32 bytes.
-        segment, offset, length: where a batch's frame lies; empty and 0 for other kinds.
+        segment, offset, length: where a batch's frame is stored; empty and 0 for other kinds.
     """
 
     seq: int
@@ -66,13 +66,12 @@ def iter_latest(connection: Connection, kind: str, before: int | None = None) ->
 
 
 def _select_leaves() -> Select[Any]:
-    """Return the query for leaves with their frames' places."""
+    """Return the query for leaves with the positions of their frames."""
     joined = leaf.outerjoin(batch, batch.c.seq == leaf.c.seq)
     return select(leaf, batch.c.segment, batch.c.offset, batch.c.length).select_from(joined)
 
 
 def _build_leaf(row: RowMapping) -> Leaf:
-    """Return the leaf of a row."""
     found = Leaf(row["seq"], row["kind"], row["header"], row["leaf_hash"])
     if row.get("segment") is None:
         return found
@@ -83,7 +82,7 @@ def get_leaf(connection: Connection, seq: int) -> Leaf:
     """Return leaf ``seq``.
 
     Raises:
-        LogError: ``not_found`` when the log is not that long.
+        LogError: ``not_found`` when the log is shorter.
     """
     row = connection.execute(_select_leaves().where(leaf.c.seq == seq)).mappings().one_or_none()
     if row is None:
@@ -92,7 +91,7 @@ def get_leaf(connection: Connection, seq: int) -> Leaf:
 
 
 def iter_leaves(connection: Connection, first: int, last: int | None = None) -> Iterator[Leaf]:
-    """Yield the leaves of ``[first, last)`` in order; without ``last``, to the end as it stands when reached."""
+    """Yield the leaves of ``[first, last)`` in order; without ``last``, up to the end of the log at the time it is reached."""
     while last is None or first < last:
         query = _select_leaves().where(leaf.c.seq >= first).order_by(leaf.c.seq).limit(PAGE)
         if last is not None:

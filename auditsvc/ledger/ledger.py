@@ -1,4 +1,4 @@
-"""One installation's ledger: the Merkle log in the database, the archive beside it, and what names and times its entries.
+"""One installation's ledger: the Merkle log in the database, the archive, and the log's name and clock.
 
 Everything outside this package appends to the log and reads it through :class:`Ledger`. Methods that append take a
 connection inside ``begin_write``, so that a change and its leaf are one transaction; methods that read open a connection of
@@ -31,18 +31,18 @@ _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 def quote_value(text: str) -> str:
-    """Return ``text`` as a header value: UTF-8, percent-encoded outside printable ASCII; ``-`` for nothing."""
+    """Return ``text`` as a header value: UTF-8, percent-encoded outside printable ASCII; ``-`` for an empty text."""
     return quote(text, safe=_SAFE) or "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The log and its archive. Cheap to make; may be used by any thread.
+    """The log and its archive. Cheap to create; thread-safe.
 
     Attributes:
         database: holds the log's leaves and nodes, and every table that changes together with them.
         archive: raw records, and the objects that entries name by their digest.
-        clock: gives the accepted times.
+        clock: source of the accepted times.
         origin: the log's name in its entries and checkpoints.
     """
 
@@ -53,10 +53,10 @@ class Ledger:
 
     @classmethod
     def open(cls, database: Engine, settings: Settings, clock: Clock) -> Ledger:
-        """Return the ledger in a migrated database; the archive's folders are made when missing.
+        """Return the ledger in a migrated database; the archive's folders are created if missing.
 
         Raises:
-            StorageError: ``storage_unavailable`` when the archive's folders cannot be made.
+            StorageError: ``storage_unavailable`` when the archive's folders cannot be created.
         """
         return cls(database, Archive(settings.archive_path), clock, settings.origin)
 
@@ -81,7 +81,7 @@ class Ledger:
         return appended
 
     def open_appender(self, connection: Connection) -> Appender:
-        """Return what collects the leaves of one transaction; locks the head. For batches, which go in by the group."""
+        """Return the appender for one transaction, and lock the head; used to append batches in groups."""
         return Appender(connection, self.clock, self.origin)
 
     def record_act(
@@ -89,7 +89,7 @@ class Ledger:
     ) -> Leaf:
         """Append an administrative act: ``actor`` did ``act`` to ``subject``; ``detail`` is kept in the archive as JSON.
 
-        The detail is written before the leaf, so a leaf never names what is not there.
+        The detail is written before the leaf, so a leaf never names a missing object.
         """
         data = json.dumps(dict(detail), ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str).encode()
         fields = {
@@ -108,17 +108,17 @@ class Ledger:
     # --- reading
 
     def get_head(self) -> Head:
-        """Return the log as it stands."""
+        """Return the current state of the log."""
         with self.database.connect() as connection:
             return get_head(connection)
 
     def get_leaf(self, seq: int) -> Leaf:
-        """Return leaf ``seq``; raise ``LogError`` (``not_found``) when the log is not that long."""
+        """Return leaf ``seq``; raise ``LogError`` (``not_found``) when the log is shorter."""
         with self.database.connect() as connection:
             return get_leaf(connection, seq)
 
     def iter_leaves(self, first: int, last: int | None = None) -> Iterator[Leaf]:
-        """Yield the leaves of ``[first, last)`` in order; without ``last``, to the end as it stands when reached."""
+        """Yield the leaves of ``[first, last)`` in order; without ``last``, up to the end of the log at the time it is reached."""
         with self.database.connect() as connection:
             yield from iter_leaves(connection, first, last)
 
@@ -131,11 +131,11 @@ class Ledger:
         """Return the bundle that a ``policy`` or ``catalog`` leaf put in force.
 
         Raises:
-            LogError: ``not_found`` or ``frame_corrupt`` when the archive does not hold it.
+            LogError: ``not_found`` or ``frame_corrupt`` when it is missing from the archive or corrupt.
         """
         return parse_bundle(self.archive.get_object(bytes.fromhex(parse_header(leaf.header).fields["sha256"])))
 
     def find_checkpoint(self, size: int | None = None) -> Checkpoint | None:
-        """Return the first checkpoint over at least ``size`` leaves, or the last of all; None when there is none."""
+        """Return the first checkpoint that covers ``size`` leaves or, when None is given, the latest; None when there is none."""
         with self.database.connect() as connection:
             return latest_checkpoint(connection) if size is None else checkpoint_at_least(connection, size)

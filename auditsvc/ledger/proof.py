@@ -1,4 +1,4 @@
-"""Proofs and checkpoints out of SQL; every proof is checked before it is given out."""
+"""Proofs and checkpoints from SQL; every proof is verified before it is returned."""
 
 from sqlalchemy import Connection, and_, or_, select
 
@@ -23,11 +23,10 @@ class _Names:
     """Stands in for the stored nodes in a dry run, to learn which ones a proof needs."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without any names."""
         self.wanted: set[NodeName] = set()
 
     def get(self, name: NodeName) -> bytes:
-        """Remember ``name``."""
         self.wanted.add(name)
         return _NO_HASH
 
@@ -64,7 +63,7 @@ def load_range(connection: Connection, size: int) -> CompactRange:
 
 
 def get_head(connection: Connection) -> Head:
-    """Return the log as it stands."""
+    """Return the current state of the log."""
     tree, last_accepted = read_head(connection)
     return Head(tree.size, tree.root_hash(), last_accepted)
 
@@ -79,7 +78,7 @@ def inclusion_proof(connection: Connection, seq: int, size: int) -> list[bytes]:
 
     Raises:
         LogError: ``proof_invalid`` when ``seq`` is not below ``size``; ``log_damaged`` or ``root_mismatch`` when the
-            stored tree does not hold together.
+            stored tree is inconsistent.
     """
     names = _Names()
     build_inclusion_path(seq, size, names.get)

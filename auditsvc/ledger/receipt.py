@@ -1,4 +1,4 @@
-"""Receipts: the promise given for a delivery, and finding it again."""
+"""Receipts: the acknowledgement of a delivery, and how to look it up."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from auditsvc.ledger.tables import batch, delivery, leaf
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a producer gets for a delivery, and can show later.
+    """What a producer receives for a delivery, and can present later.
 
     Attributes:
         batch_id: identifier of the batch the delivery went into.
         seq: leaf index of that batch.
-        first_record: 0-based place of the delivery's first record in the batch.
+        first_record: 0-based index of the delivery's first record in the batch.
         records, accepted, quarantined: counts of this delivery.
         leaf_hash: 32 bytes.
         header: the entry the log commits to.
-        replayed: the delivery was received before; this is the receipt it got then.
+        replayed: the delivery is a duplicate; this is the original receipt.
     """
 
     batch_id: str
@@ -39,7 +39,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A delivery the log holds: its receipt, the digest of its body and when it was accepted."""
+    """A delivery in the log: its receipt, the digest of its body and when it was accepted."""
 
     receipt: Receipt
     body_sha256: bytes
@@ -59,7 +59,6 @@ _BY_BODY = _select_receipts().where(delivery.c.body_sha256.in_(_WANTED)).order_b
 
 
 def _build_received(row: RowMapping) -> Received:
-    """Return what is known of a received delivery."""
     receipt = Receipt(
         batch_id=row["batch_id"],
         seq=row["seq"],

@@ -1,4 +1,4 @@
-"""Tables of the ledger. ``leaf`` and ``node`` are only ever inserted into; triggers refuse anything else."""
+"""Tables of the ledger. ``leaf`` and ``node`` are only ever inserted into; triggers reject anything else."""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 from sqlalchemy import UniqueConstraint as Unique

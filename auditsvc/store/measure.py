@@ -1,4 +1,4 @@
-"""What exact figures mean in every store: buckets of a zone, which measures a field has, the order of keys. Pure."""
+"""Semantics of exact figures in every store: buckets of a time zone, the measures of a field, the order of keys. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -20,16 +20,16 @@ _STEP_NS = 3600 * NS
 
 @dataclass(frozen=True, slots=True)
 class ZoneOffset:
-    """An offset from UTC, ``offset_ns``, that holds from the instant ``start_ns`` on, both in nanoseconds."""
+    """An offset from UTC, ``offset_ns``, valid from the instant ``start_ns`` on, both in nanoseconds."""
 
     start_ns: int
     offset_ns: int
 
 
 def find_offsets(zone: ZoneInfo, first_ns: int, last_ns: int) -> list[ZoneOffset]:
-    """Return the offsets that hold in ``[first_ns, last_ns)``, in order of time.
+    """Return the offsets valid in ``[first_ns, last_ns)``, in order of time.
 
-    The first entry holds from ``first_ns`` on. Steps of a day, then of an hour, keep a year at some hundred look-ups.
+    The first entry starts at ``first_ns``. Steps of a day, then of an hour, limit a year to some hundred look-ups.
     """
     found = [ZoneOffset(first_ns, find_offset(zone, first_ns))]
     at = first_ns
@@ -63,15 +63,15 @@ def find_offset(zone: ZoneInfo, instant: int) -> int:
 
 @lru_cache(maxsize=4096)
 def find_local_midnight(local_ns: int, zone: ZoneInfo) -> int:
-    """Return the instant of a local date-time given as if it were UTC."""
+    """Return the instant of a local date-time that is given as if it were UTC."""
     return count_ns(to_datetime(local_ns).replace(tzinfo=zone).astimezone(UTC))
 
 
 def check_measure(measure: Measure) -> Field | None:
-    """Return the field a measure is of, None for the number of events.
+    """Return the field of a measure, None for the number of events.
 
     Raises:
-        InputError: ``input_invalid`` for a measure the field's type does not have, ``field_unknown`` for no field.
+        InputError: ``input_invalid`` for a measure that the field's type does not support, ``field_unknown``.
     """
     if measure.kind is MeasureKind.COUNT and not measure.field:
         return None
@@ -89,13 +89,13 @@ def check_measure(measure: Measure) -> Field | None:
 
 
 def _require(holds: bool, measure: Measure) -> None:
-    """Refuse a measure that its field cannot have."""
+    """Refuse a measure that its field does not support."""
     if not holds:
         raise InputError("input_invalid", f"{measure.kind.value}: not for `{measure.field}`", field=measure.field)
 
 
 def sort_key(part: Key) -> tuple[int, Any]:
-    """Return what orders keys of unlike types: marks first, then numbers, then text."""
+    """Return a sort key for group keys of mixed types: marks first, then numbers, then text."""
     if isinstance(part, NoValue):
         return (0, part.value)
     return (1, part) if isinstance(part, (int, float)) else (2, part)

@@ -1,7 +1,7 @@
-"""Months of events: the unit in which a store holds them apart, and in which retention removes them.
+"""Months of events: the unit by which a store partitions them and retention removes them.
 
-A month is a UTC month of the event's own time, ``2026.11``. A month that was removed stays removed: rows of it that come
-later are not stored, since they would be a month that looks whole and is not.
+A month is a UTC month of the event's own time, ``2026.11``. A removed month stays removed: late rows of it are
+not stored, since they would make up a month that looks complete and is not.
 """
 
 import logging
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 def name_month(time_ns: int) -> str:
     """Return the month of an event, ``2026.11``.
 
-    Times no log of ours has share two names, ``old`` and ``far``, so that no source can make us open hundreds of months.
+    Implausible times share two names, ``old`` and ``far``, so that a source cannot cause hundreds of months to be created.
     """
     return _name_month_of_hour(time_ns // _HOUR_NS)
 
 
 @lru_cache(maxsize=4096)
 def _name_month_of_hour(hour: int) -> str:
-    """Return the month of an hour since 1970; neighbours in a log share theirs."""
+    """Return the month of an hour since 1970; cached, since adjacent records share it."""
     month = to_datetime(hour * _HOUR_NS).strftime("%Y.%m")
     if month < _FIRST_MONTH:
         return OLD
@@ -42,7 +42,7 @@ def _name_month_of_hour(hour: int) -> str:
 
 
 def rank_month(month: str) -> str:
-    """Return what orders months, and the two names at their ends."""
+    """Return a sort key of months, which puts ``old`` first and ``far`` last."""
     return _RANK.get(month, month)
 
 
@@ -50,7 +50,7 @@ def bound_month(month: str) -> tuple[int, int]:
     """Return the instants ``[first, last)`` of a month's events.
 
     Raises:
-        InputError: ``input_invalid`` when it is no month's name.
+        InputError: ``input_invalid`` when it is not the name of a month.
     """
     if month == OLD:
         return 0, _begin(_FIRST_MONTH)
@@ -62,10 +62,10 @@ def bound_month(month: str) -> tuple[int, int]:
 
 
 def check_over(month: str, now_ns: int) -> None:
-    """Refuse to remove a month that still goes on: what comes in for it would be dropped.
+    """Refuse to remove a month that is not over: new events of it would be dropped.
 
     Raises:
-        InputError: ``input_invalid``, also when it is no month's name.
+        InputError: ``input_invalid``, also when it is not the name of a month.
     """
     bound_month(month)
     present = name_month(now_ns)
@@ -74,7 +74,7 @@ def check_over(month: str, now_ns: int) -> None:
 
 
 def drop_removed(chunk: Chunk, removed: Collection[str]) -> Chunk:
-    """Return a chunk without the events and findings of removed months; how many there were is logged."""
+    """Return a chunk without the events and findings of removed months; their number is logged."""
     if not removed:
         return chunk
     events = [row for row in chunk.events if not _is_in(row.event.get("time"), removed)]
@@ -87,7 +87,7 @@ def drop_removed(chunk: Chunk, removed: Collection[str]) -> Chunk:
 
 
 def _is_in(time: object, months: Collection[str]) -> bool:
-    """Say whether an instant is in one of some months; what is no instant is for the store to refuse."""
+    """Return whether an instant is in one of some months; a value that is not an instant is left for the store to refuse."""
     return type(time) is int and 0 <= time < MAX_TIME_NS and name_month(time) in months
 
 

@@ -1,4 +1,4 @@
-"""The event store the settings name, and the building of a new one in its place."""
+"""Opening the event store named by the settings, and rebuilding it."""
 
 from typing import Protocol
 
@@ -14,23 +14,23 @@ from auditsvc.store.rows import LedgerPlace, Position, StoreDigest
 
 
 class Rebuilding(Protocol):
-    """A store that is filled beside the one in use."""
+    """A new store being filled alongside the one in use."""
 
     @property
     def draft(self) -> EventStore:
         """The new store, empty at first."""
 
     def read_position(self) -> Position | None:
-        """Return how far the store in use has followed a log; None when there is none or it cannot be read."""
+        """Return the position of the store in use; None when there is none or it cannot be read."""
 
     def read_previous(self, place: LedgerPlace) -> StoreDigest | None:
-        """Return the digest of the store in use if it stands at ``place`` and can be read."""
+        """Return the digest of the store in use if it is at ``place`` and can be read."""
 
     def read_removed(self) -> tuple[str, ...] | None:
-        """Return the months that were removed from the store in use; None when it cannot be read."""
+        """Return the months removed from the store in use; None when it cannot be read."""
 
     def swap(self) -> None:
-        """Put the new store in the place of the one in use; on an error the old one stays."""
+        """Replace the store in use with the new one; on an error the old one stays in use."""
 
     def close(self) -> None:
         """Release everything."""
@@ -40,9 +40,9 @@ def open_store(settings: Settings, clock: Clock) -> EventStore:
     """Return the event store; the caller closes it.
 
     Raises:
-        AuditError: ``settings_invalid`` when it cannot be reached as the settings say.
-        StorageError: ``storage_unavailable`` when the embedded store's file cannot be opened. Elasticsearch is not asked
-            yet: it may be away while the service starts.
+        AuditError: ``settings_invalid`` when the settings of the store are unusable.
+        StorageError: ``storage_unavailable`` when the embedded store's file cannot be opened. Elasticsearch is not
+            contacted yet: it may be unavailable while the service starts.
     """
     if settings.event_store == "elasticsearch":
         return ElasticStore(open_client(settings), settings, clock=clock)
@@ -50,10 +50,10 @@ def open_store(settings: Settings, clock: Clock) -> EventStore:
 
 
 def open_rebuild(settings: Settings, clock: Clock) -> Rebuilding:
-    """Return a new store beside the one in use; the caller closes it.
+    """Return a new store alongside the one in use; the caller closes it.
 
     Raises:
-        AuditError: ``settings_invalid`` when Elasticsearch cannot be reached as the settings say.
+        AuditError: ``settings_invalid`` when the settings of Elasticsearch are unusable.
         StorageError: ``storage_unavailable`` when the embedded store has another owner, or the cluster does not answer.
     """
     if settings.event_store == "elasticsearch":

@@ -1,7 +1,7 @@
 """The port every event store implements.
 
-A store is an index, never the truth: everything in it follows from the ledger and can be built again. It is written by
-one engine, chunk by chunk in ledger order; a chunk's rows and the position behind it are stored together or not at all.
+A store is an index, never the source of truth: everything in it is derived from the ledger and can be rebuilt. It is written by
+one engine, chunk by chunk in ledger order; a chunk's rows and the position after it are stored atomically.
 
 Times are nanoseconds since 1970-01-01T00:00:00Z, intervals are ``[first, last)``. Ids are 16 bytes.
 """
@@ -28,29 +28,29 @@ from auditsvc.store.rows import (
 
 
 class EventStore(Protocol):
-    """Port of the stores. Methods that find nothing return None or empty; a store that cannot answer raises StorageError."""
+    """Port of the stores. Methods that find nothing return None or empty; an unavailable store raises StorageError."""
 
     def prepare(self) -> None:
-        """Make and check what writing needs; the writer calls it before it begins, and again after every failure.
+        """Create and check what writing requires; the writer calls it before it starts, and again after every failure.
 
         Raises:
-            StorageError: ``storage_unavailable``, saying what has to be put right.
+            StorageError: ``storage_unavailable``, with what has to be corrected.
         """
 
     def position(self) -> Position:
-        """Return how far the store has followed the ledger."""
+        """Return the place in the ledger up to which the store is complete."""
 
     def write(self, chunk: Chunk) -> None:
-        """Store a chunk and its position, whole or not at all; a chunk that does not start at the position is refused."""
+        """Store a chunk and its position atomically; a chunk that does not start at the position is refused."""
 
     def find_uids(self, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
-        """Return, for those of ``uids`` that are stored, the digests stored under each."""
+        """Return the digests stored under each uid, for those of ``uids`` that are stored."""
 
     def find_halves(self, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
         """Return the stored sides of calls with these access keys and times in ``[first_ns, last_ns)``, in ledger order."""
 
     def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
-        """Return, for those of ``keys`` that are stored, the event each finding is on."""
+        """Return the event of each finding, for those of ``keys`` that are stored."""
 
     def search(
         self, query: EventQuery, *, limit: int = 50, after: Cursor | None = None, order: Order = Order.NEWEST
@@ -58,9 +58,9 @@ class EventStore(Protocol):
         """Return a page of the events of a query."""
 
     def iter_events(self, query: EventQuery) -> Iterator[StoredEvent]:
-        """Give every event of a query, oldest first, ties by place, as of the first one asked for.
+        """Yield every event of a query, oldest first, ties by place, as of the first call to ``next``.
 
-        Memory does not grow with their number. What is held for it is released when the iterator ends or is closed.
+        Memory use does not grow with their number. Resources are released when the iterator ends or is closed.
         """
 
     def get_event(self, uid: EventUid) -> StoredEvent:
@@ -75,14 +75,14 @@ class EventStore(Protocol):
     def aggregate(
         self, query: EventQuery, by: tuple[By, ...] = (), measures: tuple[Measure, ...] = (COUNT,)
     ) -> list[AggregateRow]:
-        """Return exact figures of the events of a query, ordered by key; without ``by`` one row, also of no event.
+        """Return exact aggregates of the events of a query, ordered by key; without ``by`` one row, even for no events.
 
         Args:
             by: fields and time buckets; a list field puts an event in the group of each of its elements.
             measures: at least one.
 
         Raises:
-            InputError: ``field_unknown``; ``input_invalid`` for a measure its field's type does not have.
+            InputError: ``field_unknown``; ``input_invalid`` for a measure that its field's type does not support.
         """
 
     def count_findings(self, query: FindingQuery, by: tuple[By, ...] = ()) -> list[AggregateRow]:
@@ -95,7 +95,7 @@ class EventStore(Protocol):
         """Return the findings with these keys that are stored, in order of time and place."""
 
     def iter_findings(self, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
-        """Give the findings of the places ``[first, last)`` in ledger order."""
+        """Yield the findings at the places ``[first, last)``, in ledger order."""
 
     def count_indeterminate(
         self, first_ns: int, last_ns: int, interfaces: Collection[str] | None = None
@@ -116,30 +116,30 @@ class EventStore(Protocol):
         """Return quarantined records, newest accepted first."""
 
     def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
-        """Return sums over the batches accepted in the interval, one row a source (``seq`` is its last batch)."""
+        """Return sums over the batches accepted in the interval, one row per source (``seq`` is its last batch)."""
 
     def count_dead_letters(self) -> int:
-        """Return how many rows the store could not take; they are missing from its answers."""
+        """Return the number of rows the store could not store; they are missing from its results."""
 
     def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
-        """Return the rows the store could not take, in ledger order."""
+        """Return the rows the store could not store, in ledger order."""
 
     def digest(self) -> StoreDigest:
-        """Return what must be equal for two stores built from one ledger."""
+        """Return a digest that is equal for two stores built from one ledger."""
 
     def inventory(self) -> Inventory:
-        """Return how much the store holds, events by month, and which months were removed."""
+        """Return the store's size, its events by month, and the removed months."""
 
     def delete_month(self, month: str, now_ns: int) -> int:
-        """Remove the events of a month for good, and return how many there were; the month must be over at ``now_ns``.
+        """Permanently remove the events of a month, and return their number; the month must be over at ``now_ns``.
 
-        Findings, quarantined records and sums stay. Events and findings of the month that come later are not stored.
-        Removing a month again is fine and finishes what a crash left.
+        Findings, quarantined records and sums are kept. Late events and findings of the month are not stored.
+        Removal is idempotent; a repeated call completes one that a crash interrupted.
 
         Raises:
-            InputError: ``input_invalid`` when it is no month or not over.
-            StorageError: ``conflict`` when a chunk is written in the same moment; ``storage_unavailable``, with
-                Elasticsearch also when our user is no administrator. Then nothing is removed.
+            InputError: ``input_invalid`` when it is not a month or not over.
+            StorageError: ``conflict`` when a chunk is written concurrently; ``storage_unavailable``, with Elasticsearch
+                also when our user is not an administrator. Nothing was removed.
         """
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Questions to an event store and the shape of their answers.
+"""Queries to an event store and the types of their results.
 
 Times are nanoseconds since 1970-01-01T00:00:00Z, intervals are ``[first, last)``.
 """
@@ -28,10 +28,10 @@ Key: TypeAlias = str | int | float | bool | NoValue
 
 
 class RowSet(Enum):
-    """Which stored rows a question is about.
+    """Which stored rows a query is about.
 
     Members:
-        COUNTED: no duplicates and no second halves of calls, so that every access stands once, as indicators count it.
+        COUNTED: no duplicates and no second halves of calls, so that every access is counted once, as indicators do.
         ALL: every stored row.
     """
 
@@ -41,7 +41,7 @@ class RowSet(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which events a read is about; the same query finds the same rows in a page, an export and a figure.
+    """Which events a read is about; the same query selects the same rows for a page, an export and a figure.
 
     Attributes:
         where: the condition, None for all.
@@ -57,7 +57,7 @@ class EventQuery:
     rows: RowSet = RowSet.COUNTED
 
     def narrowed(self, node: Node) -> "EventQuery":
-        """Return the query for those of its events on which ``node`` is true as well."""
+        """Return the query restricted to events on which ``node`` is also true."""
         return replace(self, where=node if self.where is None else All((self.where, node)))
 
 
@@ -142,10 +142,10 @@ Figure: TypeAlias = int | float | Decimal | str | bool | None
 class AggregateRow:
     """One group: ``key`` has one part for each ``by``, ``values`` one for each measure.
 
-    The methods read one part as the type the question makes it have.
+    The methods return one part, checked to have the type that the query implies.
 
     Raises:
-        StorageError: ``storage_unavailable`` from each method when the store returned something else.
+        StorageError: ``storage_unavailable`` from each method when the store returned another type.
     """
 
     key: tuple[Key, ...]
@@ -188,7 +188,7 @@ def _require_whole(value: object, expected: str) -> int:
 
 
 def _report_foreign(expected: str, value: object) -> StorageError:
-    """Return the error of a figure that is not of the expected type."""
+    """Return the error for a figure that does not have the expected type."""
     return StorageError("storage_unavailable", f"event store: expected {expected} in a figure, got `{value!r:.64}`")
 
 
@@ -203,7 +203,7 @@ FINDING_FIELDS = (
 class FindingQuery:
     """Which findings: event time in ``[first_ns, last_ns)``, and every named field one of the given values.
 
-    Without any value for a field nothing is found.
+    A field with an empty collection of values matches nothing.
     """
 
     first_ns: int

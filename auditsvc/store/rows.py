@@ -1,4 +1,4 @@
-"""What goes into an event store, chunk by chunk, and the rows it gives back.
+"""What is written to an event store, chunk by chunk, and the rows it returns.
 
 Times are nanoseconds since 1970-01-01T00:00:00Z, intervals are ``[first, last)``. Ids are 16 bytes.
 """
@@ -24,19 +24,19 @@ class LedgerPlace:
     record: int = 0
 
     def __str__(self) -> str:
-        """Return the place as messages name it."""
+        """Return the place in the form used in messages."""
         return f"leaf {self.seq}, record {self.record}"
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a store has followed the ledger, and which leaves' catalogue and policy set were in force there.
+    """The place up to which a store is complete, and the leaves of the catalogue and policy set in force there.
 
     Attributes:
         next: first place not yet stored.
         catalog_seq, policy_seq: leaf of the catalogue and of the policy set; None before the first one.
-        leaf: hex leaf hash of the last leaf that was followed, wholly or in part, by which the log is known again; None
-            before the first one, and in a store from before it was kept.
+        leaf: hex leaf hash of the last leaf that was processed, wholly or in part, which identifies the log; None before
+            the first one, and in a store of a version that did not record it.
     """
 
     next: LedgerPlace = LedgerPlace(0)
@@ -47,12 +47,12 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """One event on its way into the store.
+    """One event to be stored.
 
     Attributes:
         event: the flat event, enriched, judged, with its place in the ledger.
-        uid: names the event; several rows may have it (``duplicate``, ``id_conflict``).
-        digest: content as delivered.
+        uid: identifies the event; several rows may share it (``duplicate``, ``id_conflict``).
+        digest: of its content as delivered.
         access_key: shared by both sides of one call, when it has a correlation id.
         partner: uid of the half stored before, when this one is the call's second half.
     """
@@ -65,7 +65,7 @@ class NewEvent:
 
 
 class FindingKind(Enum):
-    """What a policy says against an access. Unknown answers are counted (:class:`IndeterminateCount`), not kept singly."""
+    """How an access is against a policy. Indeterminate results are counted (:class:`IndeterminateCount`), not stored singly."""
 
     VIOLATION = "violation"
     EXCEPTED = "excepted"
@@ -79,7 +79,7 @@ class Finding:
         status: the policy's status (``active`` or ``shadow``); only active ones raise alerts.
         group: values of the policy's ``alert.by`` fields, by field name; a missing field is absent.
         time: the event's time.
-        seq, record, item: where the event stands in the ledger.
+        seq, record, item: the event's place in the ledger.
     """
 
     key: FindingKey
@@ -107,7 +107,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRecord:
-    """A record that gave no event, with the reason; ``raw`` is an excerpt, the whole is in the archive."""
+    """A record that could not be read as an event, with the reason; ``raw`` is an excerpt, the archive has all of it."""
 
     seq: int
     record: int
@@ -121,12 +121,12 @@ class QuarantineRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A row that a store could not take and keeps aside, so that it is not lost in silence.
+    """A row that a store could not store and quarantines instead of silently dropping it.
 
     Attributes:
-        seq, record, item: where in the ledger it comes from.
+        seq, record, item: its place in the ledger.
         table: ``events``, ``findings``, ``quarantine``, ``batches`` or ``undecided``.
-        reason: what the store's server said.
+        reason: the server's error message.
         document: the row as JSON text; the record itself is in the archive.
     """
 
@@ -154,7 +154,7 @@ class IndeterminateCount:
 
 @dataclass(frozen=True, slots=True)
 class BatchStat:
-    """What became of one batch, or of the part of it that lies in one chunk."""
+    """Counts of the outcomes of one batch, or of the part of it in one chunk."""
 
     seq: int
     first_record: int
@@ -171,7 +171,7 @@ class BatchStat:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Everything that follows from the places ``[first, position.next)`` of the ledger."""
+    """Everything derived from the places ``[first, position.next)`` of the ledger."""
 
     first: LedgerPlace
     position: Position
@@ -186,10 +186,10 @@ class Chunk:
 class StoredEvent:
     """One event as the store holds it.
 
-    The properties read what every stored event has.
+    The properties return fields that every stored event has.
 
     Raises:
-        StorageError: ``storage_unavailable`` from each property when the event has no such whole number.
+        StorageError: ``storage_unavailable`` from each property when the event lacks such an integer.
     """
 
     event: Event
@@ -204,17 +204,17 @@ class StoredEvent:
 
     @property
     def seq(self) -> int:
-        """Leaf of its batch in the ledger."""
+        """Leaf index of its batch in the ledger."""
         return self._read_whole("seq")
 
     @property
     def record(self) -> int:
-        """Record of the batch it comes from, 0-based."""
+        """Index of its record in the batch, 0-based."""
         return self._read_whole("record")
 
     @property
     def item(self) -> int:
-        """Item of the record it comes from, 0-based."""
+        """Index of the item in its record, 0-based."""
         return self._read_whole("item")
 
     def _read_whole(self, name: str) -> int:
@@ -242,7 +242,7 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class TableDigest:
-    """A table's number of rows and a digest over the set of them; a row twice does not cancel itself out."""
+    """A table's number of rows and a digest over the multiset; duplicate rows do not cancel out."""
 
     rows: int
     digest: str
@@ -266,7 +266,7 @@ class StoreDigest:
 
 @dataclass(frozen=True, slots=True)
 class MonthFigure:
-    """One month: its name, the rows of events it holds, and its bytes where the store keeps months apart, else None."""
+    """One month: its name, the rows of events it holds, and its bytes if the store partitions by month, else None."""
 
     month: str
     events: int
@@ -275,13 +275,13 @@ class MonthFigure:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a store holds.
+    """The contents of a store.
 
     Attributes:
         months: those that hold events, in order of time; see :mod:`auditsvc.store.month` for their names.
         removed: months that retention removed, in order of time.
         findings, quarantine, dead_letters: numbers of rows.
-        size_bytes: of the whole store, copies not counted.
+        size_bytes: of the whole store, without replicas.
     """
 
     months: tuple[MonthFigure, ...]

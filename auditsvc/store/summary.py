@@ -5,13 +5,13 @@ from auditsvc.store.query import EventQuery, Key, TimeBucket
 
 
 def count_rows(store: EventStore, query: EventQuery) -> int:
-    """Return how many events a search with this query finds on all its pages together."""
+    """Return the number of events of a query, over all pages."""
     (row,) = store.aggregate(query)
     return row.count
 
 
 def rank_values(store: EventStore, query: EventQuery, field: str, limit: int = 20) -> list[tuple[Key, int]]:
-    """Return the ``limit`` most frequent values of a field with their numbers, most frequent first, ties by value.
+    """Return the ``limit`` most frequent values of a field with their counts, most frequent first, ties by value.
 
     Missing and null are values, too. An event whose field is a list counts for each of its elements.
 
@@ -19,7 +19,7 @@ def rank_values(store: EventStore, query: EventQuery, field: str, limit: int = 2
         InputError: ``field_unknown``.
     """
     pairs = [(row.key[0], row.count) for row in store.aggregate(query, (field,))]
-    return sorted(pairs, key=lambda pair: -pair[1])[:limit]  # stable: groups come in order of their key
+    return sorted(pairs, key=lambda pair: -pair[1])[:limit]  # the sort is stable: groups come in order of their key
 
 
 def count_by_time(store: EventStore, query: EventQuery, bucket: TimeBucket) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Conditions as DuckDB SQL that is true exactly where :func:`auditsvc.condition.evaluate.evaluate` is true.
 
-Every leaf is TRUE, FALSE or NULL where the reference says true, false or unknown, and SQL's AND, OR and NOT are
-Kleene's, so the whole agrees; :func:`compile_to_duckdb` then takes NULL for false. Values are bound, never written into
+Every leaf is TRUE, FALSE or NULL where the reference is true, false or unknown, and SQL's AND, OR and NOT are Kleene's,
+so the whole expression agrees; :func:`compile_to_duckdb` then takes NULL for false. Values are bound, never written into
 the text; columns come only from the field catalogue.
 
 Columns the store provides: each field under its short name in double quotes, times as BIGINT nanoseconds, lists as
@@ -64,10 +64,10 @@ _FUNCTIONS = {
 
 
 class UnsupportedNodeError(PolicyError):
-    """A node that cannot be said in SQL exactly; nothing is approximated."""
+    """A node that has no exact equivalent in SQL; nothing is approximated."""
 
     def __init__(self, message: str) -> None:
-        """Say which node and why."""
+        """Name the node and the reason."""
         super().__init__("condition_unsupported", message)
 
 
@@ -80,9 +80,9 @@ class Sql:
 
 
 def split_for_duckdb(node: Node, context: Context) -> tuple[Sql, Node | None]:
-    """Return an expression that is TRUE at least where the condition is true, and what is left to decide.
+    """Return an expression that is TRUE at least where the condition is true, and the residual condition.
 
-    The rest is None when the expression is exact; else the reference decides it on the rows that come back.
+    The residual is None when the expression is exact; else the reference evaluates it on the rows returned.
     """
     pushed, rest = [], []
     for part in node.nodes if isinstance(node, All) else (node,):
@@ -97,7 +97,7 @@ def compile_to_duckdb(node: Node, context: Context) -> Sql:
     """Return the expression that is TRUE where the condition is true and FALSE everywhere else.
 
     Raises:
-        UnsupportedNodeError: a node has no exact SQL; :func:`split_for_duckdb` pushes down what has.
+        UnsupportedNodeError: a node has no exact SQL; :func:`split_for_duckdb` pushes down the parts that have.
     """
     return _coalesce(_compile_bindable(node, context))
 
@@ -107,7 +107,7 @@ def _coalesce(sql: Sql) -> Sql:
 
 
 def _compile_bindable(node: Node, context: Context) -> Sql:
-    """Return the three-valued expression of a condition, refusing parameters that DuckDB does not take."""
+    """Return the three-valued expression of a condition, refusing parameters that DuckDB does not accept."""
     sql = _compile_node(node, context)
     if not all(map(_is_bindable, sql.params)):
         raise UnsupportedNodeError("text with a lone surrogate has no UTF-8, so no parameter can hold it")
@@ -115,7 +115,7 @@ def _compile_bindable(node: Node, context: Context) -> Sql:
 
 
 def _is_bindable(param: Any) -> bool:
-    """Return whether DuckDB takes a parameter: its text, or that of a list, is UTF-8."""
+    """Return whether DuckDB accepts a parameter: texts, also in lists, must be encodable as UTF-8."""
     texts = param if isinstance(param, list) else (param,)
     try:
         for text in texts:
@@ -127,7 +127,6 @@ def _is_bindable(param: Any) -> bool:
 
 
 def _compile_node(node: Node, context: Context) -> Sql:
-    """Return the three-valued expression of a node."""
     match node:
         case All(nodes):
             return _join(" AND ", "TRUE", [_compile_node(inner, context) for inner in nodes])
@@ -168,7 +167,7 @@ def _compile_compare(node: Compare) -> Sql:
 
 
 def _compile_network(column: Sql, text: str) -> Sql:
-    """Return whether the 16 bytes of an address are inside a network."""
+    """Return the expression that the 16 bytes of an address are inside a network."""
     network = parse_network(text)
     inside = f"{column.text} BETWEEN ? AND ?"
     params: list[Any] = [network.first.to_bytes(16, "big"), network.last.to_bytes(16, "big")]
@@ -179,9 +178,9 @@ def _compile_network(column: Sql, text: str) -> Sql:
 
 
 def _compile_test(value: Sql, node: Compare) -> Sql:
-    """Return whether one value compares with at least one constant."""
+    """Return the expression that one value compares with at least one constant."""
     text = _fold(value.text) if node.nocase else value.text
-    # nothing compares with NaN; DuckDB orders it above every number and calls it equal to itself
+    # NaN compares with nothing; DuckDB orders it above every number and equal to itself
     constants = [_bind(node, constant) for constant in node.values if constant == constant]
     if not constants:
         return _unless_null([value], Sql("FALSE", []))
@@ -194,7 +193,6 @@ def _compile_test(value: Sql, node: Compare) -> Sql:
 
 
 def _bind(node: Compare, constant: Scalar) -> Scalar:
-    """Return the parameter of one constant."""
     if not isinstance(constant, str):
         return constant
     if node.operator is Operator.GLOB:
@@ -246,10 +244,10 @@ def _compile_in_calendar(node: InCalendar, context: Context) -> Sql:
 
 
 def _compile_calendar(column: Sql, calendar: Calendar) -> Sql:
-    """Return whether an instant is inside a calendar's hours: a look-up of its local day in lists of starts and ends.
+    """Return the expression that an instant is inside a calendar's hours: its local day is looked up in lists of starts and ends.
 
     Raises:
-        UnsupportedNodeError: the zone's offset changes on the loaded dates, so a local day is no fixed span.
+        UnsupportedNodeError: the zone's offset changes on the loaded dates, so local days have no fixed length.
     """
     if calendar.find_offset_ns() is None:
         raise UnsupportedNodeError(
@@ -283,7 +281,7 @@ def _unless_null(columns: Sequence[Sql], test: Sql) -> Sql:
 
 
 def _quantify(column: Sql, quantifier: Quantifier, test: Sql) -> Sql:
-    """Return whether any, or each, element ``x`` of a list column passes ``test``."""
+    """Return the expression that any, or each, element ``x`` of a list column satisfies ``test``."""
     passing = f"len(list_filter({column.text}, lambda x: {test.text}))"
     params = [*column.params, *test.params]
     if quantifier is Quantifier.ANY:
@@ -292,12 +290,11 @@ def _quantify(column: Sql, quantifier: Quantifier, test: Sql) -> Sql:
 
 
 def _fold(text: str) -> str:
-    """Return the expression with A to Z as a to z, as :func:`auditsvc.condition.match.fold_case` does it."""
+    """Return the expression with ASCII letters in lower case, as :func:`auditsvc.condition.match.fold_case` does it."""
     return f"translate({text}, '{_UPPER}', '{_LOWER}')"
 
 
 def _column(known: Field) -> Sql:
-    """Return the expression of a field's column."""
     if known.name.startswith(LABEL_PREFIX):
         return Sql(f"{_quote(LABELS_COLUMN)}[?]", [known.name.removeprefix(LABEL_PREFIX)])
     return Sql(_quote(known.name), [])
@@ -309,7 +306,7 @@ def _quote(name: str) -> str:
 
 
 def _join(word: str, empty: str, parts: Sequence[Sql]) -> Sql:
-    """Return the parts in parentheses with a word between."""
+    """Return the parts in parentheses, joined by a keyword."""
     if not parts:
         return Sql(empty, [])
     return Sql("(" + word.join(part.text for part in parts) + ")", [param for part in parts for param in part.params])

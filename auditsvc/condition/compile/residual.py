@@ -1,4 +1,4 @@
-"""What a store's query leaves to the Python reference."""
+"""The residual condition: the part that a store's query leaves to the Python reference."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from auditsvc.condition.ast import All, Node
 
 
 def build_residual(parts: Sequence[Node]) -> Node | None:
-    """Return the condition that every part is true, None when there is none: then the query is exact."""
+    """Return the conjunction of the parts; None without parts: then the query is exact."""
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else All(tuple(parts))

@@ -1,7 +1,7 @@
-"""What the value of one setting must be, where its type does not say: validators for marshmallow's fields.
+"""Validators of single settings beyond their type, for marshmallow fields.
 
-Each raises marshmallow's ``ValidationError``; its text says what was expected and got, not where. A value that may hold
-a password is never shown as a whole.
+Each raises marshmallow's ``ValidationError``; its message says what was expected and got, not where. A value that may
+contain a password is never shown in full.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ def between(least: int, most: int) -> Range:
 
 
 def check_path(path: str) -> None:
-    """Refuse an empty path, which would silently be the present folder."""
+    """Refuse an empty path, which would silently mean the current folder."""
     if not path.strip() or "\0" in path:
         raise _refuse("a path; leave the setting out for its default", f"`{path}`")
 
@@ -47,7 +47,7 @@ def check_host(host: str) -> None:
 
 
 def check_zone(zone: str) -> None:
-    """Refuse a zone this machine does not know."""
+    """Refuse a time zone this machine does not know."""
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as err:
@@ -61,7 +61,7 @@ def check_memory(limit: str) -> None:
 
 
 def check_database(url: str) -> None:
-    """Refuse a database this program cannot use; an address may hold a password, so only its beginning is shown."""
+    """Refuse an unsupported database; its URL may contain a password, so only its beginning is shown."""
     shown = f"`{url.partition('://')[0][:40]}://…`" if "://" in url else "something else"
     if not url or (url.startswith(SQLITE) and url != SQLITE and ":memory:" not in url and "?" not in url):
         return
@@ -75,7 +75,7 @@ def check_database(url: str) -> None:
 
 
 def check_elasticsearch(urls: str) -> None:
-    """Refuse what is no list of addresses; a password in one is not shown."""
+    """Refuse anything but a list of URLs; passwords in them are not shown."""
     for url in split_urls(urls):
         problem = _find_url_problem(url)
         if problem:
@@ -85,7 +85,7 @@ def check_elasticsearch(urls: str) -> None:
 
 
 def _find_url_problem(url: str) -> str:
-    """Return what is wrong with the address of a server, nothing when it is fine."""
+    """Return what is wrong with a server's URL, an empty text when it is fine."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -114,5 +114,5 @@ def _refuse(expected: str, got: str) -> ValidationError:
 
 
 def split_urls(text: str) -> list[str]:
-    """Return addresses that stand with commas between."""
+    """Return the URLs of a comma-separated list."""
     return [url.strip().rstrip("/") for url in text.split(",") if url.strip()]

@@ -52,13 +52,13 @@ class Settings:
     """IP address the ingest workers listen on; best in another network than the console."""
     ingest_port: Annotated[int, between(1, 65535)] = 8471
     """Port of the ingest workers, 1 to 65535."""
-    ingest_workers: Annotated[int, between(1, 64)] = 2  # each holds a slot of the archive, and there are 64
+    ingest_workers: Annotated[int, between(1, 64)] = 2  # each worker holds a slot of the archive, and there are 64
     """Ingest worker processes, 1 to 64."""
     ingest_threads: Annotated[int, between(1, 1024)] = 32
     """Threads of one ingest worker; they wait together for one group commit. 1 to 1024."""
     max_body_bytes: Annotated[int, between(1, GIB)] = (
         64 * 1024 * 1024
-    )  # a batch is one frame of the archive, which holds a GiB
+    )  # a batch is one frame of the archive, of at most a GiB
     """Largest request body after decompression, at most 1 GiB."""
     max_record_bytes: Annotated[int, between(1, GIB)] = 1024 * 1024
     """Largest single record of a body of lines, at most 1 GiB."""
@@ -159,7 +159,7 @@ class Settings:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of days and hours."""
+        """The time zone of days and hours."""
         return ZoneInfo(self.time_zone)
 
     @classmethod
@@ -167,7 +167,7 @@ class Settings:
         """Read settings from an environment and the TOML file it may name.
 
         Raises:
-            AuditError: ``settings_invalid`` for unknown keys and values of the wrong form, all of them; when there are
+            AuditError: ``settings_invalid`` for unknown keys and values of the wrong form, all of them; if there are
                 none, for values that contradict each other.
         """
         read = read_settings(cls, environ)
@@ -179,7 +179,7 @@ class Settings:
 
 
 def _find_conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield the settings that are fine alone and cannot be together, each with what was expected and got."""
+    """Yield the settings that are valid alone but conflict with others, each with what was expected and got."""
     if (settings.console_host, settings.console_port) == (settings.ingest_host, settings.ingest_port):
         port = settings.ingest_port
         yield "ingest_port", f"expected another port than the console's, got `{port}` for both"
@@ -199,7 +199,7 @@ def _find_conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _find_elasticsearch_conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield an Elasticsearch without address, half a credential or two, and one that would be sent in the clear."""
+    """Yield a missing Elasticsearch URL, incomplete or duplicate credentials, and credentials sent unencrypted."""
     has_password, has_key = settings.elasticsearch_password_file, settings.elasticsearch_api_key_file
     if settings.event_store == "elasticsearch" and not settings.elasticsearch_hosts:
         yield "elasticsearch_urls", "expected an address, since the event store is elasticsearch"
@@ -217,11 +217,11 @@ def _find_elasticsearch_conflicts(settings: Settings) -> Iterator[tuple[str, str
 
 
 def _is_readable_on_the_way(url: str) -> bool:
-    """Return whether what is sent to ``url`` leaves this machine in the clear."""
+    """Return whether requests to ``url`` leave this machine unencrypted."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
 
 
 def _format_url(host: str, port: int) -> str:
-    """Return an HTTP address; IPv6 stands in brackets."""
+    """Return an HTTP URL, an IPv6 address in brackets."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

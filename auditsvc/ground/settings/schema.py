@@ -1,7 +1,7 @@
-"""The marshmallow schemas that read settings, made from the fields of the dataclass that declares them.
+"""The marshmallow schemas of settings, derived from the dataclass that declares them.
 
 There are two, since a setting is text in the environment and has a type of its own in a TOML file: ``8470`` is a number
-in both, ``"8470"`` is none in a file.
+in both, but ``"8470"`` in a file is not.
 """
 
 import json
@@ -51,7 +51,7 @@ class PathSetting(TextSetting):
 
 
 class WrittenInteger(fields.Integer):
-    """A whole number written in ASCII digits; Python's own reading takes spaces, ``_`` and other digits too."""
+    """A whole number written in ASCII digits; ``int`` accepts spaces, ``_`` and other digits too."""
 
     def _validated(self, value: Any) -> int:
         if not _DIGITS.fullmatch(value):
@@ -80,12 +80,12 @@ class TypedInteger(fields.Integer):
         super().__init__(strict=True, **kwargs)
 
     def make_error(self, key: str, **kwargs: Any) -> ValidationError:
-        """Return the error with the value as a file would have it."""
+        """Return the error with the value as written in TOML."""
         return super().make_error(key, **{**kwargs, "input": _show(kwargs.get("input"))})
 
 
 class TypedBoolean(fields.Boolean):
-    """A truth value of a TOML file; marshmallow's own takes 1 for true."""
+    """A boolean of a TOML file; marshmallow's own field accepts 1 as true."""
 
     default_error_messages = _TRUTH
 
@@ -123,7 +123,7 @@ def _build_field(annotation: Any, types: FieldTypes) -> fields.Field[Any]:
 
 
 def _name_bounds(validators: list[Callable[[Any], Any]]) -> Texts:
-    """Return the text for what is no number at all, which names the bounds as well."""
+    """Return the message for a value that is not a number; it includes the bounds."""
     bounds = [one for one in validators if isinstance(one, Range)]
     return (
         {"invalid": str(bounds[0].error).format(min=bounds[0].min, max=bounds[0].max, input="{input}")}

@@ -1,4 +1,4 @@
-"""What the environment and a TOML file give, read by marshmallow; every problem is reported, with its place."""
+"""Settings from the environment and a TOML file, read by marshmallow; every problem is reported, with its location."""
 
 import difflib
 import re
@@ -25,10 +25,10 @@ class SettingSource:
     """One source of settings.
 
     Attributes:
-        schema: what reads its values.
-        prefix: what its keys begin with; the environment's are in upper case besides.
-        values: setting name to the value as it stands there.
-        places: setting name to where it stands: a variable, or file, line and key.
+        schema: parses its values.
+        prefix: prefix of its keys; in the environment they are also upper case.
+        values: setting name to the raw value.
+        places: setting name to its location: a variable, or file, line and key.
     """
 
     schema: Schema
@@ -39,18 +39,18 @@ class SettingSource:
 
 @dataclass(frozen=True, slots=True)
 class ReadSettings:
-    """The values that were given, each of the right form, and the places of those."""
+    """The values that were set, each valid, and their locations."""
 
     values: Mapping[str, Any]
     places: Mapping[str, str]
 
     def where(self, name: str) -> str:
-        """Return where a setting stands, or the variable that would hold it."""
+        """Return where a setting is set, or the variable that would set it."""
         return self.places.get(name, f"{PREFIX}{name.upper()}")
 
 
 def read_settings(declared: type[Any], environ: Mapping[str, str]) -> ReadSettings:
-    """Return what the TOML file and the environment give for a dataclass of settings, the environment winning.
+    """Return the settings of the TOML file and the environment, which takes precedence.
 
     Raises:
         AuditError: ``settings_invalid`` with all unknown keys and wrong values, or for a file that cannot be read.
@@ -72,12 +72,12 @@ def read_settings(declared: type[Any], environ: Mapping[str, str]) -> ReadSettin
 
 
 def refuse(problems: Sequence[str]) -> AuditError:
-    """Return one error that reports all problems, a line each."""
+    """Return one error that reports all problems, one per line."""
     return AuditError("settings_invalid", "\n".join(problems), problems=list(problems))
 
 
 def _describe(source: SettingSource, err: ValidationError) -> Iterator[str]:
-    """Yield the problems of a source, the place of each first."""
+    """Yield the problems of a source, each prefixed with its location."""
     for name, texts in err.messages_dict.items():
         place = source.places[name]
         if name in source.schema.fields:
@@ -87,7 +87,7 @@ def _describe(source: SettingSource, err: ValidationError) -> Iterator[str]:
 
 
 def _suggest(source: SettingSource, name: str) -> str:
-    """Return what to do about an unknown name: the known one like it, and where all are listed."""
+    """Return a hint about an unknown name: a similar known one, and where all are listed."""
     close = difflib.get_close_matches(name, source.schema.fields, n=1)
     spelled = [f"{source.prefix}{found.upper()}" if source.prefix else found for found in close]
     meant = f"; did you mean `{spelled[0]}`?" if spelled else ""
@@ -95,7 +95,7 @@ def _suggest(source: SettingSource, name: str) -> str:
 
 
 def _open_environment(declared: type[Any], environ: Mapping[str, str]) -> SettingSource:
-    """Return the variables that are settings."""
+    """Return the environment variables that are settings."""
     keys = {
         key.removeprefix(PREFIX).lower(): key
         for key in environ
@@ -106,13 +106,13 @@ def _open_environment(declared: type[Any], environ: Mapping[str, str]) -> Settin
 
 
 def _open_file(declared: type[Any], path: Path, overridden: Mapping[str, str]) -> SettingSource:
-    """Return the keys of a TOML file, those left out that the environment overrides."""
+    """Return the keys of a TOML file, without those that the environment overrides."""
     try:
         text = path.read_text(encoding="utf-8")
         table = tomllib.loads(text)
     except OSError as err:
         raise refuse([f"{CONFIG_KEY}: cannot read `{path}`: {err.strerror}"]) from err
-    except ValueError as err:  # besides TOML's and UTF-8's own, a number with thousands of digits
+    except ValueError as err:  # beside TOML and UTF-8 errors: an integer of thousands of digits
         raise refuse([f"{CONFIG_KEY}: `{path}` is not valid TOML: {err}"]) from err
     values = {key: value for key, value in table.items() if key not in overridden}
     places = {key: f"{path}{_find_line(text, key)}: {key}" for key in values}
@@ -120,7 +120,7 @@ def _open_file(declared: type[Any], path: Path, overridden: Mapping[str, str]) -
 
 
 def _find_line(text: str, key: str) -> str:
-    """Return ``:<line>`` of a top-level key, nothing when it is written in an unusual way."""
+    """Return ``:<line>`` of a top-level key, an empty text when it is written in an unusual way."""
     written = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[]=.]""")
     for number, line in enumerate(text.splitlines(), 1):
         if written.match(line):

@@ -1,7 +1,7 @@
 """Frames: one payload as exactly one zstd frame that carries a checksum and its content size.
 
 The decoder alone is not enough: it skips skippable frames, can stop before trailing bytes, and without a checksum
-most flipped bits give other data silently. So magic number, flags, size and end of the frame are checked here.
+most flipped bits silently yield different data. So magic number, flags, size and end of the frame are checked here.
 """
 
 import zstandard
@@ -17,8 +17,8 @@ def read_frame(frame: bytes, limit: int = MAX_PAYLOAD_BYTES) -> bytes:
     """Return the payload of a frame.
 
     Args:
-        frame: the frame, exactly, nothing before or after.
-        limit: most bytes the payload may have; a frame that claims more is refused before it is decompressed.
+        frame: exactly the frame, nothing before or after.
+        limit: maximum size of the payload in bytes; a frame that claims more is rejected before it is decompressed.
 
     Raises:
         LogError: ``frame_corrupt``, naming what is wrong.
@@ -47,5 +47,5 @@ def read_frame(frame: bytes, limit: int = MAX_PAYLOAD_BYTES) -> bytes:
 
 
 def _corrupt(message: str) -> LogError:
-    """Return the error of a frame that is not one whole frame."""
+    """Return the error for anything but one whole frame."""
     return LogError("frame_corrupt", f"frame: {message}")

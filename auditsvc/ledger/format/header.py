@@ -1,7 +1,7 @@
-"""Headers: the entries of the log. One ``key value`` a line, printable ASCII, LF, fixed order.
+"""Headers: the entries of the log. One ``key value`` per line, printable ASCII, LF, fixed order.
 
 The first line ``<origin>/<kind>/v1`` separates domains. A parsed header formats to exactly the bytes it was read from:
-unknown, duplicate, missing and reordered keys, other spellings of a value and anything after the last line are refused.
+unknown, duplicate, missing and reordered keys, values not in canonical form and trailing data are rejected.
 """
 
 import re
@@ -72,7 +72,7 @@ class Header:
 
     @property
     def events_root(self) -> bytes:
-        """The root over a batch's records, 32 bytes."""
+        """The root hash over a batch's records, 32 bytes."""
         return decode_base64(self.fields["events-root"])
 
 
@@ -80,7 +80,7 @@ def parse_header(text: str) -> Header:
     """Return the header of a log entry.
 
     Raises:
-        LogError: ``header_invalid``; not exactly the documented form.
+        LogError: ``header_invalid``; not in exactly the documented form.
     """
     if len(text) > MAX_HEADER_BYTES or not text.isascii() or not text.endswith("\n"):
         raise _broken(f"expected ASCII lines that end with LF, at most {MAX_HEADER_BYTES} bytes")
@@ -105,9 +105,9 @@ def parse_header(text: str) -> Header:
 
 
 def list_objects(headers: Sequence[Header], first: int, last: int) -> dict[str, int]:
-    """Return the objects that belong to ``[first, last)``: digest in hex to the first leaf there that names it.
+    """Return the objects that belong to ``[first, last)``: hex digest to the first leaf in the range that names it.
 
-    Policy set and catalogue in force at ``first`` belong to it, as well as everything named in the period.
+    These are the policy set and catalogue in force at ``first`` and everything named in the range.
     """
     in_force = {header.kind: header for header in headers[:first] if header.kind in ("policy", "catalog")}
     found: dict[str, int] = {}
@@ -119,7 +119,7 @@ def list_objects(headers: Sequence[Header], first: int, last: int) -> dict[str, 
 
 
 def _check_base64(value: str) -> None:
-    """Raise for a second spelling of the same 32 bytes."""
+    """Raise for base64 that is not in canonical form."""
     try:
         decode_base64(value)
     except ValueError as err:
@@ -127,7 +127,7 @@ def _check_base64(value: str) -> None:
 
 
 def _broken(message: str) -> LogError:
-    """Return the error of a header that cannot be read."""
+    """Return the error for a header that cannot be parsed."""
     return LogError("header_invalid", f"header: {message}")
 
 
@@ -135,7 +135,7 @@ def format_header(origin: str, kind: str, fields: Mapping[str, str]) -> str:
     """Return the header of a leaf, fields in the kind's order.
 
     Raises:
-        LogError: ``header_invalid``; an unknown kind, a missing or unknown field, or a value not of its form.
+        LogError: ``header_invalid``; an unknown kind, a missing or unknown field, or a malformed value.
     """
     form = FIELDS.get(kind)
     if form is None:

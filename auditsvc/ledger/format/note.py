@@ -2,8 +2,8 @@
 
 Order of steps for a checkpoint: split text and signatures; find the signature line whose name and key id are those of
 the trusted key; check the signature over the exact text; only then read origin, size and root hash from it.
-Signatures of unknown keys are ignored, a wrong signature under the trusted name and key id is refused.
-Extension lines are refused: this log writes none. Sources: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
+Signatures of unknown keys are ignored, a wrong signature under the trusted name and key id is rejected.
+Extension lines are rejected: this log writes none. Sources: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 """
 
 import base64
@@ -70,7 +70,7 @@ def build_key_id(name: str, public_key: bytes) -> bytes:
 
 
 def decode_base64(text: str) -> bytes:
-    """Return the bytes of canonical, padded base64; raise ``ValueError`` for any other spelling."""
+    """Return the bytes of canonical, padded base64; raise ``ValueError`` for any other form."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, UnicodeEncodeError) as err:
@@ -84,7 +84,7 @@ def parse_vkey(text: str) -> VerifierKey:
     """Return the key of a verifier key text ``name+hash+base64``.
 
     Raises:
-        SigningError: ``key_unusable``; another form, another algorithm, or a hash that is not the key's.
+        SigningError: ``key_unusable``; another form, another algorithm, or a hash that does not match the key.
     """
     parts = text.strip().split("+", 2)
     try:
@@ -101,7 +101,7 @@ def parse_vkey(text: str) -> VerifierKey:
 
 
 def parse_note(text: str) -> Note:
-    """Return a signed note's text and signature lines, nothing checked but the form.
+    """Return a signed note's text and signature lines; only the syntax is checked.
 
     Raises:
         LogError: ``note_invalid``; no text, no signature, a malformed line, or over a limit.
@@ -122,7 +122,6 @@ def parse_note(text: str) -> Note:
 
 
 def _parse_signature(line: str) -> NoteSignature:
-    """Return one signature line."""
     words = line.split(" ")
     if len(words) != 3 or words[0] != "—" or not _NAME.match(words[1]):
         raise _broken("a signature line must be `— name base64`")
@@ -136,7 +135,7 @@ def _parse_signature(line: str) -> NoteSignature:
 
 
 def _broken(message: str) -> LogError:
-    """Return the error of a note that cannot be read."""
+    """Return the error for a note that cannot be parsed."""
     return LogError("note_invalid", f"signed note: {message}")
 
 
@@ -144,8 +143,8 @@ def verify_note(text: str, key: VerifierKey) -> Note:
     """Return the note if ``key`` signed it.
 
     Raises:
-        LogError: ``note_invalid`` when it is not of the form of a signed note.
-        SigningError: ``signature_invalid`` when the key's signature is missing or does not hold.
+        LogError: ``note_invalid`` when it is not a well-formed signed note.
+        SigningError: ``signature_invalid`` when the key's signature is missing or does not verify.
     """
     note = parse_note(text)
     own = [line for line in note.signatures if (line.name, line.key_id) == (key.name, key.key_id)]
@@ -186,8 +185,8 @@ def verify_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
     """Return the statement of a checkpoint that ``key`` signed; the key's name is the log's origin.
 
     Raises:
-        LogError: ``note_invalid`` for another form, or for the checkpoint of another log.
-        SigningError: ``signature_invalid`` when the signature is missing or does not hold.
+        LogError: ``note_invalid`` when it is malformed or a checkpoint of another log.
+        SigningError: ``signature_invalid`` when the signature is missing or does not verify.
     """
     verify_note(text, key)
     checkpoint = parse_checkpoint(text)
@@ -199,7 +198,7 @@ def verify_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
 def split_notes(text: str) -> list[str]:
     """Return the notes of a checkpoint file: notes one after the other, an empty line after each.
 
-    What follows the last whole note is left out; :func:`cut_rest` gives it.
+    What follows the last whole note is left out; :func:`cut_rest` returns it.
 
     Raises:
         LogError: ``note_invalid`` when text and signature parts do not alternate.
@@ -216,7 +215,7 @@ def split_notes(text: str) -> list[str]:
 
 
 def cut_rest(text: str) -> str:
-    """Return what follows the last whole note of a checkpoint file: nothing, an unfinished note, or what does not belong.
+    """Return what follows the last whole note of a checkpoint file: nothing, an unfinished note, or foreign data.
 
     Raises:
         LogError: ``note_invalid``, as :func:`split_notes`.
@@ -225,10 +224,10 @@ def cut_rest(text: str) -> str:
 
 
 def is_unfinished(rest: str, origin: str) -> bool:
-    """Say whether ``rest`` begins like a checkpoint of ``origin``: a writer that died in the middle leaves that.
+    """Return whether ``rest`` begins like a checkpoint of ``origin``, as an interrupted write leaves it.
 
-    Zero bytes at its end are a file that had grown before its content was on the disk. Bytes that are not UTF-8 are
-    U+FFFD here; a dash cut in two becomes one.
+    Zero bytes at its end mean that the file had grown before its content reached the disk. Bytes that are not UTF-8
+    appear as U+FFFD, as does a truncated em dash.
     """
     *whole, begun = rest.rstrip("\0").removesuffix("\ufffd").split("\n")
     lines = (
@@ -248,13 +247,13 @@ def is_unfinished(rest: str, origin: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """How a line of a checkpoint's note begins, and the form of what follows, if anything does."""
+    """The prefix of a line in a checkpoint's note, and the pattern of the rest, if any."""
 
     literal: str = ""
     form: re.Pattern[str] | None = None
 
     def matches(self, text: str) -> bool:
-        """Say whether ``text`` is such a line."""
+        """Return whether ``text`` is such a line."""
         if not text.startswith(self.literal):
             return False
         rest = text.removeprefix(self.literal)
@@ -270,13 +269,13 @@ class Signer:
 
     @property
     def verifier_key(self) -> VerifierKey:
-        """The public half, as a verifier holds it."""
+        """The public key, as a verifier uses it."""
         public = self.private_key.public_key().public_bytes_raw()
         return VerifierKey(self.name, build_key_id(self.name, public), public)
 
 
 def format_vkey(key: VerifierKey) -> str:
-    """Return the verifier key text ``name+hash+base64``, as trust files and other tools hold it."""
+    """Return the verifier key text ``name+hash+base64``, as used in trust files and by other tools."""
     encoded = base64.b64encode(ED25519_TYPE + key.public_key).decode()
     return f"{key.name}+{key.key_id.hex()}+{encoded}"
 
@@ -289,5 +288,5 @@ def sign_note(text: str, signer: Signer) -> str:
 
 
 def format_checkpoint(origin: str, size: int, root_hash: bytes) -> str:
-    """Return the text a checkpoint's signature is over: origin, size and root hash, one a line."""
+    """Return the signed text of a checkpoint: origin, size and root hash, one per line."""
     return f"{origin}\n{size:d}\n{base64.b64encode(root_hash).decode()}\n"

@@ -1,4 +1,4 @@
-"""Tar files with one spelling only: a given list of members has exactly one sequence of bytes, and only that is read.
+"""Tar files in canonical form: a list of members has exactly one encoding, and only that is accepted.
 
 Plain ustar members, mode 0644, owner and time 0, padding and end all zero; so that no byte of a bundle can be changed
 without being noticed, while every tar program can unpack it.
@@ -18,7 +18,7 @@ END = bytes(2 * BLOCK)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of a tar: its name, and where its bytes lie."""
+    """One file of a tar: its name, and the position of its content."""
 
     name: str
     offset: int
@@ -33,15 +33,15 @@ def build_member_header(name: str, size: int) -> bytes:
 
 
 def pad(size: int) -> int:
-    """Return how many zero bytes follow ``size`` bytes."""
+    """Return the padding that follows ``size`` bytes, as a number of zero bytes."""
     return -size % BLOCK
 
 
 def iter_members(file: BinaryIO) -> Iterator[Member]:
-    """Give the members of a tar in order.
+    """Yield the members of a tar in order.
 
     Raises:
-        LogError: ``bundle_invalid`` at the first byte that is not as it must be.
+        LogError: ``bundle_invalid`` at the first byte that is not in canonical form.
     """
     offset = 0
     while True:
@@ -73,5 +73,5 @@ def _parse_member(block: bytes, offset: int) -> Member:
 
 
 def _broken(message: str) -> LogError:
-    """Return the error of a tar that is not read."""
+    """Return the error for a tar that is rejected."""
     return LogError("bundle_invalid", f"bundle: {message}")

@@ -18,18 +18,18 @@ NODE_PREFIX = b"\x01"
 
 
 class ProofShapeError(LogError):
-    """A proof has an index, size or number of hashes that cannot be right."""
+    """A proof's index, size or number of hashes is out of bounds."""
 
     def __init__(self, message: str) -> None:
-        """Say which bound does not hold."""
+        """Name the bound that is violated."""
         super().__init__("proof_invalid", message)
 
 
 class RootMismatchError(LogError):
-    """A well-formed proof leads to another root hash."""
+    """A well-formed proof leads to a different root hash."""
 
     def __init__(self, what: str, expected: bytes, calculated: bytes) -> None:
-        """Name both root hashes."""
+        """Name the expected and the calculated root hash."""
         message = f"{what}: expected root `{expected.hex()}`, calculated `{calculated.hex()}`"
         super().__init__("root_mismatch", message, expected=expected.hex(), calculated=calculated.hex())
 
@@ -93,10 +93,10 @@ class Node:
 
 
 class CompactRange:
-    """The hashes of the largest complete subtrees of a tree, left to right: all that appending needs."""
+    """The hashes of the largest complete subtrees of a tree, left to right: all that is needed to append."""
 
     def __init__(self, size: int = 0, frontier: Iterable[bytes] = ()) -> None:
-        """Begin at a tree of ``size`` leaves whose complete subtrees hash to ``frontier``."""
+        """Start from a tree of ``size`` leaves whose complete subtrees hash to ``frontier``."""
         self.size = size
         self.frontier = list(frontier)
         if len(self.frontier) != size.bit_count():

@@ -1,4 +1,4 @@
-"""The verifier: stands alone, uses only hashing, the parsers of the public formats and an Ed25519 check."""
+"""The verifier: self-contained; uses only hashing, the parsers of the public formats and Ed25519 verification."""
 
 from auditsvc.ledger.verify.check import verify_archive, verify_bundle
 from auditsvc.ledger.verify.step import Step, decide_exit_code

@@ -1,7 +1,7 @@
-"""Reads a period bundle: one tar with one spelling, whose every member is in the manifest and asked for by an entry.
+"""Reading a period bundle: one tar in canonical form, whose every member is in the manifest and required by an entry.
 
-Nothing in a bundle is signed but the checkpoints. What ``bundle.json`` says is therefore a claim: it decides which members
-there must be, and a report's own, signed range is held against it where there is a report.
+Nothing in a bundle is signed but the checkpoints. The content of ``bundle.json`` is therefore a claim: it determines
+which members are required, and where there is a report, it is compared with the report's own, signed range.
 """
 
 import hashlib
@@ -29,18 +29,18 @@ _MAX_DESCRIPTION_BYTES = 4096
 
 
 def build_description(origin: str, *, first: int, last: int, size: int) -> bytes:
-    """Return the bytes of ``bundle.json``, in their one spelling."""
+    """Return the bytes of ``bundle.json``, in canonical form."""
     values = {"format": FORMAT, "origin": origin, "first": first, "last": last, "size": size}
     return json.dumps(values, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def name_frame(seq: int) -> str:
-    """Return the name of the member that holds a batch's frame."""
+    """Return the name of the member that contains a batch's frame."""
     return f"frames/{seq}.zst"
 
 
 def name_object(digest: str) -> str:
-    """Return the name of the member that holds an object."""
+    """Return the name of the member that contains an object."""
     return f"objects/{digest}.zst"
 
 
@@ -48,7 +48,7 @@ class BundleEvidence:
     """A period bundle. Opening it checks that every byte is accounted for by the manifest.
 
     Attributes:
-        origin, first, last, size: as ``bundle.json`` says, ``0 <= first <= last <= size``.
+        origin, first, last, size: as stated in ``bundle.json``, ``0 <= first <= last <= size``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class BundleEvidence:
         self._fingerprint_at = 0
 
     def _check_manifest(self, members: list[Member]) -> None:
-        """Raise unless the manifest is the last member and says exactly what the others are."""
+        """Raise unless the manifest is the last member and lists exactly the others."""
         if not members or members[-1].name != MANIFEST:
             raise LogError("bundle_invalid", f"bundle: the last member must be `{MANIFEST}`")
         stated = self._read(MANIFEST).decode("ascii", "replace").split("\n")
@@ -88,7 +88,7 @@ class BundleEvidence:
                 raise LogError("bundle_invalid", f"bundle: there is no member `{name}`")
 
     def _read_description(self) -> None:
-        """Read which part of which log this is."""
+        """Read the log's origin and the range of leaves."""
         data = self._read(DESCRIPTION, _MAX_DESCRIPTION_BYTES)
         try:
             values = json.loads(data)
@@ -117,7 +117,6 @@ class BundleEvidence:
         return digest.hexdigest()
 
     def _read(self, name: str, limit: int = MAX_TEXT_BYTES) -> bytes:
-        """Return a member's bytes."""
         member = self._members.get(name)
         if member is None:
             raise LogError("not_found", f"bundle: there is no member `{name}`")
@@ -127,13 +126,13 @@ class BundleEvidence:
         return self._file.read(member.size)
 
     def check_members(self, headers: Sequence[Header], origin: str) -> Iterator[tuple[str, str]]:
-        """Give the members that do not belong, or are not what the entries ask for, each with what is wrong.
+        """Yield unexpected members, and those whose content does not match the entries, each with what is wrong.
 
-        A member that is missing is for the step that needs it.
+        A missing member is reported by the step that needs it.
 
         Args:
             headers: of all the entries of ``headers.txt``.
-            origin: the log they are of.
+            origin: of their log.
         """
         if self.origin != origin:
             yield DESCRIPTION, f"is of log `{self.origin[:80]}`, expected `{origin}`"
@@ -156,7 +155,6 @@ class BundleEvidence:
         yield from self._check_notes()
 
     def _list_batches(self, headers: Sequence[Header]) -> list[Header]:
-        """Return the headers of the batches of the period."""
         return [header for header in headers[self.first : self.last] if header.kind == "batch"]
 
     def _list_names(self, headers: Sequence[Header]) -> list[str]:
@@ -166,7 +164,7 @@ class BundleEvidence:
         return [*_NEEDED, *frames, FINGERPRINTS, *objects, MANIFEST]
 
     def _check_notes(self) -> Iterator[tuple[str, str]]:
-        """Give what is wrong with the choice of checkpoints; one that is no checkpoint is for the step that reads it."""
+        """Yield what is wrong with the choice of checkpoints; a malformed one is reported by the step that reads it."""
         text = self.notes()
         try:
             sizes, rest = [parse_checkpoint(note).size for note in split_notes(text)], cut_rest(text)
@@ -180,7 +178,7 @@ class BundleEvidence:
             yield CHECKPOINTS, f"sizes {listed}; expected at most one up to {self.first}, then one of {self.size}"
 
     def headers(self) -> Iterator[str]:
-        """Give the headers of the log from leaf 0 on; raise ``bundle_invalid`` when something follows the last one."""
+        """Yield the headers of the log from leaf 0 on; raise ``bundle_invalid`` for trailing data."""
         *parts, rest = self._read(HEADERS).decode("ascii", "replace").split("\n\n")
         if rest:
             raise LogError("bundle_invalid", f"bundle: member `{HEADERS}` does not end with an entry and an empty line")
@@ -188,7 +186,7 @@ class BundleEvidence:
             yield f"{part}\n"
 
     def notes(self) -> str:
-        """Return the checkpoint notes, an empty line after each."""
+        """Return the checkpoint notes, each followed by an empty line."""
         return self._read(CHECKPOINTS).decode("utf-8", "replace")
 
     def frame(self, header: Header) -> bytes:
@@ -196,7 +194,7 @@ class BundleEvidence:
         return self._read(name_frame(header.seq), MAX_FRAME_BYTES)
 
     def fingerprints(self, header: Header) -> bytes:
-        """Return the fingerprints of a batch's records; asked for in order of leaf index."""
+        """Return the fingerprints of a batch's records; must be called in order of leaf index."""
         size = int(header.fields["records"]) * FINGERPRINT_BYTES
         member = self._members.get(FINGERPRINTS)
         if member is None or self._fingerprint_at + size > member.size:

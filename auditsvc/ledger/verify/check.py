@@ -1,8 +1,8 @@
-"""The checklist over a log and its archive: re-hashes every byte, trusts nothing stored beside it.
+"""The checklist over a log and its archive: re-hashes every byte, trusts no stored hash.
 
 Rules: stored hashes are never compared with stored hashes; continuity is proved by index, not by listing files; the key
 comes from the trust file, never from the evidence. Order of steps as numbered in :mod:`auditsvc.ledger.verify.step`;
-a step that needs what an earlier one could not establish is *not done*.
+a step whose prerequisites could not be established is *not done*.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ def verify_archive(database: Path, archive: Path, checkpoints: Path, trust: LogT
     """Return the checklist of a live archive with a SQLite database, steps 2 to 9.
 
     Raises:
-        LogError: ``not_found`` when there is no database.
+        LogError: ``not_found`` when the database is missing.
     """
     try:
         evidence = ArchiveEvidence(database, archive, checkpoints)
@@ -80,7 +80,7 @@ def verify_archive(database: Path, archive: Path, checkpoints: Path, trust: LogT
 
 
 def _unread(number: int, where: str, err: LogError, missing: str = "FILE_MISSING", other: str = "FILE_CORRUPT") -> Step:
-    """Return what an error of reading evidence says about a step; only a medium that is not there now is no failure."""
+    """Return the result of a step whose evidence cannot be read: *not done* if the medium is unavailable, else a failure."""
     match err.code:
         case "storage_unavailable":
             return not_done(number, "DATABASE_UNREADABLE", err.message, where)
@@ -93,12 +93,12 @@ def _unread(number: int, where: str, err: LogError, missing: str = "FILE_MISSING
 
 
 def _skip(first: int, last: int, reason: str) -> list[Step]:
-    """Return steps that cannot be done."""
+    """Return the steps as *not done*."""
     return [not_done(number, "NOT_DONE", reason) for number in range(first, last + 1)]
 
 
 def _check_members(name: str, evidence: BundleEvidence, entries: Sequence[LoggedHeader], trust: LogTrust) -> list[Step]:
-    """Return step 1 of a bundle that its manifest accounts for."""
+    """Return step 1: the bundle's members are those its entries require."""
     findings = [
         failed(1, "BUNDLE_ALTERED", member[:120], message)
         for member, message in evidence.check_members([entry.header for entry in entries], trust.origin)
@@ -108,7 +108,7 @@ def _check_members(name: str, evidence: BundleEvidence, entries: Sequence[Logged
 
 
 def _check_entries(evidence: Evidence, entries: Sequence[LoggedHeader], trust: LogTrust) -> list[Step]:
-    """Return steps 2 to 8, the entries having been read."""
+    """Return steps 2 to 8, after the entries have been read."""
     steps = [passed(2, f"{len(entries)} entries, indexes 0 to {len(entries) - 1}" if entries else "no entries")]
     checkpoints, signed = _read_checkpoints(evidence, trust)
     steps += signed
@@ -130,7 +130,7 @@ def _one_or(fine: Step, findings: Sequence[Step]) -> list[Step]:
 
 
 def _read_entries(evidence: Evidence, origin: str) -> tuple[list[LoggedHeader], list[Step]]:
-    """Return the entries, or what is wrong with the first bad one: later ones cannot be placed."""
+    """Return the entries, or what is wrong with the first bad one: later ones cannot be assigned an index."""
     entries: list[LoggedHeader] = []
     try:
         texts = list(evidence.headers())
@@ -153,7 +153,7 @@ def _read_entries(evidence: Evidence, origin: str) -> tuple[list[LoggedHeader], 
 
 
 def _read_checkpoints(evidence: Evidence, trust: LogTrust) -> tuple[list[Checkpoint], list[Step]]:
-    """Return the checkpoints whose signature holds, and step 3."""
+    """Return the checkpoints whose signature verifies, and step 3."""
     try:
         text = evidence.notes()
     except LogError as err:
@@ -185,7 +185,7 @@ def _check_rest(rest: str, where: str, trust: LogTrust) -> list[Step]:
 
 
 def _describe(note: str) -> str:
-    """Return what a note claims, for a person; it may be anything."""
+    """Return what a note claims, for display; the note is untrusted."""
     try:
         return f"size {parse_checkpoint(note).size}"
     except LogError:
@@ -193,7 +193,7 @@ def _describe(note: str) -> str:
 
 
 def _check_roots(entries: Sequence[LoggedHeader], checkpoints: Sequence[Checkpoint]) -> list[Step]:
-    """Return step 4: the entries, hashed anew, give each checkpoint's root."""
+    """Return step 4: the re-hashed entries yield each checkpoint's root."""
     if not checkpoints:
         return [not_done(4, "CP_MISSING", "there is no checkpoint with a valid signature")]
     by_size: dict[int, list[Checkpoint]] = {}
@@ -243,7 +243,7 @@ def _check_order(
 
 
 def _check_pinned(pinned: Checkpoint, entries: Sequence[LoggedHeader], *, live: bool) -> list[Step]:
-    """Return what the pinned checkpoint contradicts; what was taken from the log before it was signed is shorter."""
+    """Return contradictions to the pinned checkpoint; evidence exported before it was signed may be shorter."""
     if pinned.size > len(entries):
         message = f"{len(entries)} entries, the pinned checkpoint has {pinned.size}"
         if live:
@@ -257,7 +257,7 @@ def _check_pinned(pinned: Checkpoint, entries: Sequence[LoggedHeader], *, live: 
 
 
 def _check_chains(entries: Sequence[LoggedHeader]) -> Iterator[Step]:
-    """Give the contradictions of step 6."""
+    """Yield the contradictions of step 6."""
     accepted = ""
     sources: dict[str, tuple[int, str]] = {}
     batches: set[str] = set()
@@ -280,7 +280,7 @@ def _check_chains(entries: Sequence[LoggedHeader]) -> Iterator[Step]:
 
 
 def _check_frames(evidence: Evidence, entries: Sequence[LoggedHeader]) -> list[Step]:
-    """Return step 7: every record of the period, hashed anew."""
+    """Return step 7: every record of the period, re-hashed."""
     findings: list[Step] = []
     batches = records = 0
     for entry in entries[evidence.first : evidence.last]:
@@ -293,7 +293,7 @@ def _check_frames(evidence: Evidence, entries: Sequence[LoggedHeader]) -> list[S
 
 
 def _check_frame(evidence: Evidence, header: Header) -> list[Step]:
-    """Return what contradicts one batch's header in the archive; nothing when its records are the accepted ones."""
+    """Return the findings on one batch; none when its records are the accepted ones."""
     where = f"#{header.seq}"
     try:
         stated = evidence.fingerprints(header)
@@ -320,7 +320,7 @@ def _check_frame(evidence: Evidence, header: Header) -> list[Step]:
 
 
 def _name_records(where: str, known: Sequence[bytes], found: Sequence[bytes]) -> list[Step]:
-    """Return one finding that names the records that differ, by the index of their hashes."""
+    """Return one finding that names the records that differ, identified by their fingerprints."""
     counts = f"{len(found)} records found, {len(known)} accepted"
     differing = [number for number, (old, new) in enumerate(zip(known, found, strict=False)) if old != new]
     first = differing[0] if differing else min(len(known), len(found))
@@ -336,14 +336,14 @@ def _name_records(where: str, known: Sequence[bytes], found: Sequence[bytes]) ->
 
 
 def _check_objects(evidence: Evidence, entries: Sequence[LoggedHeader]) -> list[Step]:
-    """Return step 8: the objects in force in the period have the digests their leaves state."""
+    """Return step 8: the objects in force in the period have the digests stated in their leaves."""
     objects = list_objects([entry.header for entry in entries], evidence.first, evidence.last)
     findings = [step for digest, seq in objects.items() for step in _check_object(evidence, digest, f"#{seq}")]
     return _one_or(passed(8, f"{len(objects)} objects"), findings)
 
 
 def _check_object(evidence: Evidence, digest: str, where: str) -> list[Step]:
-    """Return what is wrong with one object; nothing when it is what its name says."""
+    """Return the findings on one object; none when its content matches its digest."""
     try:
         data = read_frame(evidence.object_frame(digest))
     except LogError as err:
@@ -354,7 +354,7 @@ def _check_object(evidence: Evidence, digest: str, where: str) -> list[Step]:
 
 
 def _check_database(evidence: ArchiveEvidence) -> list[Step]:
-    """Return step 9: rows of leaves and batches, nodes and head of the database are those the headers give."""
+    """Return step 9: the database's leaves, batches, nodes and head agree with the headers."""
     try:
         return _compare_database(evidence)
     except LogError as err:
@@ -362,7 +362,7 @@ def _check_database(evidence: ArchiveEvidence) -> list[Step]:
 
 
 def _compare_database(evidence: ArchiveEvidence) -> list[Step]:
-    """Return step 9, when the database can be read to its end."""
+    """Return step 9; raises if the database cannot be read."""
     findings: list[Step] = []
     tree, nodes = CompactRange(), dict[tuple[int, int], bytes]()
     for seq, kind, header, stored in evidence.rows(
@@ -385,12 +385,12 @@ def _compare_database(evidence: ArchiveEvidence) -> list[Step]:
 
 
 def _cut_kind(header: str) -> str:
-    """Return the kind that the first line of a parsed header states."""
+    """Return the kind stated in the first line of a parsed header."""
     return header.partition("\n")[0].split("/")[-2]
 
 
 def _compare_batches(evidence: ArchiveEvidence) -> Iterator[Step]:
-    """Give the rows of batches that do not say what their entries say; a row that is missing is for step 7."""
+    """Yield the rows of batches that differ from their entries; a missing row is reported by step 7."""
     query = (
         "SELECT batch.seq, leaf.header, batch_id, source, source_seq, records "
         "FROM batch LEFT JOIN leaf ON leaf.seq = batch.seq ORDER BY batch.seq"
@@ -406,7 +406,7 @@ def _compare_batches(evidence: ArchiveEvidence) -> Iterator[Step]:
 
 
 def _compare_nodes(nodes: dict[tuple[int, int], bytes], stored: Sequence[Node]) -> Iterator[Step]:
-    """Give the stored nodes that are wrong or too many, and those that are missing."""
+    """Yield the stored nodes that are wrong, superfluous or missing."""
     left = dict(nodes)
     for node in stored:
         if left.pop((node.level, node.position), None) != node.hash:

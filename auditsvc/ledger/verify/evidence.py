@@ -1,4 +1,4 @@
-"""What evidence a verification looks at, and where it is read from in a live archive with its SQLite database."""
+"""The evidence of a verification, and reading it from a live archive with its SQLite database."""
 
 import os
 import re
@@ -27,10 +27,10 @@ _SEGMENT = re.compile(r"w[0-9]+-[0-9]{6}\.seg\Z")
 
 
 class Evidence(Protocol):
-    """What :mod:`auditsvc.ledger.verify.check` looks at. Batches of ``[first, last)`` have their frames.
+    """The input of :mod:`auditsvc.ledger.verify.check`. The frames of the batches in ``[first, last)`` are available.
 
     Attributes:
-        live: whether this is the log itself, which only grows, and not what was taken from it at some time.
+        live: whether this is the log itself, which only grows, and not an export of it.
     """
 
     first: int
@@ -38,10 +38,10 @@ class Evidence(Protocol):
     live: bool
 
     def headers(self) -> Iterator[str]:
-        """Give the headers of the log from leaf 0 on."""
+        """Yield the headers of the log from leaf 0 on."""
 
     def notes(self) -> str:
-        """Return the checkpoint notes, an empty line after each."""
+        """Return the checkpoint notes, each followed by an empty line."""
 
     def frame(self, header: Header) -> bytes:
         """Return a batch's frame; raise :class:`LogError` ``not_found``."""
@@ -54,18 +54,18 @@ class Evidence(Protocol):
 
 
 class ArchiveEvidence:
-    """A live archive: its folder, its SQLite database (opened for reading only) and its checkpoint file.
+    """A live archive: its folder, its SQLite database (opened read-only) and its checkpoint file.
 
-    Whatever stands in the database may be anything: every value is looked at before it is used, and every error of the
-    database is a :class:`LogError`, ``log_damaged`` for a database that is not what the service wrote, or
-    ``storage_unavailable`` for one that cannot be read just now.
+    The content of the database is untrusted: every value is checked before it is used, and every error of the
+    database is raised as a :class:`LogError`: ``log_damaged`` when its content is not what the service writes, or
+    ``storage_unavailable`` when it cannot be read.
     """
 
     def __init__(self, database: Path, archive: Path, checkpoints: Path) -> None:
-        """Open the database.
+        """Open the database read-only.
 
         Raises:
-            LogError: ``not_found`` when there is none; ``log_damaged`` or ``storage_unavailable``.
+            LogError: ``not_found`` when it is missing; ``log_damaged`` or ``storage_unavailable``.
         """
         if not database.is_file():
             raise LogError("not_found", f"there is no database `{database}`")
@@ -78,7 +78,7 @@ class ArchiveEvidence:
         self.first, self.live = 0, True
         try:
             self._query("sqlite_master", "BEGIN")
-            # A view could give any rows, without end; only tables are read.
+            # A view could return arbitrary rows, without end; only tables are read.
             self._tables |= {
                 row[0] for row in self._query("sqlite_master", "SELECT name FROM sqlite_master WHERE type = 'table'")
             }
@@ -92,7 +92,7 @@ class ArchiveEvidence:
         return list(self.rows(table, query, *values))
 
     def rows(self, table: str, query: str, *values: int) -> Iterator[Any]:
-        """Give the rows of a query on ``table``.
+        """Yield the rows of a query on ``table``.
 
         Raises:
             LogError: ``log_damaged`` or ``storage_unavailable``.
@@ -108,12 +108,12 @@ class ArchiveEvidence:
             raise LogError(code, f"database: {err}") from err
 
     def headers(self) -> Iterator[str]:
-        """Give the headers of the log from leaf 0 on."""
+        """Yield the headers of the log from leaf 0 on."""
         for (header,) in self.rows("leaf", "SELECT header FROM leaf ORDER BY seq"):
             yield str(header)
 
     def notes(self) -> str:
-        """Return the checkpoint notes, an empty line after each."""
+        """Return the checkpoint notes, each followed by an empty line."""
         if isinstance(self._notes, LogError):
             raise self._notes
         return self._notes
@@ -153,12 +153,12 @@ class ArchiveEvidence:
 
 
 def _decode_text(data: bytes) -> str:
-    """Return a text of the database; bytes that are not UTF-8 become U+FFFD, which no header and no name has."""
+    """Return a text of the database; bytes that are not UTF-8 become U+FFFD, which occurs in no header and no name."""
     return data.decode("utf-8", "replace")
 
 
 def _try_read_notes(path: Path) -> str | LogError:
-    """Return the text of the checkpoint file, empty when there is none; or why it cannot be read."""
+    """Return the text of the checkpoint file, empty when there is none, or the reason why it cannot be read."""
     try:
         return _read_part(path, 0, None, MAX_TEXT_BYTES).decode("utf-8", "replace") if path.exists() else ""
     except LogError as err:
@@ -169,7 +169,7 @@ def _read_part(path: Path, offset: int, length: int | None, limit: int = MAX_FRA
     """Return ``length`` bytes of a file from ``offset`` on; all of them, at most ``limit``, when it is None.
 
     Raises:
-        LogError: ``not_found`` when it has fewer, ``frame_corrupt`` when more; nothing is read then.
+        LogError: ``not_found`` when it has fewer, ``frame_corrupt`` when it has more; then nothing is read.
     """
     try:
         if not path.is_file():

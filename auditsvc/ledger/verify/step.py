@@ -1,4 +1,4 @@
-"""Steps: the numbered checklist a verification ends in. What was not done is never shown as passed."""
+"""Steps: the numbered checklist that a verification returns. A step that was not done is never shown as passed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ NAMES: dict[int, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The result of one step; a step that found several contradictions stands several times, each with its place.
+    """The result of one step; a step that found several contradictions is listed once for each, with its location.
 
     Attributes:
         number: of :data:`NAMES`.
         state: ``pass``, ``fail`` or ``not done``.
-        detail: one sentence; on failure what was expected and what was found.
+        detail: one sentence; on failure, what was expected and what was found.
         code: stable name of the contradiction, empty on pass.
-        where: the place, as ``#7 record 3`` (leaf index, 0-based record); empty for the whole.
+        where: the location, such as ``#7 record 3`` (leaf index, 0-based record); empty for the log as a whole.
     """
 
     number: int
@@ -44,17 +44,17 @@ class Step:
 
 
 def passed(number: int, detail: str) -> Step:
-    """Return a step that held."""
+    """Return a step that passed."""
     return Step(number, *NAMES[number], "pass", detail)
 
 
 def failed(number: int, code: str, where: str, detail: str) -> Step:
-    """Return a contradiction."""
+    """Return a step that failed."""
     return Step(number, *NAMES[number], "fail", detail, code, where)
 
 
 def not_done(number: int, code: str, detail: str, where: str = "") -> Step:
-    """Return a step that could not be done, or not in full."""
+    """Return a step that could not be done, or not completely."""
     return Step(number, *NAMES[number], "not done", detail, code, where)
 
 

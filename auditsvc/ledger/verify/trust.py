@@ -1,4 +1,4 @@
-"""What a verifier trusts beforehand: the log's name and key, and perhaps a checkpoint it saw earlier."""
+"""A verifier's trust anchors: the log's name and key, and optionally a checkpoint seen earlier."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ def parse_log_trust(data: Mapping[str, Any]) -> LogTrust:
     """Return the log's part of a trust file: ``origin``, ``log_vkey`` and optionally ``pinned_checkpoint`` (a note).
 
     Raises:
-        LogError: ``input_invalid`` when a key is unknown (a misspelt pin would be no pin), a value is missing or no text,
+        LogError: ``input_invalid`` when a key is unknown (a misspelt pin would be silently ignored), a value is missing or not a text,
             or the origin is not the key's name.
-        SigningError: ``key_unusable`` or ``signature_invalid`` for a broken key or a pinned note it did not sign.
+        SigningError: ``key_unusable`` or ``signature_invalid`` for a malformed key or a pinned note it did not sign.
     """
     unknown = sorted(set(data) - set(TRUST_KEYS))
     if unknown:

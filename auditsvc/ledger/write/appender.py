@@ -1,7 +1,7 @@
 """Appending to the log in SQL: leaves, the nodes they complete, and the head, inside the caller's transaction.
 
 INVARIANT: whoever appends has locked the head row first, so sequence numbers follow the order of commits, accepted
-times never go back, and the primary key of ``leaf`` makes a second history fail instead of forking.
+times never decrease, and the primary key of ``leaf`` makes a concurrent append fail instead of forking the log.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from auditsvc.ledger.leaf import Leaf
 from auditsvc.ledger.tables import HEAD_ID, head, leaf, node
 from auditsvc.ledger.write.proof_path import join_frontier, split_frontier
 
-# Statements are built once: building one costs as much as running it, and every group commit runs all of them.
+# Statements are built once: building one costs as much as executing it, and every group commit executes them all.
 _READ_HEAD = select(head.c.size, head.c.frontier, head.c.last_accepted).where(head.c.id == HEAD_ID)
 _LOCK_HEAD = _READ_HEAD.with_for_update()
 _INSERT_LEAF = insert(leaf)
@@ -27,7 +27,7 @@ _MOVE_HEAD = update(head).where(head.c.id == HEAD_ID)
 
 
 def read_head(connection: Connection, *, lock: bool = False) -> tuple[CompactRange, datetime | None]:
-    """Return the head's frontier and last accepted time; with ``lock``, nobody else appends until the transaction ends."""
+    """Return the head's frontier and last accepted time; with ``lock``, no one else can append until the transaction ends."""
     row = connection.execute(_LOCK_HEAD if lock else _READ_HEAD).one_or_none()
     if row is None:
         raise LogError("log_damaged", "log: the head is missing; restore the database from its backup")
@@ -35,7 +35,7 @@ def read_head(connection: Connection, *, lock: bool = False) -> tuple[CompactRan
 
 
 class Appender:
-    """Collects the leaves of one transaction; :meth:`flush` writes them. Locks the head when made."""
+    """Collects the leaves of one transaction; :meth:`flush` writes them. Locks the head when created."""
 
     def __init__(self, connection: Connection, clock: Clock, origin: str) -> None:
         """Lock the head of the log named ``origin``; ``connection`` is inside ``begin_write``."""
@@ -55,7 +55,7 @@ class Appender:
         return self._range.size
 
     def add(self, kind: str, fields: Mapping[str, str]) -> Leaf:
-        """Add a leaf with ``fields`` beside ``seq`` and ``accepted``, which are given here."""
+        """Add a leaf with ``fields``; ``seq`` and ``accepted`` are assigned here."""
         seq = self._range.size
         header = format_header(self._origin, kind, {**fields, "seq": str(seq), "accepted": self.accepted})
         entry = Leaf(seq, kind, header, hash_leaf(header.encode("ascii")))
@@ -64,7 +64,7 @@ class Appender:
         return entry
 
     def flush(self) -> None:
-        """Insert the leaves and their nodes, and move the head."""
+        """Insert the leaves and their nodes, and update the head."""
         if not self._leaves:
             return
         rows = [

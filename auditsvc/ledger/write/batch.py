@@ -1,4 +1,4 @@
-"""Batches: what one group commit stores for one source; from deliveries to a frame, and from frames to leaves."""
+"""Batches, each of what one group commit stores for one source: from deliveries to a frame, and from frames to leaves."""
 
 import base64
 import hashlib
@@ -42,7 +42,7 @@ class HashedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class _SourceHead:
-    """A source's last batch: its place among the source's batches, and the SHA-256 of its header, 32 bytes."""
+    """A source's last batch: its number among the source's batches, and the SHA-256 of its header, 32 bytes."""
 
     source_seq: int
     header_sha256: bytes
@@ -63,7 +63,7 @@ class PreparedBatch:
     deliveries: tuple[HashedDelivery, ...]
 
     def build_index_line(self) -> IndexLine:
-        """Return what the segment's index says of this batch; its place is filled in by the writer."""
+        """Return this batch's line of the segment index; its position is filled in by the writer."""
         parts = tuple(
             IndexedDelivery(
                 records=part.delivery.records,
@@ -82,7 +82,7 @@ def hash_delivery(item: Delivery) -> HashedDelivery:
     """Return the delivery with its records' leaf hashes.
 
     Raises:
-        InputError: ``input_invalid``; no records, a last line without LF, or another number of lines than it says.
+        InputError: ``input_invalid``; no records, a last line without LF, or a number of lines that differs from the stated one.
     """
     if not item.body:
         raise InputError("input_invalid", "delivery: no records")
@@ -170,7 +170,7 @@ def append_batches(
 
 
 def _build_source_row(source: str, head: _SourceHead) -> dict[str, Any]:
-    """Return the parameters of a statement that keeps a source's head."""
+    """Return the parameters of the statement that stores a source's head."""
     return {"name": source, "place": head.source_seq, "digest": head.header_sha256}
 
 
@@ -190,7 +190,6 @@ def _build_fields(item: PreparedBatch, source_seq: int, previous: bytes | None) 
 
 
 def _build_row(item: PreparedBatch, place: FramePlace, seq: int, source_seq: int) -> dict[str, object]:
-    """Return the row of ``batch``."""
     return {
         "seq": seq,
         "batch_id": item.batch_id,
@@ -205,7 +204,6 @@ def _build_row(item: PreparedBatch, place: FramePlace, seq: int, source_seq: int
 
 
 def _build_receipts(item: PreparedBatch, entry: Leaf) -> list[Receipt]:
-    """Return the receipt of each delivery of a batch."""
     receipts, first_record = [], 0
     for part in item.deliveries:
         stated = part.delivery

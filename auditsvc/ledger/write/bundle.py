@@ -34,7 +34,7 @@ from auditsvc.ledger.verify.bundle import (
 
 
 class _TarWriter:
-    """Writes members and remembers what the manifest says of them."""
+    """Writes members and collects their manifest lines."""
 
     def __init__(self, file: BinaryIO) -> None:
         """Write to ``file``."""
@@ -42,17 +42,15 @@ class _TarWriter:
         self._lines: list[str] = []
 
     def add(self, name: str, data: bytes) -> None:
-        """Write one member."""
         self._lines.append(f"{hashlib.sha256(data).hexdigest()} {len(data)} {name}\n")
         self._write(name, data)
 
     def finish(self) -> None:
-        """Write the manifest and the end."""
+        """Write the manifest and the end-of-archive blocks."""
         self._write(MANIFEST, "".join(self._lines).encode("ascii"))
         self._file.write(END)
 
     def _write(self, name: str, data: bytes) -> None:
-        """Write header, bytes and padding."""
         self._file.write(build_member_header(name, len(data)))
         self._file.write(data)
         self._file.write(bytes(pad(len(data))))
@@ -64,7 +62,7 @@ def write_bundle(connection: Connection, archive: Archive, path: Path, *, first:
     Equal logs give equal bytes.
 
     Raises:
-        LogError: ``conflict`` when no checkpoint covers ``last`` yet; ``not_found`` when a frame or object is missing.
+        LogError: ``conflict`` when no checkpoint covers ``last`` yet; ``not_found`` for a missing frame or object.
         StorageError: ``storage_unavailable`` when ``path`` cannot be written.
     """
     covering = checkpoint_at_least(connection, last)
@@ -81,7 +79,6 @@ def write_bundle(connection: Connection, archive: Archive, path: Path, *, first:
 def _write_members(
     connection: Connection, archive: Archive, tar: _TarWriter, period: tuple[int, int], covering: Checkpoint
 ) -> None:
-    """Write all members in order."""
     first, last = period
     tar.add(DESCRIPTION, build_description(covering.origin, first=first, last=last, size=covering.size))
     headers = "".join(f"{entry.header}\n" for entry in iter_leaves(connection, 0, covering.size))
@@ -105,13 +102,13 @@ def _find_before(connection: Connection, first: int) -> str | None:
 
 
 def _iter_fingerprints(connection: Connection, first: int, last: int) -> Iterator[bytes]:
-    """Give the fingerprints of the batches of ``[first, last)`` in order."""
+    """Yield the fingerprints of the batches of ``[first, last)`` in order."""
     query = select(batch.c.fingerprints).where(batch.c.seq >= first, batch.c.seq < last).order_by(batch.c.seq)
     yield from connection.execute(query).scalars()
 
 
 def _list_in_force(connection: Connection, first: int, last: int) -> Iterator[Leaf]:
-    """Give the leaves whose objects belong to the period: what was in force at its start, and all of it."""
+    """Yield the leaves whose objects belong to the period: those in force at its start, and those within it."""
     for kind in ("policy", "catalog"):
         entry = find_latest(connection, kind, before=first)
         if entry is not None:
@@ -120,6 +117,6 @@ def _list_in_force(connection: Connection, first: int, last: int) -> Iterator[Le
 
 
 def _iter_objects(entries: Iterable[Leaf]) -> Iterator[str]:
-    """Give the digests, hex, of the objects that ``entries`` name."""
+    """Yield the digests, hex, of the objects that ``entries`` name."""
     for entry in entries:
         yield parse_header(entry.header).fields[OBJECT_FIELDS[entry.kind]]

@@ -1,12 +1,12 @@
-"""Signing checkpoints: at most a second after the log grew, and never one that the last one does not lead to.
+"""Signing checkpoints: within a second of the log's growth, and never one that is inconsistent with the last.
 
 Order of steps before every signature, under an exclusive file lock:
 1. read the last checkpoint from its own append-only file, and check its signature with our key; drop an unfinished
-   one behind it, and refuse anything else that stands there;
-2. the database must hold at least as many leaves, and its stored nodes must give that checkpoint's root hash;
-3. hash every header since then anew; the tree grown from the signed one must be the database's head;
-4. sign; append to the file, fsync; only then put it into the database, where others read it.
-When a step fails nothing is signed, the refusal is kept in :attr:`Checkpointer.refusal` and logged as an error.
+   one behind it, and refuse any other trailing data;
+2. the database must hold at least as many leaves, and its stored nodes must yield that checkpoint's root hash;
+3. re-hash every header since then; the tree extended from the signed one must match the database's head;
+4. sign; append to the file, fsync; only then insert it into the database, where others read it.
+When a step fails, nothing is signed; the refusal is kept in :attr:`Checkpointer.refusal` and logged as an error.
 """
 
 import fcntl
@@ -72,7 +72,7 @@ class Checkpointer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Sign what has grown once more, and stop the thread."""
+        """Sign the head a last time if the log has grown, and stop the thread."""
         if self._thread is not None:
             self._stop.set()
             self._thread.join()
@@ -107,7 +107,7 @@ class Checkpointer:
         self._try()
 
     def _try(self) -> None:
-        """Sign; keep and log a refusal, once as long as it stays the same."""
+        """Sign; on refusal, record it and log it once until it changes."""
         try:
             self.sign_now()
             self.refusal = None
@@ -117,9 +117,9 @@ class Checkpointer:
             self.refusal = err
 
     def _sign(self, connection: Connection) -> tuple[Checkpoint | None, Checkpoint | None]:
-        """Do the steps of the module's text but the last; return what was signed, and what the database still lacks.
+        """Carry out the steps above except the insertion; return what was signed, and what the database still lacks.
 
-        Appending goes on meanwhile: the head is read first, and nothing at or below it changes.
+        Appending may continue concurrently: the head is read first, and nothing at or below it changes.
         """
         last = self._read_last()
         known = latest_checkpoint(connection)
@@ -147,8 +147,8 @@ class Checkpointer:
     def _read_last(self) -> Checkpoint | None:
         """Return the last checkpoint of the file, its signature checked; drop an unfinished one behind it.
 
-        The process died while it appended that one, before anybody was given it. Whatever else stands there was put
-        there by somebody else, and is left for a person to see.
+        An unfinished one means that the process died while appending it, before it was published. Any other trailing data
+        has a foreign origin, and is left for an operator to inspect.
         """
         note, end = read_last_note(self._path)
         rest = _read_from(self._path, end)
@@ -161,7 +161,7 @@ class Checkpointer:
         return None if note is None else verify_checkpoint(note, self._signer.verifier_key)
 
     def _extend(self, connection: Connection, last: Checkpoint | None, size: int) -> CompactRange:
-        """Return the tree of the last checkpoint grown by the later headers up to ``size``, hashed anew."""
+        """Return the last checkpoint's tree, extended with the re-hashed later headers up to ``size``."""
         tree = CompactRange()
         if last is not None:
             if size < last.size:
@@ -179,14 +179,13 @@ class Checkpointer:
         return tree
 
     def _insert(self, connection: Connection, signed: Checkpoint) -> None:
-        """Put a checkpoint into the database, where others read it."""
         values = {"size": signed.size, "root_hash": signed.root_hash, "note": signed.note}
         connection.execute(insert(checkpoint).values(**values, signed_at=self._ledger.clock.now()))
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock that lets one signer at a time read, sign and append."""
+    """Hold the exclusive lock for reading, signing and appending."""
     make_folder(path.parent)
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -197,7 +196,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _read_from(path: Path, offset: int) -> bytes:
-    """Return the bytes of a file from ``offset`` on; none when there is no file."""
+    """Return the bytes of a file from ``offset`` on; empty when there is no file."""
     try:
         with path.open("rb") as file:
             file.seek(offset)

@@ -1,4 +1,4 @@
-"""The file of checkpoints kept beside the log: finding its last whole note."""
+"""The append-only checkpoint file: finding its last whole note."""
 
 import re
 from pathlib import Path
@@ -14,8 +14,8 @@ def read_last_note(path: Path) -> tuple[str | None, int]:
     """Return the last whole note of a checkpoint file, None when there is none, and the offset where it ends.
 
     Raises:
-        LogError: ``note_invalid`` when the end of the file is not a row of notes.
-        OSError: the file is there but cannot be read.
+        LogError: ``note_invalid`` when the end of the file is not a sequence of notes.
+        OSError: the file exists but cannot be read.
     """
     try:
         with path.open("rb") as file:

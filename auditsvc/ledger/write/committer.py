@@ -1,8 +1,8 @@
-"""Group commit: one thread per ingest worker makes everything that is pending durable, then answers it.
+"""Group commit: one thread per ingest worker makes all pending deliveries durable, then returns their receipts.
 
-Order of steps for a group, which no reply overtakes: look for deliveries already received; compress; write the frames and
+Order of steps for a group; no receipt is returned before the last: look for deliveries already received; compress; write the frames and
 fdatasync; one transaction that appends all leaves; then the receipts. A crash between the sync and the commit leaves
-orphan frames, which :mod:`auditsvc.ledger.write.recovery` offers again when a worker starts.
+orphan frames, which :mod:`auditsvc.ledger.write.recovery` reoffers when a worker starts.
 """
 
 import logging
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class _Pending:
-    """A delivery waiting for its receipt; ``done`` is held until the answer is there."""
+    """A delivery waiting for its receipt; ``done`` is locked until the result is available."""
 
     hashed: HashedDelivery
     done: threading.Lock = field(default_factory=threading.Lock)
@@ -47,12 +47,12 @@ class _Pending:
     error: AuditError | None = None
 
     def answer(self, receipt: Receipt) -> None:
-        """Give the receipt."""
+        """Set the receipt as the result."""
         self.receipt = receipt
         self.done.release()
 
     def refuse(self, error: AuditError) -> None:
-        """Give an error."""
+        """Set an error as the result."""
         self.error = error
         self.done.release()
 
@@ -61,10 +61,10 @@ class Committer:
     """Makes deliveries durable in groups. One per process; thread-safe."""
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
-        """Claim a slot of the archive, offer orphan frames to the log again, and start the thread.
+        """Claim a slot of the archive, reoffer orphan frames to the log, and start the thread.
 
         Raises:
-            StorageError: ``storage_unavailable`` when no slot can be had.
+            StorageError: ``storage_unavailable`` when no slot is available.
             LogError: ``log_damaged`` when the log is shorter than its last checkpoint.
         """
         self._ledger = ledger
@@ -90,7 +90,7 @@ class Committer:
         return self._writer.slot
 
     def check_ready(self) -> None:
-        """Raise the last storage error, or a fresh one when the archive cannot be written now."""
+        """Raise the last storage error, or a new one when the archive is not writable."""
         if self.failure is not None:
             self._ledger.archive.check_writable()
         if self._closed or not self._thread.is_alive():
@@ -101,8 +101,8 @@ class Committer:
 
         Raises:
             InputError: ``overloaded`` when too much is pending (try again later), ``idempotency_conflict`` when the key
-                was used for other bytes, ``input_invalid`` when the body is not what the delivery says.
-            StorageError: ``storage_unavailable``; the delivery may be sent again.
+                was used for other bytes, ``input_invalid`` when the body contradicts the delivery's fields.
+            StorageError: ``storage_unavailable``; retrying is safe.
         """
         pending = _Pending(hash_delivery(item))
         pending.done.acquire()
@@ -121,7 +121,7 @@ class Committer:
         return pending.receipt
 
     def close(self) -> None:
-        """Commit what is pending, stop the thread and give the slot back."""
+        """Commit what is pending, stop the thread and release the slot."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -140,7 +140,7 @@ class Committer:
                 _log.exception("group_failed")
                 self._fail(group, StorageError("storage_unavailable", f"database: {type(err).__name__}, send again"))
             except Exception:
-                # The outermost loop of the thread: whatever happened, the waiting requests must get an answer.
+                # The outermost loop of the thread: whatever happens, the waiting requests must get a result.
                 _log.exception("group_failed")
                 self._fail(group, StorageError("storage_unavailable", "committer: failed, send again"))
 
@@ -159,7 +159,7 @@ class Committer:
             return group
 
     def _fail(self, group: Sequence[_Pending], error: AuditError) -> None:
-        """Refuse everything in the group that has no answer yet."""
+        """Set an error for every delivery in the group without a result."""
         self.failure = error
         _log.error("group_refused", extra={"code": error.code, "reason": error.message, "deliveries": len(group)})
         for item in group:
@@ -167,7 +167,7 @@ class Committer:
                 item.refuse(error)
 
     def _commit(self, group: list[_Pending]) -> None:
-        """Make a group durable and answer it."""
+        """Make a group durable and set the results."""
         first: dict[Identity, _Pending] = {}
         for item in group:
             first.setdefault(item.hashed.delivery.identity, item)
@@ -186,9 +186,9 @@ class Committer:
             self._answer(item, answers[identity], repeated=first[identity] is not item)
 
     def _write(self, fresh: Mapping[Identity, HashedDelivery], size: int) -> dict[Identity, Received]:
-        """Write and append deliveries; nothing is appended when another worker got one of them first.
+        """Write and append deliveries; nothing is appended when another worker has appended one of them first.
 
-        ``size`` is the log's size at which none of them was in it: while it stands, none can be.
+        ``size`` is the log's size when it was checked that it has none of them; while it is unchanged, the check is valid.
         """
         batches = [prepare_batch(self._ledger.clock, parts) for parts in group_parts(list(fresh.values()))]
         places = self._writer.append([(compress_frame(item.payload), item.build_index_line()) for item in batches])
@@ -206,12 +206,12 @@ class Committer:
         }
 
     def _find_received(self, connection: Connection, parts: Iterable[HashedDelivery]) -> dict[Identity, Received]:
-        """Return those of ``parts`` that the log already holds."""
+        """Return those of ``parts`` that are already in the log."""
         since = self._ledger.clock.now() - self._horizon
         return find_received(connection, [part.delivery for part in parts], since)
 
     def _answer(self, item: _Pending, received: Received, *, repeated: bool) -> None:
-        """Answer one delivery with its own receipt, the first one's, or a conflict."""
+        """Set one delivery's result: its own receipt, that of the original, or a conflict."""
         stated = item.hashed.delivery
         if received.body_sha256 != stated.body_sha256:
             message = f"idempotency key `{stated.idempotency_key}` was used for other bytes; use a new key"

@@ -1,4 +1,4 @@
-"""Building the Merkle tree and its proofs; pure, checked by :mod:`auditsvc.ledger.format.tree`.
+"""Building the Merkle tree and its proofs; pure, verified by :mod:`auditsvc.ledger.format.tree`.
 
 A node is named by (level, position): level 0 are leaves, node (l, p) covers leaves ``[p << l, (p + 1) << l)``. Only
 complete nodes are ever stored, so a stored hash never changes.
@@ -23,7 +23,7 @@ def list_frontier(size: int) -> list[NodeName]:
 
 
 def _split_range(begin: int, end: int) -> list[NodeName]:
-    """Return the largest complete nodes that cover ``[begin, end)``; ``begin`` is a multiple of the first one's span."""
+    """Return the largest complete nodes that cover ``[begin, end)``; ``begin`` is a multiple of the first node's span."""
     names = []
     while begin < end:
         level = (end - begin).bit_length() - 1
@@ -90,7 +90,7 @@ def build_consistency_path(size1: int, size2: int, get_node: GetNode) -> list[by
 
 
 def join_frontier(frontier: Sequence[bytes]) -> bytes:
-    """Return a frontier as stored: its hashes one after the other."""
+    """Return a frontier as stored: its hashes concatenated."""
     return b"".join(frontier)
 
 

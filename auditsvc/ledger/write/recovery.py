@@ -1,9 +1,9 @@
-"""After a crash: orphan frames are found, reported and offered to the log again; nothing in the archive is deleted.
+"""Recovery after a crash: orphan frames are found, reported and reoffered to the log; nothing in the archive is deleted.
 
-An orphan frame lies in a segment, but no leaf names it: its worker died, or lost the database, between the sync and the
-commit, so its producer was not given a receipt. For each frame, in order:
-1. its index line says what it is and its payload has the stated digest, else it is *unattributed* and only reported;
-2. its deliveries that the log has received meanwhile (the producer sent again) are left out; with none left it is
+An orphan frame is in a segment, but no leaf names it: its worker died, or lost the database, between the sync and the
+commit, so its producer got no receipt. For each frame, in order:
+1. its index line must describe it and its payload must have the stated digest, else it is *unattributed* and only reported;
+2. deliveries that the log has since received (the producer retried) are left out; with none left it is
    *superseded*;
 3. the others are appended to the log and the frame is *reoffered*: in place when none was left out.
 Bytes that are no whole frame are *torn*. ``docs/adr/0002-orphan-frames-are-reoffered.md`` has the reasons.
@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OrphanFrame:
-    """Bytes of a segment that no leaf names; ``line`` is None when their index line is missing or not theirs."""
+    """Bytes of a segment that no leaf names; ``line`` is None when their index line is missing or does not match."""
 
     place: FramePlace
     line: IndexLine | None
@@ -70,13 +70,13 @@ class Outcome:
 
 
 def recover(ledger: Ledger, settings: Settings, writer: SegmentWriter) -> tuple[Outcome, ...]:
-    """Offer the orphan frames of ``writer``'s slot and of every free slot to the log again; return what became of each.
+    """Reoffer the orphan frames of ``writer``'s slot and of every free slot to the log; return the outcome of each.
 
-    Slots that another live worker holds are left to it.
+    Slots held by other live workers are skipped.
 
     Raises:
-        LogError: ``log_damaged`` when the log is shorter than its last checkpoint: whatever were appended to it would be
-            a second history.
+        LogError: ``log_damaged`` when the log is shorter than its last checkpoint: anything appended to it would
+            fork the log.
     """
     _check_not_rolled_back(ledger, settings)
     outcomes: list[Outcome] = []
@@ -113,7 +113,7 @@ def _check_not_rolled_back(ledger: Ledger, settings: Settings) -> None:
 
 
 def find_orphans(connection: Connection, archive: Archive, slot: int | None = None) -> Iterator[OrphanFrame]:
-    """Give the orphan frames of a slot, or of all, in order; frames a live worker is just committing are among them."""
+    """Yield the orphan frames of a slot, or of all, in order; includes frames that a live worker is committing."""
     total = select(batch.c.segment, func.sum(batch.c.length)).group_by(batch.c.segment)
     covered = {segment: int(length) for segment, length in connection.execute(total)}
     for segment in list_segments(archive, slot):
@@ -139,7 +139,7 @@ def _list_gaps(connection: Connection, segment: str, size: int) -> list[tuple[in
 
 
 def _split_gap(archive: Archive, gap: FramePlace, index: dict[int, IndexLine]) -> Iterator[OrphanFrame]:
-    """Give the frames of a gap; the rest from the first torn one on is one piece."""
+    """Yield the frames of a gap; everything from the first torn one on is one piece."""
     data = archive.read_frame(gap.segment, gap.offset, gap.length)
     at = 0
     while at < len(data):
@@ -159,7 +159,7 @@ def _split_gap(archive: Archive, gap: FramePlace, index: dict[int, IndexLine]) -
 
 
 def _measure_frame(data: bytes) -> int:
-    """Return the length of the zstd frame ``data`` begins with, 0 when there is no whole one."""
+    """Return the length of the zstd frame at the start of ``data``, 0 when it is not whole."""
     decoder = zstandard.ZstdDecompressor().decompressobj()
     try:
         decoder.decompress(data)
@@ -169,7 +169,7 @@ def _measure_frame(data: bytes) -> int:
 
 
 def _list_deliveries(payload: bytes, line: IndexLine) -> list[HashedDelivery]:
-    """Return the deliveries an orphan frame was written for; none when its index line does not fit its payload."""
+    """Return the deliveries an orphan frame was written for; none when its index line does not match its payload."""
     parts, at = [], 0
     if sum(item.size_bytes for item in line.deliveries) != len(payload):
         return []
@@ -191,7 +191,7 @@ def _offer(
     orphan: OrphanFrame,
     writer: SegmentWriter,
 ) -> Outcome:
-    """Append what the log has not received of one orphan frame."""
+    """Append those deliveries of one orphan frame that the log has not received."""
     line = orphan.line
     place = orphan.place
     payload = ledger.archive.read_payload(place.segment, place.offset, place.length) if line is not None else b""

@@ -1,9 +1,9 @@
 """Writing segments: append-only files of frames, one writer per slot, one fdatasync per group.
 
 A slot is held by an exclusive lock on ``w<slot>.lock`` for as long as its writer lives; the operating system releases it
-when the process dies. Beside each segment lies ``….idx``: one JSON line per frame that says what the frame is, so that
-an orphan frame can be offered to the log again. It is written before the frame and not synced: it only matters when the
-process died, and then the page cache has it; after a power cut an orphan without its line is reported only.
+when the process dies. Each segment has an index file ``….idx``: one JSON line per frame that describes it, so
+that an orphan frame can be reoffered to the log. It is written before the frame and not synced: it only matters when the
+process died, and then the page cache has it; after a power failure, an orphan without its line is only reported.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ seconds that all pauses take together are more than enough for that."""
 
 
 class IndexedDelivery(msgspec.Struct, frozen=True):
-    """One delivery within a frame: its records, its bytes, and what it is recognised by."""
+    """One delivery within a frame: its records, its bytes, and its identity."""
 
     records: int
     size_bytes: int
@@ -41,7 +41,7 @@ class IndexedDelivery(msgspec.Struct, frozen=True):
 
 
 class IndexLine(msgspec.Struct, frozen=True):
-    """What a frame is: where it lies, and the batch it was written for."""
+    """The description of a frame: its position, and the batch it was written for."""
 
     offset: int
     length: int
@@ -54,7 +54,7 @@ class IndexLine(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class FramePlace:
-    """Where a frame lies."""
+    """The position of a frame."""
 
     segment: str
     offset: int
@@ -62,7 +62,7 @@ class FramePlace:
 
 
 def claim_slot(archive: Archive, slot: int) -> int | None:
-    """Return a descriptor that holds ``slot``, or None when another process (or writer) has it."""
+    """Return a descriptor that holds the lock of ``slot``, or None when another process or writer holds it."""
     descriptor = os.open(archive.segments / f"w{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,7 +84,7 @@ def slot_of(segment: str) -> int:
 
 
 def read_index(archive: Archive, segment: str) -> dict[int, IndexLine]:
-    """Return the index lines of a segment by offset; a later line for the same offset wins, broken lines are left out."""
+    """Return the index lines of a segment by offset; a later line for the same offset wins, malformed lines are skipped."""
     path = (archive.segments / segment).with_suffix(".idx")
     lines = path.read_bytes().split(b"\n") if path.exists() else []
     found = {}
@@ -101,10 +101,10 @@ class SegmentWriter:
     """Appends frames to the segments of one slot."""
 
     def __init__(self, archive: Archive, slot: int = -1) -> None:
-        """Hold ``slot``, or with -1 the first free one; the first append opens a new segment.
+        """Claim ``slot``, or the first free one if it is -1; the first append opens a new segment.
 
         Raises:
-            StorageError: ``storage_unavailable`` when the slot is taken or the folder cannot be written.
+            StorageError: ``storage_unavailable`` when the slot is taken or the folder is not writable.
         """
         self._archive = archive
         self._encoder = msgspec.json.Encoder()
@@ -117,7 +117,7 @@ class SegmentWriter:
             raise StorageError("storage_unavailable", f"archive cannot be written: {err.strerror}") from err
 
     def _claim(self, slot: int) -> tuple[int, int]:
-        """Return the slot and the descriptor that holds it."""
+        """Return the slot and the descriptor that holds its lock."""
         retrying = Retrying(
             retry=retry_if_result(lambda held: held is None),
             stop=stop_after_attempt(CLAIM_TRIES),
@@ -131,7 +131,7 @@ class SegmentWriter:
         return held
 
     def _claim_once(self, candidates: Sequence[int]) -> tuple[int, int] | None:
-        """Return the first free slot and the descriptor that holds it, None when all are taken."""
+        """Return the first free slot and the descriptor that holds its lock, None when all are taken."""
         for candidate in candidates:
             descriptor = claim_slot(self._archive, candidate)
             if descriptor is not None:
@@ -139,12 +139,12 @@ class SegmentWriter:
         return None
 
     def append(self, frames: Sequence[tuple[bytes, IndexLine]]) -> list[FramePlace]:
-        """Write frames one after the other and make them durable with one fdatasync; return their places.
+        """Append frames and make them durable with one fdatasync; return their positions.
 
         The offset and length of each index line are filled in here.
 
         Raises:
-            StorageError: ``storage_unavailable``; nothing of the group counts as written.
+            StorageError: ``storage_unavailable``; the whole group counts as not written.
         """
         try:
             if self._segment < 0 or self._offset >= SEGMENT_BYTES:
@@ -168,7 +168,7 @@ class SegmentWriter:
         return places
 
     def _open_next(self) -> None:
-        """Begin the next segment: a number never used, names made durable."""
+        """Start the next segment, under a number never used before; its directory entries are synced."""
         self._abandon()
         existing = list_segments(self._archive, self.slot)
         number = int(existing[-1][-10:-4]) + 1 if existing else 1
@@ -181,14 +181,14 @@ class SegmentWriter:
         sync_folder(self._archive.segments)
 
     def _abandon(self) -> None:
-        """Close the current segment; after a failed write or sync nothing more is appended behind unknown bytes."""
+        """Close the current segment; after a failed write or sync, nothing more is appended to it."""
         for descriptor in (self._segment, self._index):
             if descriptor >= 0:
                 os.close(descriptor)
         self._segment = self._index = -1
 
     def close(self) -> None:
-        """Close the segment and give the slot back."""
+        """Close the segment and release the slot."""
         self._abandon()
         if self._lock >= 0:
             os.close(self._lock)
@@ -206,7 +206,7 @@ class SegmentWriter:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``; a disk that fills up raises."""
+    """Write all of ``data``; raise ``OSError`` when the disk is full."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

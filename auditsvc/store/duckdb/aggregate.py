@@ -15,7 +15,7 @@ from auditsvc.store.query import AggregateRow, By, Key, Measure, MeasureKind, No
 
 @dataclass(frozen=True, slots=True)
 class GroupSql:
-    """How one ``by`` is grouped: expression with its values, how a result becomes a key, and lists to fan out."""
+    """SQL of one ``by``: expression with its bound values, conversion of a result to a key, and lists to unnest."""
 
     text: str
     params: Sequence[Any]
@@ -34,7 +34,7 @@ class MeasureSql:
 def build_bucket(bucket: TimeBucket, first_ns: int, last_ns: int, column: str = '"time"') -> GroupSql:
     """Return the grouping of event times into buckets of a zone.
 
-    Minutes and hours come out as instants; days and months as local midnights, turned into instants afterwards.
+    Minutes and hours are returned as instants; days and months as local midnights, converted to instants afterwards.
     """
     offsets = find_offsets(bucket.zone, first_ns, last_ns)
     params: list[Any] = []
@@ -50,7 +50,7 @@ def build_bucket(bucket: TimeBucket, first_ns: int, last_ns: int, column: str = 
         params.append(offsets[0].offset_ns)
     local = f"({column} + {shift})"
     if bucket.unit is TimeUnit.MONTH:
-        # of the day: a timestamp has microseconds, and is made of the nearest, which may be in the next month
+        # of the day: a timestamp is rounded to the nearest microsecond, which may be in the next month
         text = f"epoch_ns(date_trunc('month', make_timestamp_ns({_build_floor(local, TimeUnit.DAY)})))"
         return GroupSql(text, params, lambda value: find_local_midnight(value, bucket.zone))
     floor = _build_floor(local, bucket.unit)
@@ -60,16 +60,16 @@ def build_bucket(bucket: TimeBucket, first_ns: int, last_ns: int, column: str = 
 
 
 def _build_floor(local: str, unit: TimeUnit) -> str:
-    """Return the SQL of the begin of a minute, hour or day of local time.
+    """Return the SQL that truncates local time to a minute, hour or day.
 
-    Local time may be up to a day before 1970, where ``//`` would round up; the day added keeps it from there.
+    Local time may be up to a day before 1970, where ``//`` would round up; adding a day avoids that.
     """
     day, length = UNIT_NS[TimeUnit.DAY], UNIT_NS[unit]
     return f"((({local} + {day}) // {length}) * {length} - {day})"
 
 
 def build_group(by: By, nulls: frozenset[str], first_ns: int, last_ns: int, position: int) -> GroupSql:
-    """Return the grouping of one ``by``; ``nulls`` names the fields that some event has as null."""
+    """Return the grouping of one ``by``; ``nulls`` names the fields that are null in some event."""
     if isinstance(by, TimeBucket):
         return build_bucket(by, first_ns, last_ns)
     known = get_field(by)
@@ -87,7 +87,6 @@ def build_group(by: By, nulls: frozenset[str], first_ns: int, last_ns: int, posi
 
 
 def _plain_key(value: Any) -> Key:
-    """Return a result as a key."""
     return NoValue.MISSING if value is None else value
 
 
@@ -100,7 +99,7 @@ def build_measure(measure: Measure) -> MeasureSql:
     """Return the SQL of one measure.
 
     Raises:
-        InputError: ``input_invalid`` for a measure the field's type does not have.
+        InputError: ``input_invalid`` for a measure that the field's type does not support.
     """
     field = check_measure(measure)
     if field is None:
@@ -111,7 +110,7 @@ def build_measure(measure: Measure) -> MeasureSql:
 
 
 def _build_figure(measure: Measure, field: Field, column: str) -> str:
-    """Return the SQL of one measure of a column; unless the field is a list, the column stands in it once."""
+    """Return the SQL of one measure of a column; unless the field is a list, it references the column once."""
     match measure.kind:
         case MeasureKind.COUNT:
             return f"count({column})"
@@ -127,7 +126,7 @@ def _build_figure(measure: Measure, field: Field, column: str) -> str:
 
 
 def _build_distinct(field: Field, column: str) -> str:
-    """Return an exact distinct count; over a list field elements are counted, not lists."""
+    """Return an exact distinct count; for a list field, of elements, not lists."""
     if not field.multi:
         return f"count(DISTINCT {column})"
     return f"coalesce(len(list_distinct(flatten(list(DISTINCT {column}) FILTER (WHERE {column} IS NOT NULL)))), 0)"

@@ -1,4 +1,4 @@
-"""Conditions as SQL: what DuckDB can decide is pushed down, the rest is decided row by row by the Python reference."""
+"""Conditions as SQL: what DuckDB can decide is pushed down, the rest is evaluated row by row by the Python reference."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,20 +26,20 @@ class SqlClause:
     params: Sequence[Any] = field(default=())
 
     def and_(self, text: str, *params: Any) -> "SqlClause":
-        """Return this clause and another one together."""
+        """Return the conjunction of this clause and another one."""
         return SqlClause(" ".join([self.text, "AND", text]), [*self.params, *params])
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A clause, and what the reference has to say true of each row under it; None: the clause is exact."""
+    """A clause, and the condition left for the reference to check on its rows; None: the clause is exact."""
 
     clause: SqlClause
     residual: Node | None
     context: Context
 
     def holds(self, event: Event) -> bool:
-        """Say whether what the clause leaves open is true of a row under it."""
+        """Return whether the remaining condition is true for a row that matches the clause."""
         return self.residual is None or evaluate(self.residual, event, self.context) is Truth.TRUE
 
 
@@ -51,8 +51,8 @@ def build_interval(first_ns: int, last_ns: int) -> SqlClause:
 def build_clause(cursor: DuckDBPyConnection, query: EventQuery) -> SqlClause:
     """Return a clause that is true exactly on the events of a query.
 
-    A part that has no SQL is decided in Python over the rows the rest leaves; the matching row ids are registered with
-    ``cursor``, so the clause holds on that cursor only.
+    A part that has no SQL is evaluated in Python over the rows that match the rest; the matching row ids are registered with
+    ``cursor``, so the clause is valid on that cursor only.
     """
     split = split_clause(query)
     if split.residual is None:
@@ -63,7 +63,7 @@ def build_clause(cursor: DuckDBPyConnection, query: EventQuery) -> SqlClause:
 
 
 def split_clause(query: EventQuery) -> Split:
-    """Return what DuckDB can decide of a query, and what it cannot."""
+    """Return the part of a query that DuckDB can decide, and the rest."""
     clause = build_interval(query.first_ns, query.last_ns)
     if query.rows is RowSet.COUNTED:
         clause = clause.and_("counted")
@@ -74,7 +74,7 @@ def split_clause(query: EventQuery) -> Split:
 
 
 def find_rows(cursor: DuckDBPyConnection, clause: SqlClause, holds: Callable[[Any], bool]) -> list[int]:
-    """Return the row ids of the events under ``clause`` on which ``holds`` is true."""
+    """Return the row ids of the events that match ``clause`` and satisfy ``holds``."""
     columns = ", ".join(quote(name) for name in READ_NAMES)
     result = cursor.execute(" ".join(["SELECT rowid,", columns, "FROM event WHERE", clause.text]), clause.params)
     found: list[int] = []

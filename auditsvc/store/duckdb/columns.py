@@ -1,6 +1,6 @@
-"""Columns of the embedded store, derived from the field catalogue, and how rows become Arrow columns and come back.
+"""Columns of the embedded store, derived from the field catalogue, and the conversion of rows to Arrow columns and back.
 
-A column is named as its field. Beside the fields stand: ``<ip field>.bin`` (16 bytes, IPv4 as ``::ffff:0:0/96``) for
+A column has the name of its field. Further columns: ``<ip field>.bin`` (16 bytes, IPv4 as ``::ffff:0:0/96``) for
 networks, ``labels`` (a map), ``nulls`` (names of the fields present as null, because SQL has one NULL for missing and
 null), ``uid``, ``access_key``, ``partner``, ``digest`` and ``counted`` (false for duplicates and second halves).
 """
@@ -51,7 +51,7 @@ _EXCLUDES = frozenset(COUNTED_EXCLUDES)
 
 
 def quote(name: str) -> str:
-    """Return a column name quoted for SQL; only names of the catalogue and of this module come here."""
+    """Return a column name quoted for SQL; accepts only names from the catalogue and this module."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -126,8 +126,8 @@ class EventTable:
 
     Attributes:
         names: columns of the ``event`` table that have a value in these rows.
-        reads: the SQL that reads each of them from ``table``.
-        nulls: names of the fields that some row has as null.
+        reads: for each of them, the SQL that reads it from ``table``.
+        nulls: names of the fields that are null in some row.
     """
 
     names: tuple[str, ...]
@@ -173,13 +173,13 @@ def build_event_table(rows: Sequence[NewEvent]) -> EventTable:
 
 
 def read_columns(names: Sequence[str], events: Sequence[Event]) -> list[tuple[Any, ...]]:
-    """Return the values of each field over all events, None where an event has none.
+    """Return the values of each field over all events, None where an event lacks it.
 
-    Goes event by event: the events of a chunk do not fit into the processor's cache, so each is touched once.
+    Iterates event by event: the events of a chunk do not fit into the CPU cache, so each is visited once.
     """
     blank = dict.fromkeys(names)
     rows = [(blank | event).values() for event in events]
-    return list(zip(*rows, strict=False))[: len(names)]  # what an event has beside the fields (labels) stands behind
+    return list(zip(*rows, strict=False))[: len(names)]  # keys that are not fields (labels) come after the fields
 
 
 def _build_field(field: EventField, values: Sequence[Any]) -> list[tuple[Any, Any]]:
@@ -195,7 +195,7 @@ def _build_field(field: EventField, values: Sequence[Any]) -> list[tuple[Any, An
 
 
 def _build_labels(events: Sequence[Event]) -> list[tuple[Any, Any]]:
-    """Return the two list columns the map of labels is made from."""
+    """Return the two list columns from which the map of labels is built."""
     pairs = [[(k, v) for k, v in event.items() if v is not None and k.startswith(LABEL_PREFIX)] for event in events]
     keys = [[name.removeprefix(LABEL_PREFIX) for name, _ in row] or None for row in pairs]
     values = [[str(value) for _, value in row] or None for row in pairs]
@@ -203,7 +203,7 @@ def _build_labels(events: Sequence[Event]) -> list[tuple[Any, Any]]:
 
 
 def _is_counted(event: Event) -> bool:
-    """Say whether indicators count the event."""
+    """Return whether indicators count the event."""
     quality = event.get("quality")
     return not isinstance(quality, list) or _EXCLUDES.isdisjoint(quality)
 
@@ -236,5 +236,4 @@ READ_NAMES = tuple(column.name for column in EVENT_COLUMNS if not column.name.en
 
 
 def _to_bytes(value: UUID | None) -> bytes | None:
-    """Return the 16 bytes of an id column's value."""
     return None if value is None else value.bytes

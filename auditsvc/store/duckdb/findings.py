@@ -1,4 +1,4 @@
-"""Findings, quarantined records and batch figures of the embedded store: rows in, rows out, counts."""
+"""Findings, quarantined records and batch figures of the embedded store: writing, reading and counting."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -52,7 +52,6 @@ def build_finding_table(findings: Sequence[Finding]) -> tuple[list[str], Any]:
 
 
 def _read_text(finding: Finding, name: str) -> str | None:
-    """Return a finding's value of a text column."""
     if name == "kind":
         return finding.kind.value
     if name == "group":
@@ -91,10 +90,10 @@ def read_finding(row: Sequence[Any]) -> Finding:
 
 
 def build_finding_clause(query: FindingQuery) -> SqlClause:
-    """Return the clause of a question about findings.
+    """Return the clause of a query for findings.
 
     Raises:
-        InputError: ``field_unknown`` for a field findings do not have.
+        InputError: ``field_unknown`` for a field that findings do not have.
     """
     clause = build_interval(query.first_ns, query.last_ns)
     for name, values in sorted(query.equal.items()):
@@ -135,7 +134,7 @@ def get_findings(cursor: DuckDBPyConnection, keys: Collection[FindingKey]) -> li
 
 
 def iter_findings(cursor: DuckDBPyConnection, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
-    """Give the findings of the places ``[first, last)`` in ledger order."""
+    """Yield the findings at the places ``[first, last)``, in ledger order."""
     where = """
         WHERE ("seq" > ? OR ("seq" = ? AND "record" >= ?)) AND ("seq" < ? OR ("seq" = ? AND "record" < ?))
     """
@@ -146,7 +145,7 @@ def iter_findings(cursor: DuckDBPyConnection, first: LedgerPlace, last: LedgerPl
 
 
 def find_finding_uids(cursor: DuckDBPyConnection, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
-    """Return, for those of ``keys`` that are stored, the event each finding is on."""
+    """Return the event of each finding, for those of ``keys`` that are stored."""
     if not keys:
         return {}
     cursor.register("wanted", build_table([build_uuids("id", list(keys))]))
@@ -212,7 +211,7 @@ def list_quarantine(
 
 
 def sum_batches(cursor: DuckDBPyConnection, first_ns: int, last_ns: int) -> list[BatchStat]:
-    """Return sums over the batches accepted in the interval, one row a source."""
+    """Return sums over the batches accepted in the interval, one row per source."""
     rows = cursor.execute(
         """
         SELECT max(seq), 0, source, max(accepted), sum(records), sum(events), sum(duplicates), sum(conflicts),

@@ -1,4 +1,4 @@
-"""Building the embedded store again in a file beside the old one, and putting it in the old one's place."""
+"""Rebuilding the embedded store in a new file, and replacing the old one with it."""
 
 import logging
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 class DuckRebuild:
-    """A new file while it is filled; the service must be stopped, since the old one has one owner."""
+    """A new store file being filled; the service must be stopped, since the old file can have only one owner."""
 
     def __init__(self, settings: Settings) -> None:
-        """Own the old file and begin a new one.
+        """Acquire the old file and create a new one.
 
         Raises:
             StorageError: ``storage_unavailable`` when the service runs, or a file cannot be written.
@@ -37,23 +37,23 @@ class DuckRebuild:
             self._resources = opening.pop_all()
 
     def read_position(self) -> Position | None:
-        """Return how far the old store has followed a log; None when there is none or it cannot be read."""
+        """Return the old store's position; None when there is no old store or it cannot be read."""
         with self._open_previous() as store:
             return None if store is None else store.position()
 
     def read_previous(self, place: LedgerPlace) -> StoreDigest | None:
-        """Return the old store's digest if there is one, it can be read and it stands at ``place``."""
+        """Return the old store's digest if it exists, can be read and is at ``place``."""
         with self._open_previous() as store:
             return store.digest() if store is not None and store.position().next == place else None
 
     def read_removed(self) -> tuple[str, ...] | None:
-        """Return the months that were removed from the old store; None when there is none or it cannot be read."""
+        """Return the months removed from the old store; None when there is no old store or it cannot be read."""
         with self._open_previous() as store:
             return None if store is None else store.inventory().removed
 
     @contextmanager
     def _open_previous(self) -> Iterator[DuckStore | None]:
-        """Give the old store, None when there is none or it cannot be read."""
+        """Yield the old store, None when it is missing or cannot be read."""
         if not self._path.exists():
             yield None
             return
@@ -67,10 +67,10 @@ class DuckRebuild:
             yield store
 
     def swap(self) -> None:
-        """Put the new file in the old one's place; closing it leaves no log of changes beside it.
+        """Replace the old file with the new one; closing it leaves no write-ahead log behind.
 
         Raises:
-            StorageError: ``storage_unavailable``; the old store stays.
+            StorageError: ``storage_unavailable``; the old store is unchanged.
         """
         self.draft.checkpoint()
         self.draft.close()
@@ -88,16 +88,16 @@ class DuckRebuild:
             raise StorageError("storage_unavailable", message) from err
 
     def close(self) -> None:
-        """Close the new file and give the old one back."""
+        """Close the new file and release the old one."""
         self._resources.close()
 
 
 def _remove(path: Path) -> None:
-    """Remove what an interrupted rebuild left."""
+    """Remove the files of an interrupted rebuild."""
     for leftover in (path, _wal(path), path.with_name(path.name + ".lock")):
         leftover.unlink(missing_ok=True)
 
 
 def _wal(path: Path) -> Path:
-    """Return the file of changes DuckDB keeps beside a store."""
+    """Return the path of a store's write-ahead log."""
     return path.with_name(path.name + ".wal")

@@ -1,5 +1,5 @@
-"""Tables of the embedded store. There are no indexes: rows lie in ledger order, so zone maps find times, and an index
-on random ids would be four times the size of the data.
+"""Tables of the embedded store. There are no indexes: rows are stored in ledger order, so zone maps narrow time
+ranges, and an index on random ids would be four times the size of the data.
 """
 
 from duckdb import DuckDBPyConnection
@@ -57,7 +57,7 @@ LEAF_COLUMN = 'ALTER TABLE position ADD COLUMN IF NOT EXISTS "leaf" VARCHAR'
 
 
 def create_tables(connection: DuckDBPyConnection) -> None:
-    """Make the tables of an empty store, positioned before the first leaf."""
+    """Create the tables of an empty store, positioned before the first leaf."""
     connection.execute("BEGIN")
     for statement in TABLES:
         connection.execute(statement)

@@ -1,4 +1,4 @@
-"""Search over the embedded store: pages in order of time, single events."""
+"""Search over the embedded store: pages in order of time, and single events."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -24,12 +24,12 @@ _DIRECTIONS = {Order.NEWEST: ("<", "DESC"), Order.OLDEST: (">", "ASC")}
 
 
 def read_page(cursor: DuckDBPyConnection, clause: SqlClause, limit: int, after: Cursor | None, order: Order) -> Page:
-    """Return a page of at most :data:`MAX_PAGE` of the events under ``clause``."""
+    """Return a page of at most :data:`MAX_PAGE` of the events that match ``clause``."""
     return _read_page(cursor, clause, max(1, min(limit, MAX_PAGE)), after, order)
 
 
 def iter_events(cursor: DuckDBPyConnection, split: Split) -> Iterator[StoredEvent]:
-    """Give the events of a condition, oldest first, reading :data:`EXPORT_PAGE` at a time."""
+    """Yield the events of a condition, oldest first, reading :data:`EXPORT_PAGE` at a time."""
     after: Cursor | None = None
     while True:
         page = _read_page(cursor, split.clause, EXPORT_PAGE, after, Order.OLDEST)
@@ -42,7 +42,6 @@ def iter_events(cursor: DuckDBPyConnection, split: Split) -> Iterator[StoredEven
 
 
 def _read_page(cursor: DuckDBPyConnection, clause: SqlClause, wanted: int, after: Cursor | None, order: Order) -> Page:
-    """Return a page of the events under ``clause``."""
     comparison, direction = _DIRECTIONS[order]
     if after is not None:
         place = (after.time, after.seq, after.record, after.item)
@@ -57,7 +56,7 @@ def _read_page(cursor: DuckDBPyConnection, clause: SqlClause, wanted: int, after
 
 
 def _build_cursor(stored: StoredEvent) -> Cursor:
-    """Return the place of an event in the order of pages."""
+    """Return the cursor of an event, its position in the order of pages."""
     return Cursor(stored.time_ns, stored.seq, stored.record, stored.item)
 
 

@@ -2,9 +2,9 @@
 
 Rules:
 - One writer: :meth:`DuckStore.write` holds a lock and is one transaction per chunk, position included. DuckDB syncs its
-  log on commit, so a chunk is there after a crash or it is not; there is nothing in between.
+  log on commit, so after a crash a chunk is stored completely or not at all.
 - Readers use a cursor of their own for each call and never wait for the writer.
-- Nothing is loaded from outside: extensions are not installed or loaded, files other than the store's are not opened.
+- No external access: extensions are not installed or loaded, files other than the store's are not opened.
 """
 
 import fcntl
@@ -64,11 +64,11 @@ class DuckStore:
     """An :class:`~auditsvc.store.port.EventStore` in one DuckDB file."""
 
     def __init__(self, path: Path, settings: Settings, *, owns_file: bool = True) -> None:
-        """Open or make the store at ``path``; without ``owns_file`` the caller holds :func:`own_file` already.
+        """Open or create the store at ``path``; with ``owns_file=False`` the caller already holds :func:`own_file`.
 
         Raises:
             StorageError: ``storage_unavailable`` when another process owns the file, it cannot be opened, or it was
-                made by another version of the program.
+                created by another version of the program.
         """
         self.path = path
         self._write_lock = threading.Lock()
@@ -82,7 +82,7 @@ class DuckStore:
             self._resources = opening.pop_all()
 
     def _prepare(self) -> frozenset[str]:
-        """Make the tables of a new store, refuse one of another version; return the fields seen as null."""
+        """Create the tables of a new store, refuse one of another version; return the fields that are null in some event."""
         version = find_version(self._connection)
         if version is None:
             create_tables(self._connection)
@@ -102,13 +102,13 @@ class DuckStore:
             self._resources.close()
 
     def checkpoint(self) -> None:
-        """Bring all changes into the file itself, so that it can be moved once it is closed."""
+        """Merge the write-ahead log into the file, so that it can be moved once it is closed."""
         with self._write_lock, self._open_cursor() as cursor:
             cursor.execute("CHECKPOINT")
 
     @contextmanager
     def _open_cursor(self) -> Iterator[DuckDBPyConnection]:
-        """Give a cursor of the caller's own; DuckDB's errors become ours."""
+        """Yield a new cursor; DuckDB's errors are translated to :class:`StorageError`."""
         try:
             with self._cursor_lock:
                 cursor = self._connection.cursor()
@@ -122,10 +122,10 @@ class DuckStore:
     # --- writing
 
     def prepare(self) -> None:
-        """Do nothing: a file that could be opened is ready."""
+        """Do nothing: an open file is ready."""
 
     def position(self) -> Position:
-        """Return how far the store has followed the ledger."""
+        """Return the place in the ledger up to which the store is complete."""
         with self._open_cursor() as cursor:
             return _read_position(cursor)
 
@@ -149,7 +149,7 @@ class DuckStore:
             self._null_fields |= nulls
 
     def _insert_chunk(self, cursor: DuckDBPyConnection, chunk: Chunk) -> frozenset[str]:
-        """Insert all rows of a chunk and move the position; return names of fields newly seen as null."""
+        """Insert all rows of a chunk and advance the position; return the names of fields that are null for the first time."""
         new_nulls: set[str] = set()
         for start in range(0, len(chunk.events), WRITE_ROWS):
             rows = chunk.events[start : start + WRITE_ROWS]
@@ -177,7 +177,7 @@ class DuckStore:
     # --- what the engine asks while it builds a chunk
 
     def find_uids(self, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
-        """Return, for those of ``uids`` that are stored, the digests stored under each."""
+        """Return the digests stored under each uid, for those of ``uids`` that are stored."""
         with self._open_cursor() as cursor:
             return search.find_uids(cursor, uids)
 
@@ -187,7 +187,7 @@ class DuckStore:
             return search.find_halves(cursor, keys, first_ns, last_ns)
 
     def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
-        """Return, for those of ``keys`` that are stored, the event each finding is on."""
+        """Return the event of each finding, for those of ``keys`` that are stored."""
         with self._open_cursor() as cursor:
             return findings.find_finding_uids(cursor, keys)
 
@@ -201,9 +201,9 @@ class DuckStore:
             return search.read_page(cursor, build_clause(cursor, query), limit, after, order)
 
     def iter_events(self, query: EventQuery) -> Iterator[StoredEvent]:
-        """Give every event of a query, oldest first, ties by place, as of the first one asked for."""
+        """Yield every event of a query, oldest first, ties by place, as of the first call to ``next``."""
         with self._open_cursor() as cursor:
-            cursor.execute("BEGIN")  # what is written meanwhile is not seen; closing the cursor ends it
+            cursor.execute("BEGIN")  # concurrent writes are not seen; closing the cursor ends the snapshot
             yield from search.iter_events(cursor, split_clause(query))
 
     def get_event(self, uid: EventUid) -> StoredEvent:
@@ -226,7 +226,7 @@ class DuckStore:
     def aggregate(
         self, query: EventQuery, by: tuple[By, ...] = (), measures: tuple[Measure, ...] = (COUNT,)
     ) -> list[AggregateRow]:
-        """Return exact figures of the events of a query, ordered by key."""
+        """Return exact aggregates of the events of a query, ordered by key."""
         groups = [
             build_group(part, self._null_fields, query.first_ns, query.last_ns, number)
             for number, part in enumerate(by)
@@ -251,7 +251,7 @@ class DuckStore:
             return findings.get_findings(cursor, keys)
 
     def iter_findings(self, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
-        """Give the findings of the places ``[first, last)`` in ledger order."""
+        """Yield the findings at the places ``[first, last)``, in ledger order."""
         with self._open_cursor() as cursor:
             yield from findings.iter_findings(cursor, first, last)
 
@@ -275,22 +275,22 @@ class DuckStore:
             return findings.list_quarantine(cursor, (first_ns, last_ns), source, limit, offset)
 
     def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
-        """Return sums over the batches accepted in the interval, one row a source."""
+        """Return sums over the batches accepted in the interval, one row per source."""
         with self._open_cursor() as cursor:
             return findings.sum_batches(cursor, first_ns, last_ns)
 
     def count_dead_letters(self) -> int:
-        """Return 0: what this store cannot take fails its chunk as a whole."""
+        """Return 0: a row this store cannot store fails the whole chunk."""
         return 0
 
     def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
-        """Return nothing: what this store cannot take fails its chunk as a whole."""
+        """Return an empty list: a row this store cannot store fails the whole chunk."""
         return []
 
     # --- months
 
     def inventory(self) -> Inventory:
-        """Return how much the store holds, events by month, and which months were removed; bytes are the file's."""
+        """Return the store's size, its events by month, and the removed months; the size is the file's."""
         with self._open_cursor() as cursor:
             days = cursor.execute(_COUNT_BY_DAY, [DAY_NS]).fetchall()
             counts = [cursor.execute(text).fetchall()[0][0] for text in _COUNT_ROWS]
@@ -308,11 +308,11 @@ class DuckStore:
         )
 
     def delete_month(self, month: str, now_ns: int) -> int:
-        """Remove the events of a month for good, in one transaction, and return how many there were.
+        """Permanently remove the events of a month in one transaction, and return their number.
 
         Raises:
-            InputError: ``input_invalid`` when it is no month or not over.
-            StorageError: ``storage_unavailable``; then nothing is removed.
+            InputError: ``input_invalid`` when it is not a month or not over.
+            StorageError: ``storage_unavailable``; nothing was removed.
         """
         check_over(month, now_ns)
         with self._write_lock, self._open_cursor() as cursor:
@@ -329,7 +329,7 @@ class DuckStore:
         return int(number)
 
     def digest(self) -> StoreDigest:
-        """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
+        """Return a digest that is equal for two stores built from one ledger: rows and contents, in any order."""
         with self._open_cursor() as cursor:
             return StoreDigest.join(
                 events=_digest_table(cursor, "event"),
@@ -340,10 +340,10 @@ class DuckStore:
 
 @contextmanager
 def own_file(path: Path) -> Iterator[None]:
-    """Be the one owner of the store at ``path``, through a lock on ``<path>.lock`` that ends with the process.
+    """Become the only owner of the store at ``path``, through a lock on ``<path>.lock`` that ends with the process.
 
     Raises:
-        StorageError: ``storage_unavailable`` when another process is.
+        StorageError: ``storage_unavailable`` when another process owns it.
     """
     lock = path.with_name(path.name + ".lock")
     with _open_lock(lock) as file:
@@ -359,7 +359,7 @@ def own_file(path: Path) -> Iterator[None]:
 
 
 def _open_lock(lock: Path) -> TextIO:
-    """Open the file that is locked, made when missing."""
+    """Open the lock file, creating it if missing."""
     try:
         make_folder(lock.parent)
         return lock.open("a")
@@ -368,7 +368,7 @@ def _open_lock(lock: Path) -> TextIO:
 
 
 def _connect(path: Path, settings: Settings) -> DuckDBPyConnection:
-    """Open the file; a lock held by another process is told as what it is."""
+    """Open the file; a lock held by another process is reported as such."""
     config: dict[str, Any] = {
         "checkpoint_threshold": CHECKPOINT_THRESHOLD,
         "memory_limit": settings.duckdb_memory_limit,
@@ -384,17 +384,17 @@ def _connect(path: Path, settings: Settings) -> DuckDBPyConnection:
 
 
 def _read_names(connection: DuckDBPyConnection, text: str) -> frozenset[str]:
-    """Return the names a statement gives."""
+    """Return the names that a statement yields."""
     return frozenset(name for (name,) in connection.execute(text).fetchall())
 
 
 def _first_line(err: duckdb.Error) -> str:
-    """Return the first line of DuckDB's text."""
+    """Return the first line of DuckDB's error message."""
     return str(err).splitlines()[0] if str(err) else type(err).__name__
 
 
 def _read_position(cursor: DuckDBPyConnection) -> Position:
-    """Return the one row of ``position``."""
+    """Return the only row of ``position``."""
     rows = cursor.execute('SELECT "seq", "record", "catalog_seq", "policy_seq", "leaf" FROM position').fetchall()
     if len(rows) != 1:
         raise StorageError("storage_unavailable", "event store: no position; run `auditsvc reindex`")
@@ -403,7 +403,7 @@ def _read_position(cursor: DuckDBPyConnection) -> Position:
 
 
 def _expect_position(cursor: DuckDBPyConnection, chunk: Chunk) -> None:
-    """Refuse a chunk that would leave a gap or store something twice."""
+    """Refuse a chunk that would leave a gap or duplicate rows."""
     at = _read_position(cursor).next
     if chunk.first != at:
         raise StorageError("conflict", f"event store: expected a chunk from {at}, got one from {chunk.first}")
@@ -421,7 +421,7 @@ def _insert(
 
 
 def _digest_table(cursor: DuckDBPyConnection, table: str) -> TableDigest:
-    """Return a table's number of rows and 128 bits over the set of them; a row twice does not cancel itself out."""
+    """Return a table's number of rows and a 128-bit digest of the multiset; duplicate rows do not cancel out."""
     text = " ".join(
         [
             "SELECT count(*), bit_xor(h), sum(CAST(h % 1000000007 AS BIGINT)) FROM",

@@ -1,4 +1,4 @@
-"""Figures while they are gathered, from whichever side they come: parts in, exact values out. Pure."""
+"""Accumulators of figures, from aggregations and from scans alike: partial results in, exact values out. Pure."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ class Accumulator:
     """One measure over one group.
 
     Attributes:
-        number: events, or different values known to be different.
-        total: their sum; of numbers in units of the last summed digit.
+        number: of events, or of values known to be distinct.
+        total: their sum; for number fields in units of the last summed digit.
         bound: least or greatest value so far.
-        values: how many events have each value, where that must be known.
+        values: number of events by value, where it is needed.
     """
 
     number: int = 0
@@ -34,7 +34,7 @@ class Accumulator:
         self.values[value] = self.values.get(value, 0) + count
 
     def add_bound(self, value: Any, choose: Callable[..., Any]) -> None:
-        """Keep the less or the greater."""
+        """Keep the lesser or the greater value."""
         self.bound = value if self.bound is None else choose(self.bound, value)
 
     def finish(self, measure: Measure, known: Field | None) -> Figure:
@@ -52,7 +52,7 @@ class Accumulator:
                 return find_quantile(self.values, measure.quantile)
 
     def _finish_sum(self, known: Field | None) -> int | Decimal | None:
-        """Return the sum, None of nothing."""
+        """Return the sum, None for no values."""
         if not self.number:
             return None
         if known is None or known.kind is not Kind.NUMBER:
@@ -63,7 +63,7 @@ class Accumulator:
 
 
 def find_quantile(values: dict[Any, int], quantile: float) -> Figure:
-    """Return the value at the rank of a quantile; None of nothing."""
+    """Return the value at the rank of a quantile; None for no values."""
     total = sum(values.values())
     rank = max(1, math.ceil(Decimal(repr(quantile)) * total))
     value: Figure
@@ -76,14 +76,14 @@ def find_quantile(values: dict[Any, int], quantile: float) -> Figure:
 
 @dataclass(slots=True)
 class Figures:
-    """All groups of one question."""
+    """All groups of one query."""
 
     measures: Sequence[Measure]
     fields: Sequence[Field | None]
     groups: dict[tuple[Key, ...], list[Accumulator]] = field(default_factory=dict)
 
     def find_cells(self, key: tuple[Key, ...]) -> list[Accumulator]:
-        """Return the cells of a group, made when it is new."""
+        """Return the accumulators of a group, created if it is new."""
         cells = self.groups.get(key)
         if cells is None:
             cells = self.groups[key] = [Accumulator() for _ in self.measures]

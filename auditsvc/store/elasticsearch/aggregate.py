@@ -1,6 +1,6 @@
-"""Exact figures over events and findings: composite aggregations read to their end, and nothing approximate.
+"""Exact figures over events and findings: composite aggregations read to the end, nothing approximate.
 
-What Elasticsearch computes in doubles is only used where doubles are exact:
+What Elasticsearch computes in doubles is used only where doubles are exact:
 
 - numbers of documents are integers; distinct values are counted by paging through them;
 - least and greatest values are read from the first document in order, not from ``min`` and ``max``;
@@ -8,11 +8,11 @@ What Elasticsearch computes in doubles is only used where doubles are exact:
   is exact too; else from the pages of (value, number);
 - a quantile is read from the pages of (value, number), in order of value.
 
-The server goes through every row again for each page. Where values are paged through and rows are many, the interval is
-cut into parts of some ten thousand rows first, so that the work grows with the rows and not with rows times pages.
+The server scans every row again for each page. Where values are paged through and there are many rows, the interval
+is first split into parts of some ten thousand rows, so that the work grows with rows instead of rows times pages.
 
-Days and months are those of a zone: the interval is cut where the zone's offset changes, and each part asked for with a
-fixed offset, so that the server's own table of zones does not matter.
+Days and months are those of a zone: the interval is split where the zone's offset changes, and each part queried with a
+fixed offset, so that the server's own time zone database does not matter.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,10 +53,10 @@ ToKey = Callable[[Any], Key]
 
 @dataclass(frozen=True, slots=True)
 class RowSource:
-    """Rows that are counted.
+    """The rows to aggregate.
 
     Attributes:
-        client, indices, query: which rows.
+        client, indices, query: select the rows.
         time_path: nanoseconds of a row's time.
         interval: times ``[first, last)`` the query is limited to.
     """
@@ -79,7 +79,7 @@ class GroupField:
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """How one ``by`` is asked for in one request: a source of the composite, or a key that is the same for all rows."""
+    """One ``by`` in one request: a source of the composite aggregation, or a key that is the same for all rows."""
 
     to_key: ToKey
     source: Mapping[str, Any] | None = None
@@ -87,7 +87,7 @@ class KeySource:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One part of a question, with a fixed offset and each field either null or not."""
+    """One part of a query, with a fixed offset and each field either null or not."""
 
     query: Mapping[str, Any]
     parts: Sequence[KeySource]
@@ -119,12 +119,12 @@ def plain_key(value: Any) -> Key:
 
 
 def bool_key(value: Any) -> Key:
-    """Return a bucket's boolean as a key, however the server writes it."""
+    """Return a bucket's boolean as a key, in either form the server uses."""
     return NoValue.MISSING if value is None else value in (True, "true", 1)
 
 
 def run(source: RowSource, by: Sequence[TimeBucket | GroupField], figures: Figures) -> None:
-    """Gather figures over all rows of ``source``."""
+    """Accumulate figures over all rows of ``source``."""
     if not by:
         figures.find_cells(())
     if not source.indices:
@@ -133,11 +133,11 @@ def run(source: RowSource, by: Sequence[TimeBucket | GroupField], figures: Figur
         _gather(source, request, figures)
 
 
-# --- from a question to requests
+# --- from a query to requests
 
 
 def build_requests(source: RowSource, by: Sequence[TimeBucket | GroupField]) -> Iterator[Request]:
-    """Give the requests a question is made of."""
+    """Yield the requests that make up a query."""
     zones = [part.zone for part in by if isinstance(part, TimeBucket)]
     segments = _cut_interval(source, zones) if zones else [(source.interval, ())]
     options = [_list_options(part) for part in by if isinstance(part, GroupField)]
@@ -157,7 +157,7 @@ def build_requests(source: RowSource, by: Sequence[TimeBucket | GroupField]) -> 
 
 
 def _list_options(column: GroupField) -> list[tuple[KeySource, list[dict[str, Any]]]]:
-    """Return the ways a field is asked for, with the queries that keep them apart."""
+    """Return the alternatives for a field, each with the query that selects its rows."""
     value = KeySource(column.to_key, {"terms": {"field": column.path, "missing_bucket": True}})
     if column.null_name is None:
         return [(value, [])]
@@ -166,7 +166,7 @@ def _list_options(column: GroupField) -> list[tuple[KeySource, list[dict[str, An
 
 
 def _build_bucket(bucket: TimeBucket, offset: int) -> KeySource:
-    """Return how buckets of a fixed offset are asked for."""
+    """Return the aggregation source of buckets with a fixed offset."""
     histogram = {
         "field": TIMESTAMP,
         "calendar_interval": bucket.unit.value,
@@ -180,7 +180,7 @@ def _build_bucket(bucket: TimeBucket, offset: int) -> KeySource:
 
 
 def _format_offset(offset: int) -> str:
-    """Return an offset from UTC as ``+08:00``, with seconds when it has some."""
+    """Return an offset from UTC as ``+08:00``, with seconds if it has any."""
     minutes, seconds = divmod(abs(offset) // NS, 60)
     text = f"{'-' if offset < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
     return f"{text}:{seconds:02d}" if seconds else text
@@ -203,7 +203,7 @@ def _cut_interval(source: RowSource, zones: Sequence[Any]) -> list[Segment]:
 
 
 def _find_times(source: RowSource) -> tuple[int, int]:
-    """Return an interval that holds all times there are; doubles are near enough, widened by their error."""
+    """Return an interval that contains all times; read as doubles and widened by their rounding error."""
     aggs = {"times": {"stats": {"field": source.time_path}}}
     times = search(source.client, source.indices, source.query, size=0, aggs=aggs)["aggregations"]["times"]
     first, last = source.interval
@@ -212,19 +212,18 @@ def _find_times(source: RowSource) -> tuple[int, int]:
     return max(first, int(times["min"]) - 1024), min(last, int(times["max"]) + 1024)
 
 
-# --- from answers to figures
+# --- from responses to figures
 
 
 @dataclass(slots=True)
 class _Sums:
-    """What ``stats`` said of a measure, by group, until it is known whether all of it is exact."""
+    """The ``stats`` of a measure by group, held until it is known whether all are exact."""
 
     parts: list[tuple[tuple[Key, ...], int, int]] = field(default_factory=list)
     is_exact: bool = True
 
 
 def _gather(source: RowSource, request: Request, figures: Figures) -> None:
-    """Add one request's answers."""
     aggs = {}
     for number, (measure, known) in enumerate(zip(figures.measures, figures.fields, strict=True)):
         if known is not None:
@@ -246,7 +245,7 @@ def _gather(source: RowSource, request: Request, figures: Figures) -> None:
 
 
 def _add_sums(figures: Figures, number: int, sums: Mapping[int, _Sums]) -> bool:
-    """Add the sums of a measure that is one, if all of them are exact; say whether that was so."""
+    """Add the sums of a sum measure if all of them are exact; return whether they were."""
     gathered = sums.get(number, _Sums())
     if figures.measures[number].kind is not MeasureKind.SUM or not gathered.is_exact:
         return False
@@ -258,7 +257,7 @@ def _add_sums(figures: Figures, number: int, sums: Mapping[int, _Sums]) -> bool:
 
 
 def _cut_rows(source: RowSource, query: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """Return parts of the interval, together the whole of it, of at most :data:`SLICE_ROWS` rows or an hour."""
+    """Split the interval into parts of at most :data:`SLICE_ROWS` rows or an hour."""
     first, last = source.interval
     parts, held = [], 0
     for bucket in _iter_buckets(source, query, [{"hour": _HOUR}], {}):
@@ -271,7 +270,7 @@ def _cut_rows(source: RowSource, query: Mapping[str, Any]) -> list[tuple[int, in
 
 
 def _build_aggs(name: str, measure: Measure, known: Field) -> dict[str, Any]:
-    """Return the aggregations of one measure that each bucket carries."""
+    """Return the sub-aggregations of one measure."""
     path = text_path(known)
     match measure.kind:
         case MeasureKind.COUNT:
@@ -298,7 +297,6 @@ def build_present(known: Field) -> dict[str, Any]:
 
 
 def _exists(path: str) -> dict[str, Any]:
-    """Return the query of rows with a value at a path."""
     return {"exists": {"field": path}}
 
 
@@ -330,7 +328,7 @@ def _read_aggs(
 
 
 def _read_sum(key: tuple[Key, ...], found: Mapping[str, Any], unscaled: int, sums: _Sums) -> None:
-    """Keep a sum if it is exact."""
+    """Record a sum if it is exact."""
     count = found["count"]
     if unscaled or (count and count * max(abs(found["min"]), abs(found["max"])) >= EXACT):
         sums.is_exact = False
@@ -341,7 +339,7 @@ def _read_sum(key: tuple[Key, ...], found: Mapping[str, Any], unscaled: int, sum
 def _gather_values(
     source: RowSource, request: Request, parts: Sequence[tuple[int, int]], figures: Figures, number: int
 ) -> None:
-    """Add the different values of a measure's field, with how many rows have each."""
+    """Add the distinct values of a measure's field, each with its number of rows."""
     measure, known = figures.measures[number], figures.fields[number]
     if known is None:
         return
@@ -363,7 +361,7 @@ def _gather_values(
 
 
 def _iter_groups(source: RowSource, request: Request, aggs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Give one bucket for each group."""
+    """Yield one bucket per group."""
     if request.sources:
         yield from _iter_buckets(source, request.query, request.sources, aggs)
         return
@@ -375,7 +373,7 @@ def _iter_groups(source: RowSource, request: Request, aggs: Mapping[str, Any]) -
 def _iter_buckets(
     source: RowSource, query: Mapping[str, Any], sources: Sequence[Mapping[str, Any]], aggs: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
-    """Give every bucket of a composite, page by page."""
+    """Yield every bucket of a composite, page by page."""
     size = min(PAGE, _MOST_BUCKETS // (1 + 2 * len(aggs)))
     composite: dict[str, Any] = {"size": size, "sources": list(sources)}
     while True:
@@ -389,5 +387,5 @@ def _iter_buckets(
 
 
 def list_by(by: Sequence[By], nulls: frozenset[str]) -> list[TimeBucket | GroupField]:
-    """Return how events are grouped."""
+    """Return the fields and time buckets by which events are grouped."""
     return [part if isinstance(part, TimeBucket) else find_column(part, nulls) for part in by]

@@ -1,10 +1,10 @@
-"""Sending documents: in bulks by bytes and number, each document's answer looked at, what can be tried again tried again.
+"""Bulk requests, limited by bytes and number of documents; each item's result is checked and retried where that helps.
 
-- 2xx: stored. 409 to ``create``: stored before; ids follow from places and content, so it is the same row.
-- 429, 502, 503, 504 and lost connections: sent again after a pause, a bounded number of times and for a bounded time,
-  so that the engine can say what is wrong; it then begins again. Sending again is safe.
-- 400 that speaks of the document: it can never be stored; the caller keeps it as a dead letter.
-- Anything else stops the writer, nothing is skipped.
+- 2xx: stored. 409 to ``create``: stored before; ids are derived from places and content, so it is the same row.
+- 429, 502, 503, 504 and lost connections: retried with backoff, a bounded number of times and for a bounded time, so
+  that the engine can report what is wrong; it then starts over. Retries are idempotent.
+- 400 that is about the document: it can never be stored; the caller keeps it as a dead letter.
+- Anything else stops the writer; nothing is skipped.
 """
 
 from collections import deque
@@ -39,14 +39,14 @@ _FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One document on its way.
+    """One document to send.
 
     Attributes:
-        index, id: where it goes.
+        index, id: its destination.
         body: its JSON.
-        place: where in the ledger it comes from.
-        item: number of the event in its record.
-        overwrites: it may replace an earlier one of its id, else it is created.
+        place: its place in the ledger.
+        item: index of the event in its record.
+        overwrites: whether it may replace a document with the same id; otherwise it is created.
     """
 
     index: str
@@ -59,7 +59,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A document that cannot be stored, and what the server said."""
+    """A document that cannot be stored, and the server's reason."""
 
     action: Action
     reason: str
@@ -67,7 +67,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class SendOutcome:
-    """What became of documents: those that were there already, those that cannot be stored, whether any was sent twice."""
+    """The outcome of sending: documents that existed already, documents that cannot be stored, whether any was sent twice."""
 
     existing: list[Action] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
@@ -78,14 +78,14 @@ class Sender:
     """Sends documents until each is stored or refused."""
 
     def __init__(self, client: Elasticsearch, bulk_bytes: int, timeout_s: int, sleep: Sleep) -> None:
-        """Send bulks of at most ``bulk_bytes``; ``timeout_s`` is how long the client waits for one."""
+        """Send bulks of at most ``bulk_bytes``; ``timeout_s`` is the client's timeout for each."""
         self._client = client
         self._bulk_bytes = bulk_bytes
-        self._wait = f"{max(1, timeout_s * 4 // 5)}s"  # the server gives up first, and says on which documents
+        self._wait = f"{max(1, timeout_s * 4 // 5)}s"  # the server times out first, and reports on which documents
         self._sleep = sleep
 
     def send(self, actions: Iterable[Action]) -> SendOutcome:
-        """Store documents; a bulk is on its way as soon as its documents were taken.
+        """Store documents; each bulk is sent as soon as its documents have been consumed.
 
         Raises:
             StorageError: ``storage_unavailable`` when some are not known to be stored.
@@ -106,11 +106,10 @@ class Sender:
         return outcome
 
     def _send_batch(self, batch: Sequence[Action], outcome: SendOutcome) -> None:
-        """Store the documents of one bulk."""
         pending, trouble = list(batch), ""
 
         def send_rest() -> bool:
-            """Send what is not stored yet; return whether some is left."""
+            """Send the documents not yet stored; return whether any are left."""
             nonlocal pending, trouble
             pending, trouble = self._try(pending, outcome)
             return bool(pending)
@@ -127,7 +126,7 @@ class Sender:
             outcome.was_repeated = True
 
     def _try(self, pending: list[Action], outcome: SendOutcome) -> tuple[list[Action], str]:
-        """Send a bulk once; return what has to be sent again and why."""
+        """Send a bulk once; return the documents to retry and the reason."""
         try:
             answer = self._client.bulk(
                 operations=b"".join(_encode(action) for action in pending),  # type: ignore[arg-type]
@@ -148,7 +147,7 @@ class Sender:
         return _sort_out(pending, answer["items"], outcome)
 
     def _send_halves(self, pending: list[Action], outcome: SendOutcome, err: ApiError) -> tuple[list[Action], str]:
-        """Send a bulk that is too large for the server in two; a document that is too large alone is refused."""
+        """Split a bulk that is too large for the server in two; a single document that is too large is refused."""
         if len(pending) == 1:
             outcome.refused.append(Refusal(pending[0], f"{err.status_code}: too large for the server"))
             return [], ""
@@ -159,7 +158,7 @@ class Sender:
 
 
 def _cut(actions: Iterable[Action], most_bytes: int) -> Iterator[list[Action]]:
-    """Give the documents in bulks; one that is larger than a bulk goes alone."""
+    """Yield the documents in bulks; a document larger than a bulk is sent alone."""
     batch: list[Action] = []
     size = 0
     for action in actions:
@@ -173,7 +172,7 @@ def _cut(actions: Iterable[Action], most_bytes: int) -> Iterator[list[Action]]:
 
 
 def _encode(action: Action) -> bytes:
-    """Return the two lines of a document; index and id hold no character JSON escapes."""
+    """Return the two lines of a document; index and id contain no characters that JSON escapes."""
     verb = "index" if action.overwrites else "create"
     return b'{"%s":{"_index":"%s","_id":"%s"}}\n%s\n' % (
         verb.encode(),
@@ -186,7 +185,7 @@ def _encode(action: Action) -> bytes:
 def _sort_out(
     pending: Sequence[Action], items: Sequence[dict[str, Any]], outcome: SendOutcome
 ) -> tuple[list[Action], str]:
-    """Look at each document's answer; return what has to be sent again and why."""
+    """Check each document's result; return the documents to retry and the reason."""
     again: list[Action] = []
     trouble = ""
     for action, item in zip(pending, items, strict=True):
@@ -208,12 +207,12 @@ def _sort_out(
 
 
 def _is_own_fault(error: dict[str, Any]) -> bool:
-    """Say whether an error is the document's fault and not that of the cluster's state."""
+    """Return whether an error is caused by the document and not by the state of the cluster."""
     return error.get("type") in _FAULTS or _IMMENSE in str(error.get("reason", ""))
 
 
 def _describe(status: int, error: dict[str, Any]) -> str:
-    """Return what the server said, without the document's contents beyond what it quotes."""
+    """Return the server's message; contains no document contents beyond what it quotes."""
     cause = (error.get("caused_by") or {}).get("reason", "")
     words = [str(status), str(error.get("type", "")), str(error.get("reason", "")), str(cause)]
     return ": ".join(word for word in words if word)[:1000]

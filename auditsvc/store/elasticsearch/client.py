@@ -1,8 +1,8 @@
-"""The connection to Elasticsearch: opened from the settings, and checked before anything relies on it.
+"""The connection to Elasticsearch: opened from the settings, and checked before use.
 
-What is sent again, and what is not: a request that never left this machine goes to the next host, whatever it is. A
-read may be sent again after any lost connection. A write whose answer was lost is an unknown outcome, which only the
-caller can judge; it is never sent again here.
+Failover: a request that was never sent is retried on the next host, whatever it is. A read is retried after any lost
+connection. A write whose response was lost has an unknown outcome, which only the caller can resolve; it is never
+retried here.
 """
 
 import ssl
@@ -33,11 +33,11 @@ _LARGEST_SECRET = 8192
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server said about itself.
+    """The server's version, licence and nodes.
 
     Attributes:
         version: lowest version among the nodes, such as ``8.19.16``.
-        licence: kind of licence, such as ``basic``; ``unknown`` when the server or our role does not say.
+        licence: kind of licence, such as ``basic``; ``unknown`` when the server does not report it or our role may not ask.
         nodes: names of the nodes, sorted.
     """
 
@@ -47,10 +47,10 @@ class ServerFacts:
 
 
 def open_client(settings: Settings) -> Elasticsearch:
-    """Return a client of the settings' Elasticsearch; nothing is sent yet, the caller closes it.
+    """Return a client of the settings' Elasticsearch; does not connect; the caller closes it.
 
     Raises:
-        AuditError: ``settings_invalid`` when there is no address, or a file with a secret or certificate cannot be used.
+        AuditError: ``settings_invalid`` when no URL is set, or a secret or certificate file is unusable.
     """
     if not settings.elasticsearch_hosts:
         raise AuditError("settings_invalid", "elasticsearch_urls: expected an address of elasticsearch, got none")
@@ -69,12 +69,12 @@ def open_client(settings: Settings) -> Elasticsearch:
 
 
 def check_server(client: Elasticsearch) -> ServerFacts:
-    """Ask the server what it is, and check that this program can work with it.
+    """Query the server's version and licence, and check that this program supports it.
 
-    The nodes are asked rather than ``GET /``, which some builds do not answer.
+    This uses the nodes API rather than ``GET /``, which some builds do not answer.
 
     Raises:
-        StorageError: ``storage_unavailable`` when it is away, does not let us in, or is of another major version.
+        StorageError: ``storage_unavailable`` when it is unreachable, refuses access, or has another major version.
     """
     with storage_errors():
         try:
@@ -96,10 +96,10 @@ def check_server(client: Elasticsearch) -> ServerFacts:
 
 
 class _FastReader(JsonSerializer):
-    """Reads answers of some megabytes in a fraction of the time; what it does not take, the client's own reader does."""
+    """A faster parser for large responses; falls back to the client's own for what it cannot parse."""
 
     def json_loads(self, data: bytes) -> Any:
-        """Return the value of an answer; raise ``ValueError`` for what is no JSON."""
+        """Return the value of a response; raise ``ValueError`` for invalid JSON."""
         try:
             return msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -111,22 +111,22 @@ _asked = threading.local()
 
 
 class _NamedNode(Urllib3HttpNode):
-    """A host that leaves its name for the case that it fails."""
+    """A node that records its host name in its failures."""
 
     def perform_request(self, *args: Any, **options: Any) -> Any:
-        """Return the host's answer."""
+        """Return the host's response."""
         _asked.host = f"{self.host}:{self.port}"
         return super().perform_request(*args, **options)
 
 
 class _FailoverTransport(Transport):
-    """Tries the other hosts when that cannot do anything twice; see the module's text."""
+    """Fails over to other hosts when a retry is safe; see the module's docstring."""
 
     def perform_request(self, method: str, target: str, **options: Any) -> TransportApiResponse:
-        """Return the answer of the first host that gives one.
+        """Return the response of the first host that answers.
 
         Raises:
-            HostFailure: the last host asked gave none, or one that cannot be read.
+            HostFailure: the last host tried did not answer, or its response cannot be read.
         """
         _asked.host = ""
         try:
@@ -137,7 +137,6 @@ class _FailoverTransport(Transport):
             raise HostFailure(_asked.host, err) from err
 
     def _ask_hosts(self, method: str, target: str, **options: Any) -> TransportApiResponse:
-        """Return the answer of the first host that gives one."""
         if _is_read(method, target):
             options |= {"max_retries": 1, "retry_on_status": _OTHER_HOST_STATUS}
         for _ in range(len(self.node_pool) - 1):
@@ -156,25 +155,25 @@ def _is_read(method: str, target: str) -> bool:
 
 
 def _was_never_sent(err: TransportError) -> bool:
-    """Return whether no connection came to be; refused connections are of this class too."""
+    """Return whether no connection was established; includes refused connections."""
     return isinstance(err.__cause__, ConnectTimeoutError)
 
 
 def _build_trust(settings: Settings) -> dict[str, Any]:
-    """Return the client's options on TLS."""
+    """Return the client's TLS options."""
     path = settings.elasticsearch_ca_file
     if path is None or not any(url.startswith("https:") for url in settings.elasticsearch_hosts):
         return {}
     try:
         ssl.create_default_context(cafile=path)
-    except OSError as err:  # which SSL errors are too
+    except OSError as err:  # SSL errors are subclasses of it
         reason = "it holds no certificate in PEM" if isinstance(err, ssl.SSLError) else err.strerror
         raise AuditError("settings_invalid", f"elasticsearch_ca_file: `{path}` cannot be used: {reason}") from err
     return {"ca_certs": str(path)}
 
 
 def _build_credential(settings: Settings) -> dict[str, Any]:
-    """Return the client's options on who we are."""
+    """Return the client's authentication options."""
     if settings.elasticsearch_api_key_file is not None:
         return {"api_key": _read_secret("elasticsearch_api_key_file", settings.elasticsearch_api_key_file)}
     if settings.elasticsearch_password_file is not None:
@@ -184,7 +183,7 @@ def _build_credential(settings: Settings) -> dict[str, Any]:
 
 
 def _read_secret(setting: str, path: Path) -> str:
-    """Return the secret in a file, without the line's end."""
+    """Return the secret in a file, without the trailing newline."""
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST_SECRET + 1)
@@ -199,7 +198,7 @@ def _read_secret(setting: str, path: Path) -> str:
 
 
 def _get_licence(client: Elasticsearch) -> str:
-    """Return the kind of licence; not every build answers, and not every role may ask."""
+    """Return the kind of licence; not every build provides it, and not every role may read it."""
     with storage_errors():
         try:
             return str(client.license.get()["license"]["type"])

@@ -1,11 +1,12 @@
-"""Making sure of a chunk in which something was there already or was sent twice, before the position moves past it.
+"""Confirming a chunk of which documents existed already or were sent twice, before the position advances past it.
 
-A document the server stores is acknowledged when all its copies in sync have it. One that "is there already" (409) need
-not be acknowledged yet: the write that made it may still be on its way, and is lost if the first copy goes now. Nobody
-would send it again. So, in this order:
+A document is acknowledged when all in-sync copies have it. One that already exists (409) need not be acknowledged yet:
+the write that created it may still be in flight, and is lost if the primary shard fails now; nothing would retry it.
+So, in this order:
 
-1. every write that reached a first copy has reached its other copies (the global checkpoint stands at the last number);
-2. every document of the chunk is found by a search; one that is then lost was lost before 1, and is missed here.
+1. every write that reached a primary shard has reached its replicas (the global checkpoint equals the maximum sequence
+   number);
+2. every document of the chunk is found by a search; this detects any that was lost before step 1.
 """
 
 from collections import defaultdict
@@ -29,14 +30,14 @@ DocumentKey = tuple[str, str]
 
 
 def confirm_stored(client: Elasticsearch, keys: Collection[DocumentKey], sleep: Sleep) -> None:
-    """Check that documents are on all copies of their indices in sync, and searchable; they were refreshed before.
+    """Check that documents are on all in-sync copies of their indices, and searchable; call after a refresh.
 
     Args:
         keys: index and id of each document.
-        sleep: waits some seconds before each further look at the copies.
+        sleep: called with the seconds to wait before each further check.
 
     Raises:
-        StorageError: ``storage_unavailable`` when one is not, or the server does not say; the chunk is written again.
+        StorageError: ``storage_unavailable`` when one is not, or the server does not report it; the chunk must be rewritten.
     """
     ids: dict[str, set[str]] = defaultdict(set)
     for index, name in keys:
@@ -50,10 +51,9 @@ def confirm_stored(client: Elasticsearch, keys: Collection[DocumentKey], sleep: 
 
 
 def _confirm_copied(client: Elasticsearch, indices: list[str], sleep: Sleep) -> None:
-    """Check that nothing is still on its way from a first copy to the others."""
+    """Check that no write is still in flight from a primary shard to its replicas."""
 
     def look() -> str | None:
-        """Return an index that is behind."""
         with storage_errors():
             stats = client.indices.stats(index=indices, level="shards", metric="docs", filter_path=_FIGURES).body
         return find_uncopied(stats.get("indices", {}), indices)
@@ -66,11 +66,11 @@ def _confirm_copied(client: Elasticsearch, indices: list[str], sleep: Sleep) -> 
 
 
 def find_uncopied(stats: Mapping[str, Any], indices: Collection[str]) -> str | None:
-    """Return an index with a write that is not known to be on all copies in sync, None when there is none.
+    """Return an index with a write not known to be on all in-sync copies, None when there is none.
 
     Args:
-        stats: by index, figures of each copy of its shards, as index statistics give them.
-        indices: must all be there, and have a first copy.
+        stats: statistics of each shard copy by index, as returned by the index stats API.
+        indices: must all exist, and have an active primary shard.
     """
     for index in indices:
         copies = [copy for shard in stats.get(index, {}).get("shards", {}).values() for copy in shard]
@@ -81,11 +81,11 @@ def find_uncopied(stats: Mapping[str, Any], indices: Collection[str]) -> str | N
 
 
 def _count(client: Elasticsearch, index: str, ids: list[str]) -> int:
-    """Return how many of some documents a search finds."""
+    """Return how many of the documents a search finds."""
     return scan.count(client, [index], {"ids": {"values": ids}})
 
 
 def _cut(ids: list[str]) -> Iterator[list[str]]:
-    """Give ids in as many as one search takes."""
+    """Yield ids in slices of what one search takes."""
     for first in range(0, len(ids), scan.LARGEST_PAGE):
         yield ids[first : first + scan.LARGEST_PAGE]

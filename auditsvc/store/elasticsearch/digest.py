@@ -1,4 +1,4 @@
-"""A digest over everything a store holds, the same for two stores built from one ledger whatever the order of rows."""
+"""A digest over everything in a store; equal for two stores built from one ledger, whatever the order of rows."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,6 @@ def digest_store(view: View) -> StoreDigest:
 
 
 def _digest_table(view: View, table: str) -> TableDigest:
-    """Return the digest of a table other than events."""
     return _digest_rows(iter_all(view.client, [view.names.table(table)], _visible(view.state)))
 
 
@@ -35,7 +34,7 @@ def _visible(state: StoreState) -> Mapping[str, Any]:
 
 
 def _digest_rows(rows: Iterable[Mapping[str, Any]]) -> TableDigest:
-    """Return the number of rows and a digest of the set of them; a row twice does not cancel itself out."""
+    """Return the number of rows and a digest of the multiset; duplicate rows do not cancel out."""
     number = mixed = added = 0
     for row in rows:
         value = int.from_bytes(hashlib.blake2b(_encode(row), digest_size=16).digest(), "big")

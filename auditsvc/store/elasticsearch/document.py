@@ -1,7 +1,7 @@
-"""Events as Elasticsearch documents and back, exactly.
+"""Lossless conversion of events to Elasticsearch documents and back.
 
-A document is flat: its keys are the dotted paths of the mapping, ``labels`` alone is an object. ECS fields that say less
-than ours (``@timestamp`` text, ``event.outcome``) stand beside ours for other programs and are not read back.
+A document is flat: its keys are the dotted paths of the mapping, ``labels`` alone is an object. ECS fields that are less
+precise than ours (``@timestamp`` text, ``event.outcome``) are added for other programs and not read back.
 
 Missing is absent; null is a name in ``govshare.nulls``; an empty list is ``[]`` and a name in ``govshare.empty``. The name of
 a field with overlong text (:func:`~auditsvc.condition.compile.elasticsearch.path.is_overlong`) is in ``govshare.long``, its value
@@ -89,13 +89,13 @@ def _set_list(document: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _set_long(document: dict[str, Any], name: str, value: Any) -> None:
-    """Set a value that cannot be a term."""
+    """Set a value that is too long to be a term."""
     document.setdefault(LONG, []).append(name)
     document.setdefault(LONG_VALUES, {})[name] = value
 
 
 def _add_derived(document: dict[str, Any], event: Event) -> None:
-    """Add what other programs and some queries read beside our own values."""
+    """Add the derived fields that other programs and some queries read."""
     for name, path in _TIMES:
         instant = event.get(name)
         if isinstance(instant, int) and 0 <= instant < MAX_TIME_NS:
@@ -135,13 +135,13 @@ def _format_instant(instant: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _format_second(seconds: int) -> str:
-    """Return a second as RFC 3339 text without its zone; neighbours in a log share theirs."""
+    """Return a second as RFC 3339 text without its zone; cached, since adjacent records share it."""
     return format_time_ns(seconds * NS).removesuffix("Z")
 
 
 @lru_cache(maxsize=65536)
 def _parse_address(text: str) -> str | None:
-    """Return an address as Elasticsearch takes it, without scope; None when it is no address."""
+    """Return an address in the form Elasticsearch accepts, without scope; None when it is not an address."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -150,7 +150,7 @@ def _parse_address(text: str) -> str | None:
 
 
 def _is_counted(event: Event) -> bool:
-    """Say whether indicators count the event."""
+    """Return whether indicators count the event."""
     quality = event.get("quality")
     return not isinstance(quality, list) or _EXCLUDES.isdisjoint(quality)
 
@@ -159,7 +159,7 @@ def read_row(source: Mapping[str, Any]) -> StoredEvent:
     """Return the event of a document's whole ``_source``.
 
     Raises:
-        StorageError: ``storage_unavailable`` when it is none of our rows.
+        StorageError: ``storage_unavailable`` when it is not one of our documents.
     """
     with refuse_foreign():
         for path in (TIME, *PLACE):
@@ -170,7 +170,7 @@ def read_row(source: Mapping[str, Any]) -> StoredEvent:
 
 @refuse_foreign()
 def read_document(source: Mapping[str, Any]) -> StoredEvent:
-    """Return the event of a document's ``_source``, of which not all needs to be read; raises as :func:`read_row`."""
+    """Return the event of a document's ``_source``, which may be partial; raises as :func:`read_row`."""
     event: Event = {}
     for path, value in source.items():
         name = _NAMES.get(path)
@@ -190,7 +190,7 @@ def read_document(source: Mapping[str, Any]) -> StoredEvent:
 
 
 def list_paths(names: Mapping[str, Any] | frozenset[str] | set[str]) -> list[str]:
-    """Return what must be read of a document to know these fields of its event."""
+    """Return the paths of a document needed to restore these fields of its event."""
     paths = {_PATHS[name] for name in names if name in BY_NAME}
     if any(name.startswith(LABEL_PREFIX) for name in names):
         paths.add(LABELS)

@@ -1,4 +1,4 @@
-"""Elasticsearch's failures in our words: what happened, where, and which setting to look at."""
+"""Translation of Elasticsearch failures: what happened, where, and which setting to check."""
 
 import ssl
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ _REASON_LENGTH = 500
 
 
 class HostFailure(TransportError):
-    """A request without a usable answer, and the host that was asked; the library's own failures seldom say which.
+    """A request without a usable response, and its host, which the library's own exceptions seldom name.
 
     Attributes:
         host: name and port.
-        failure: what the library raised.
+        failure: the library's exception.
     """
 
     def __init__(self, host: str, failure: TransportError) -> None:
-        """Keep both; message and errors stay those of ``failure``."""
+        """Wrap ``failure``; message and errors stay its own."""
         super().__init__(failure.message, failure.errors)
         self.host = host
         self.failure = failure
@@ -36,7 +36,7 @@ class HostFailure(TransportError):
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turn what Elasticsearch's client raises inside the block into our error.
+    """Translate exceptions of the Elasticsearch client raised in the block.
 
     Raises:
         StorageError: ``storage_unavailable``, with ``status`` in its context when the server answered.
@@ -50,14 +50,14 @@ def storage_errors() -> Iterator[None]:
 
 
 def describe(err: ApiError | TransportError) -> str:
-    """Return what happened, at which address, and which setting to look at."""
+    """Return what happened, at which address, and which setting to check."""
     return _describe_answer(err) if isinstance(err, ApiError) else _describe_silence(err)
 
 
 def get_reason(body: Any) -> str:
-    """Return the reason an error's body gives, ``type: reason: reason of its cause``; empty when it gives none.
+    """Return the reason in an error's body, ``type: reason: reason of its cause``; empty when there is none.
 
-    That a shard is missing, and which, is in the cause only; the reason of such an answer is `start`.
+    Only the cause tells which shard is missing; the reason of such a response is just `start`.
     """
     error = body.get("error") if isinstance(body, dict) else body
     if isinstance(error, dict):
@@ -67,7 +67,7 @@ def get_reason(body: Any) -> str:
 
 
 def _describe_answer(err: ApiError) -> str:
-    """Return what an answer that is not 2xx means."""
+    """Return what a response other than 2xx means."""
     host = _format_node(err)
     reason = get_reason(err.body)
     if isinstance(err, UnsupportedProductError):
@@ -86,7 +86,7 @@ def _describe_answer(err: ApiError) -> str:
 
 
 def _describe_silence(err: TransportError) -> str:
-    """Return why there was no answer."""
+    """Return why there was no response."""
     at = ""
     if isinstance(err, HostFailure):
         at, err = f" at `{err.host}`", err.failure
@@ -100,7 +100,7 @@ def _describe_silence(err: TransportError) -> str:
 
 
 def _describe_tls(err: TransportError) -> str:
-    """Return why certificate or handshake failed."""
+    """Return why certificate verification or the handshake failed."""
     for cause in _causes(err):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted, {str(cause.verify_message).rstrip('.')}"
@@ -122,7 +122,7 @@ def _describe_system(err: TransportError) -> str:
 
 
 def _causes(err: BaseException) -> Iterator[BaseException]:
-    """Give an error and what led to it, outermost first."""
+    """Yield an error and its causes, outermost first."""
     seen: BaseException | None = err
     while seen is not None:
         yield seen
@@ -130,6 +130,6 @@ def _causes(err: BaseException) -> Iterator[BaseException]:
 
 
 def _format_node(err: ApiError) -> str:
-    """Return the address of the node that answered."""
+    """Return the address of the node that responded."""
     node = err.meta.node
     return f"{node.scheme}://{node.host}:{node.port}"

@@ -28,10 +28,10 @@ _MOST_NAMES = 10_000
 
 
 def build_finding_query(view: View, query: FindingQuery) -> dict[str, Any]:
-    """Return the query of a question about findings.
+    """Return the Elasticsearch query for findings.
 
     Raises:
-        InputError: ``field_unknown`` for a field findings do not have.
+        InputError: ``field_unknown`` for a field that findings do not have.
     """
     equal = [{"terms": {_check_field(name): sorted(values)}} for name, values in sorted(query.equal.items())]
     return scan.both(scan.within("time", query.first_ns, query.last_ns), _visible(view), *equal)
@@ -43,7 +43,7 @@ def _visible(view: View) -> dict[str, Any]:
 
 
 def _check_field(name: str) -> str:
-    """Return a field of findings, which is its path too."""
+    """Return a field of findings, which is also its path."""
     if name not in FINDING_FIELDS:
         raise InputError("field_unknown", f"findings have no field `{name}`", field=name)
     return name
@@ -80,7 +80,7 @@ def get_findings(view: View, keys: Collection[FindingKey]) -> list[Finding]:
 
 
 def find_finding_uids(view: View, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
-    """Return, for those of ``keys`` that are stored, the event each finding is on."""
+    """Return the event of each finding, for those of ``keys`` that are stored."""
     hits = _iter_keys(
         view, keys, source=False, docvalue_fields=["key", "uid"], filter_path="hits.hits.fields,hits.hits.sort"
     )
@@ -89,7 +89,7 @@ def find_finding_uids(view: View, keys: Collection[FindingKey]) -> dict[FindingK
 
 
 def _iter_keys(view: View, keys: Collection[FindingKey], **options: Any) -> Iterator[scan.Hit]:
-    """Give the visible findings with these keys."""
+    """Yield the visible findings with these keys."""
     wanted = sorted(key.hex() for key in keys)
     for first in range(0, len(wanted), ASKED_AT_ONCE):
         some: dict[str, Any] = {"terms": {"key": wanted[first : first + ASKED_AT_ONCE]}}
@@ -98,7 +98,7 @@ def _iter_keys(view: View, keys: Collection[FindingKey], **options: Any) -> Iter
 
 
 def iter_findings(view: View, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
-    """Give the findings of the places ``[first, last)`` in ledger order."""
+    """Yield the findings at the places ``[first, last)``, in ledger order."""
     behind = {"bool": {"must_not": [build_before(first, "seq", "record")]}}
     query = scan.both(behind, build_before(last, "seq", "record"), _visible(view))
     hits = scan.iter_sorted(view.client, _table(view, "findings"), query, _LEDGER_ORDER, filter_path=_SOURCE)
@@ -148,7 +148,7 @@ def list_quarantine(
 
 
 def sum_batches(view: View, first_ns: int, last_ns: int) -> list[BatchStat]:
-    """Return sums over the batches accepted in the interval, one row a source."""
+    """Return sums over the batches accepted in the interval, one row per source."""
     query = scan.both(scan.within("accepted", first_ns, last_ns), _visible(view))
     aggs = {name: {"sum": {"field": name}} for name in _COUNTS} | {"seq": {"max": {"field": "seq"}}}
     last = {"top_hits": {"size": 1, "_source": False, "sort": [{"accepted": "desc"}]}}
@@ -163,26 +163,26 @@ def sum_batches(view: View, first_ns: int, last_ns: int) -> list[BatchStat]:
 
 
 def list_dead_letters(view: View, limit: int, offset: int) -> list[DeadLetter]:
-    """Return what the server could not store, in ledger order."""
+    """Return the documents the server refused to store, in ledger order."""
     order = [*({path: "asc"} for path in PLACE), {"table": "asc"}]
     query = scan.both(view.state.build_visible(SEQ, RECORD))
     return [read_dead_letter(hit["_source"]) for hit in _iter_slice(view, "dead", query, order, limit, offset)]
 
 
 def count_dead_letters(view: View) -> int:
-    """Return how many documents the server could not store."""
+    """Return the number of documents the server refused to store."""
     return scan.count(view.client, _table(view, "dead"), view.state.build_visible(SEQ, RECORD))
 
 
 def _table(view: View, kind: str) -> Sequence[str]:
-    """Return the index of a table as a list."""
+    """Return the index of a table, as a list of one."""
     return [view.names.table(kind)]
 
 
 def _iter_slice(
     view: View, kind: str, query: dict[str, Any], sort: scan.Sort, limit: int, offset: int
 ) -> Iterator[scan.Hit]:
-    """Give rows ``[offset, offset + limit)`` in order; what is skipped is not read beyond its place in the order."""
+    """Yield rows ``[offset, offset + limit)`` in order; of skipped rows only the sort keys are read."""
     after = None
     if offset > 0:
         skipped = scan.iter_sorted(

@@ -1,12 +1,12 @@
 """Names, mappings and templates of the Elasticsearch store, derived from the field catalogue.
 
-Indices, ``<p>`` being the prefix and ``<g>`` the generation (a rebuild fills a new one beside the old):
+Indices, ``<p>`` being the prefix and ``<g>`` the generation (a rebuild fills a new one alongside the old):
 
 - ``<p>-events-<g>-2026.11``: events by the UTC month of their own time, see :mod:`auditsvc.store.month`.
 - ``<p>-findings-<g>``, ``<p>-quarantine-<g>``, ``<p>-batches-<g>``, ``<p>-undecided-<g>``, ``<p>-dead-<g>``.
 - ``<p>-state``: which generation is in use, and the position of each.
 
-Every mapping is strict: a document with a path that is not in it is refused, so nothing is stored that cannot be found.
+Every mapping is strict: a document with an unmapped path is rejected, so nothing is stored that cannot be found.
 """
 
 from collections.abc import Mapping
@@ -75,12 +75,12 @@ class Names:
 
     @property
     def state(self) -> str:
-        """The index that says which generation is in use, and where each stands."""
+        """The index that records the generation in use, and the position of each."""
         return f"{self.prefix}-state"
 
     @property
     def alias(self) -> str:
-        """What other programs read: the events of the generation in use."""
+        """The alias for other programs: the events of the generation in use."""
         return f"{self.prefix}-events"
 
     def events(self, month: str) -> str:
@@ -105,7 +105,6 @@ def _nest(flat: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _strict(flat: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a strict mapping with these paths."""
     return {"dynamic": "strict", "_meta": {"auditsvc": VERSION}, "properties": _nest(flat)}
 
 
@@ -162,7 +161,7 @@ def _build_finding_mapping() -> dict[str, Any]:
 
 
 def _build_table_mappings() -> dict[str, dict[str, Any]]:
-    """Return the mappings of everything but events, by the name of the table."""
+    """Return the mappings of all tables other than events, by name."""
     text = {"type": "keyword", "index": False, "doc_values": False}
     counts = ("records", "events", "duplicates", "conflicts", "paired", "quarantined", "untargetable")
     undecided = {
@@ -203,7 +202,7 @@ def _build_table_mappings() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """What an administrator puts into the cluster once: bodies by name."""
+    """The templates that an administrator installs once: bodies by name."""
 
     component: Mapping[str, Mapping[str, Any]]
     index: Mapping[str, Mapping[str, Any]]
@@ -212,14 +211,14 @@ class Templates:
 def build_template(prefix: str, *, generation: str = FIRST_GENERATION, replicas: int = 1, shards: int = 1) -> Templates:
     """Return the component and index templates of a store under ``prefix``.
 
-    Months get their alias from a template, because the service may not give it. No index is made by a mere write: one
-    that somebody removed would come back empty and look whole.
+    Months get their alias from a template, because the service has no right to assign it. No index is created
+    automatically by a write: one that had been deleted would reappear empty and look complete.
 
     Args:
         prefix: first part of every index name.
-        generation: the one whose months have the alias other programs read.
-        replicas: copies beside the first; 0 for a single node.
-        shards: of each month's index of events; everything else has one.
+        generation: the one whose months get the alias for other programs.
+        replicas: number of replicas; 0 for a single node.
+        shards: primary shards of each month's event index; other indices have one.
     """
     common = {
         "number_of_shards": 1,
@@ -227,7 +226,7 @@ def build_template(prefix: str, *, generation: str = FIRST_GENERATION, replicas:
         "write.wait_for_active_shards": "2" if replicas else "1",
         "unassigned.node_left.delayed_timeout": COPY_AGAIN,
         "translog.durability": "request",
-        "refresh_interval": "-1",  # the writer refreshes when a chunk is whole, before the position says so
+        "refresh_interval": "-1",  # the writer refreshes when a chunk is complete, before the position advances
     }
     order = [TIME, *PLACE]
     events = {

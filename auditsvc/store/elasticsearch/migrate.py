@@ -1,7 +1,7 @@
-"""Bringing the indices that are there to this version's templates, as an administrator.
+"""Migrating existing indices to this version's templates, as an administrator.
 
-New fields are added in place; old events do not have them, as they did not. What cannot be changed in place, a field's type
-above all, is left as it is and told: that store is built again from the archive.
+New fields are added in place; existing events do not have them. What cannot be changed in place, above all a field's
+type, is left unchanged and reported: such a store must be rebuilt from the archive.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from auditsvc.store.elasticsearch.state import find_active
 
 
 class MigrationOutcome(Enum):
-    """What became of one index."""
+    """The outcome for one index."""
 
     CURRENT = "current"
     WIDENED = "widened"
@@ -33,7 +33,7 @@ class Migrated:
 
     Attributes:
         name: the index.
-        outcome: whether it is as this version's templates say.
+        outcome: whether it now matches this version's templates.
         detail: the fields that were added, or what cannot be changed in place; empty for a current one.
     """
 
@@ -43,10 +43,10 @@ class Migrated:
 
 
 def migrate_indices(client: Elasticsearch, settings: Settings) -> tuple[Migrated, ...]:
-    """Bring every index under the prefix to this version's mappings, and return what became of each, by name.
+    """Migrate every index under the prefix to this version's mappings; return the outcomes, ordered by name.
 
     Raises:
-        StorageError: ``storage_unavailable`` when the cluster does not answer, or the user may not do it.
+        StorageError: ``storage_unavailable`` when the cluster does not answer, or the user lacks the privilege.
     """
     templates = build_template(settings.elasticsearch_prefix)
     done: dict[str, Migrated] = {}
@@ -54,16 +54,18 @@ def migrate_indices(client: Elasticsearch, settings: Settings) -> tuple[Migrated
         for pattern in body["index_patterns"]:
             with storage_errors():
                 found = client.indices.get_mapping(index=pattern, ignore_unavailable=True).body
-            for index in found.keys() - done.keys():  # months match the template of their generation and that of all
+            for index in (
+                found.keys() - done.keys()
+            ):  # months match the template of their generation and the general one
                 done[index] = _migrate_index(client, index, found[index]["mappings"], body["template"]["mappings"])
     return tuple(done[name] for name in sorted(done))
 
 
 def restore_alias(client: Elasticsearch, settings: Settings) -> tuple[str, ...]:
-    """Give the alias other programs read back to the months in use that lack it, and return their names.
+    """Restore the alias for other programs on months in use that lack it, and return their names.
 
     Raises:
-        StorageError: ``storage_unavailable`` when the cluster does not answer, or the user may not do it.
+        StorageError: ``storage_unavailable`` when the cluster does not answer, or the user lacks the privilege.
     """
     prefix = settings.elasticsearch_prefix
     names = Names(prefix, find_active(client, prefix) or FIRST_GENERATION)
@@ -75,7 +77,7 @@ def restore_alias(client: Elasticsearch, settings: Settings) -> tuple[str, ...]:
 
 
 def _migrate_index(client: Elasticsearch, index: str, now: Mapping[str, Any], wanted: Mapping[str, Any]) -> Migrated:
-    """Bring one index to a mapping, whole or not at all; the server has the last word on what can be changed."""
+    """Migrate one index to a mapping, completely or not at all; the server decides what can be changed."""
     version = now.get("_meta", {}).get("auditsvc", VERSION)
     if version != VERSION:
         return Migrated(index, MigrationOutcome.REBUILD, f"it is of version {version}, expected {VERSION}")

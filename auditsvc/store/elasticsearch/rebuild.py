@@ -1,12 +1,12 @@
-"""Filling a new generation of indices beside the one in use, and putting it in its place while the service goes on.
+"""Filling a new generation of indices, and switching to it while the service keeps running.
 
 Order of the swap, and what a crash after each step leaves:
 1. the alias moves to the new indices in one call (other programs see the new, the service still the old);
-2. the state's ``active`` document names the new generation (whoever looks anew uses it), and its months to come get the
+2. the state's ``active`` document names the new generation (processes that look it up again use it), and its months to come get the
    alias from their template;
-3. the old generation's position goes (the service's next write or answer fails, and it looks anew);
-4. the old indices go.
-Running it again after a crash fills another generation and removes both.
+3. the old generation's position is removed (the service's next write or read fails, and it looks up the generation);
+4. the old indices are deleted.
+Running it again after a crash fills a third generation and removes the other two.
 """
 
 from collections.abc import Callable
@@ -35,10 +35,10 @@ from auditsvc.store.rows import LedgerPlace, Position, StoreDigest
 
 
 class ElasticRebuild:
-    """A new generation while it is filled; needs a user who may manage indices and aliases under the prefix."""
+    """A new generation being filled; requires a user who may manage indices and aliases under the prefix."""
 
     def __init__(self, open_client: Callable[[], Elasticsearch], settings: Settings, clock: Clock) -> None:
-        """Begin a generation of its own, and remove what interrupted rebuilds left.
+        """Create a new generation, and remove the remains of interrupted rebuilds.
 
         Raises:
             StorageError: ``storage_unavailable`` when the cluster does not answer, or the user may not remove indices.
@@ -51,7 +51,7 @@ class ElasticRebuild:
         known = list_generations(self._client, prefix)
         active = self._find_active(prefix)
         self._old = None if active is None else Names(prefix, active)
-        if self._find_state() is not None:  # else nobody knows which of them is in use until the new one is
+        if self._find_state() is not None:  # else it would be unknown which is in use until the new one is
             for generation in known:
                 if generation != active:
                     self._remove(Names(prefix, generation))
@@ -59,7 +59,7 @@ class ElasticRebuild:
         self.draft = ElasticStore(open_client(), settings, generation=self._new.generation, clock=clock)
 
     def _find_active(self, prefix: str) -> str | None:
-        """Return the generation in use; None for a new store, and where somebody changed what says so."""
+        """Return the generation in use; None for a new store, and when the document that names it is damaged."""
         try:
             return find_active(self._client, prefix)
         except StorageError as err:
@@ -68,12 +68,12 @@ class ElasticRebuild:
             return None
 
     def read_position(self) -> Position | None:
-        """Return how far the generation in use has followed a log; None when there is none or it cannot be read."""
+        """Return the position of the generation in use; None when there is none or it cannot be read."""
         state = self._find_state()
         return None if state is None else state.position
 
     def read_previous(self, place: LedgerPlace) -> StoreDigest | None:
-        """Return the digest of the generation in use if it stands at ``place`` and can be read."""
+        """Return the digest of the generation in use if it is at ``place`` and can be read."""
         if self._old is None:
             return None
         store = ElasticStore(self._open_client(), self._settings, generation=self._old.generation, clock=self._clock)
@@ -85,7 +85,7 @@ class ElasticRebuild:
             store.close()
 
     def read_removed(self) -> tuple[str, ...] | None:
-        """Return the months that were removed from the generation in use; None when it cannot be read."""
+        """Return the months removed from the generation in use; None when it cannot be read."""
         state = self._find_state()
         return None if state is None else state.removed
 
@@ -99,10 +99,10 @@ class ElasticRebuild:
             return None
 
     def swap(self) -> None:
-        """Put the new generation in the place of the one in use.
+        """Replace the generation in use with the new one.
 
         Raises:
-            StorageError: ``storage_unavailable``; until the last step the old one is still there.
+            StorageError: ``storage_unavailable``; until the last step the old one still exists.
         """
         actions: list[dict[str, Any]] = [{"add": {"index": self._new.events("*"), "alias": self._new.alias}}]
         with storage_errors():
@@ -113,12 +113,12 @@ class ElasticRebuild:
             self._client.indices.update_aliases(actions=actions)
         move_active(self._client, self._new)
         install_templates(self._client, self._settings)
-        for generation in list_generations(self._client, self._new.prefix):  # the service may have begun one since
+        for generation in list_generations(self._client, self._new.prefix):  # the service may have created one since
             if generation != self._new.generation:
                 self._remove(Names(self._new.prefix, generation))
 
     def _remove(self, names: Names) -> None:
-        """Remove a generation: its position first, so that nobody takes what is left for whole."""
+        """Remove a generation: its position first, so that a partly removed one is not mistaken for complete."""
         remove_state(self._client, names)
         patterns = [names.events("*"), *(names.table(kind) for kind in TABLES)]
         with storage_errors():

@@ -1,8 +1,8 @@
-"""What a store holds month by month, and the removal of whole months, as an administrator.
+"""The contents of a store by month, and the removal of whole months, as an administrator.
 
 Order of a removal, and what a crash after each step leaves:
-1. the state says that the month is removed (no answer holds it any more, and writers drop what comes in for it);
-2. its index goes (run again, the removal finds it removed and goes on here).
+1. the state lists the month as removed (no query returns it any more, and writers drop late events of it);
+2. its index is deleted (when run again, the removal finds the month listed and continues here).
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ RIGHT = "delete_index"
 
 
 def take_inventory(view: View) -> Inventory:
-    """Return what a store holds, as of its position; sizes are those of the first copies."""
+    """Return a store's contents as of its position; sizes are those of the primary shards."""
     names, visible = view.names, view.state.build_visible()
     months = sorted(view.state.months, key=rank_month)
     wanted = [names.events("*"), *(names.table(kind) for kind in TABLES)]
@@ -47,11 +47,11 @@ def take_inventory(view: View) -> Inventory:
 
 
 def delete_month(client: Elasticsearch, names: Names, month: str) -> int:
-    """Remove a month for good and return how many events it held.
+    """Permanently remove a month and return its number of events.
 
     Raises:
-        StorageError: ``storage_unavailable`` when the user may not, before anything is changed, or the cluster does not
-            answer; ``conflict`` when a chunk was written in the same moment, then nothing is changed.
+        StorageError: ``storage_unavailable`` when the user lacks the privilege, before anything is changed, or the cluster does not
+            answer; ``conflict`` when a chunk was written concurrently; nothing was changed.
     """
     index = names.events(month)
     _check_right(client, index)
@@ -65,7 +65,7 @@ def delete_month(client: Elasticsearch, names: Names, month: str) -> int:
 
 
 def _check_right(client: Elasticsearch, index: str) -> None:
-    """Refuse a user who may not delete the index; a server without security refuses nobody."""
+    """Refuse a user who may not delete the index; a server without security allows everyone."""
     try:
         answer = client.security.has_privileges(index=[{"names": [index], "privileges": [RIGHT]}]).body
     except ApiError as err:

@@ -1,4 +1,4 @@
-"""When a request is sent again: bounded in number and time, with pauses that grow and are jittered."""
+"""Retries: bounded in number and time, with exponential backoff and jitter."""
 
 from collections.abc import Callable
 
@@ -25,14 +25,14 @@ _PAUSE = wait_exponential(**_HALF) + wait_random_exponential(**_HALF)
 
 
 def build_retrying(sleep: Sleep, retry: retry_base, *, attempts: int = ATTEMPTS) -> Retrying:
-    """Return the loop that calls a function until its outcome is not one to retry.
+    """Return a retry loop, which calls a function until its outcome is not to be retried.
 
     Args:
-        sleep: waits some seconds.
-        retry: which outcomes are tried again.
-        attempts: most calls.
+        sleep: called with the seconds to wait.
+        retry: decides which outcomes are retried.
+        attempts: maximum number of calls.
 
-    When ``attempts`` or :data:`GIVE_UP_S` are used up, the loop raises the function's last exception, or ``RetryError``
+    When ``attempts`` or :data:`GIVE_UP_S` is exhausted, the loop raises the function's last exception, or ``RetryError``
     when the outcome was a result.
     """
     stop = stop_after_attempt(attempts) | stop_after_delay(GIVE_UP_S)

@@ -1,4 +1,4 @@
-"""The rights the service has in Elasticsearch: enough to add and to read, not to change or remove what it added."""
+"""The service's privileges in Elasticsearch: it may add and read documents, but not change or remove them."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ _REWRITTEN = ("state", "batches-*", "undecided-*")
 
 
 def build_role(*prefixes: str) -> dict[str, Any]:
-    """Return the role of the service's user for stores under ``prefixes``, as the role API takes it."""
+    """Return the role of the service's user for stores under ``prefixes``, in the form the role API accepts."""
     return {
         "cluster": ["monitor"],
         "indices": [

@@ -1,4 +1,4 @@
-"""Asking: searches over a list of indices that fail rather than answer from a part, page by page and as a whole."""
+"""Searches over a list of indices, page by page or complete, that fail rather than return partial results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,23 +24,23 @@ Sort = Sequence[Mapping[str, Any]]
 
 
 def both(*queries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the query of documents on which all of these hold."""
+    """Return the query of documents that match all of these."""
     return {"bool": {"filter": list(queries)}}
 
 
 def within(path: str, first: int, last: int) -> dict[str, Any]:
-    """Return the query of values in ``[first, last)``, cut to 64 bits."""
+    """Return the query of values in ``[first, last)``, clamped to 64 bits."""
     return {"range": {path: {"gte": max(first, -(2**63)), "lt": min(last, 2**63 - 1)}}}
 
 
 def search(
     client: Elasticsearch, indices: Sequence[str], query: Mapping[str, Any], **options: Any
 ) -> Mapping[str, Any]:
-    """Return the answer to one search.
+    """Return the response to one search.
 
     Raises:
-        StorageError: ``storage_unavailable`` also when only a part of the shards could answer, and when an index is closed
-            or gone: it would look as if it had held nothing.
+        StorageError: ``storage_unavailable``, also when only some of the shards responded, and when an index is closed or
+            missing: it would look as if it were empty.
     """
     with storage_errors(), _gone_told():
         answer: Mapping[str, Any] = client.search(
@@ -55,7 +55,7 @@ def search(
 
 @contextmanager
 def _gone_told() -> Iterator[None]:
-    """Name the index the server has no more."""
+    """Report which index no longer exists."""
     try:
         yield
     except NotFoundError as err:
@@ -66,7 +66,7 @@ def _gone_told() -> Iterator[None]:
 
 
 def describe_gone(index: str, *others: str) -> str:
-    """Return what to do about indices that somebody removed."""
+    """Return what to do about indices that were deleted."""
     more = "".join(f", so is `{other}`" for other in others[:_NAMED])
     if len(others) > _NAMED:
         more += f" and {len(others) - _NAMED} more"
@@ -75,7 +75,7 @@ def describe_gone(index: str, *others: str) -> str:
 
 @contextmanager
 def refuse_foreign() -> Iterator[None]:
-    """Turn what a document that is none of our rows makes fail, when it is read as one, into our error."""
+    """Translate exceptions from reading a document that is not one of ours."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as err:
@@ -84,7 +84,7 @@ def refuse_foreign() -> Iterator[None]:
 
 
 def read_hits(answer: Mapping[str, Any]) -> Sequence[Hit]:
-    """Return the hits of an answer that may have been filtered."""
+    """Return the hits of a response, parts of which may have been filtered out."""
     hits: Sequence[Hit] = answer.get("hits", {}).get("hits", ())
     return hits
 
@@ -108,10 +108,10 @@ def iter_sorted(
     after: Sequence[Any] | None = None,
     **options: Any,
 ) -> Iterator[Hit]:
-    """Give all documents (behind ``after``) in an order in which no two are equal, page by page.
+    """Yield all documents (after ``after``), page by page; the sort order must be total.
 
-    Rows never change and are never taken away singly, and the query holds only those before a position, so pages fit
-    together without a point in time.
+    Rows never change and are never removed singly, and the query selects only those before a position, so pages are
+    consistent without a point in time.
     """
     while indices:
         more = {} if after is None else {"search_after": after}
@@ -125,7 +125,7 @@ def iter_sorted(
 def iter_all(
     client: Elasticsearch, indices: Sequence[str], query: Mapping[str, Any], paths: Sequence[str] | None = None
 ) -> Iterator[Mapping[str, Any]]:
-    """Give the contents of all documents (at ``paths`` only) in no order, from one point in time, closed at the end."""
+    """Yield the contents of all documents (at ``paths`` only) in no order, from one point in time, closed at the end."""
     return iter_point(client, indices, query, ["_shard_doc"], paths)
 
 
@@ -136,9 +136,9 @@ def iter_point(
     sort: Sequence[str | Mapping[str, Any]],
     paths: Sequence[str] | None = None,
 ) -> Iterator[Mapping[str, Any]]:
-    """Give the contents of all documents in an order in which no two are equal, from one point in time.
+    """Yield the contents of all documents from one point in time; the sort order must be total.
 
-    The point in time is opened for the first document, and closed behind the last one or when the caller stops earlier.
+    The point in time is opened for the first document, and closed after the last one or when the iterator is closed.
     """
     if not indices:
         return

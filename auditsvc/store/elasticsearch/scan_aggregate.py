@@ -1,4 +1,4 @@
-"""Figures counted by hand, event by event: for conditions and values Elasticsearch cannot decide exactly. Pure."""
+"""Figures computed client-side, event by event: for conditions and values Elasticsearch cannot decide exactly. Pure."""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -22,7 +22,7 @@ def tally(events: Iterable[Event], by: Sequence[By], figures: Figures) -> None:
 
 
 def list_keys(by: By, event: Event) -> list[Key]:
-    """Return the groups an event is in."""
+    """Return the keys of the groups an event belongs to."""
     if isinstance(by, TimeBucket):
         instant = event["time"]
         return [find_bucket(by, instant)] if isinstance(instant, int) else []
@@ -36,7 +36,7 @@ def list_keys(by: By, event: Event) -> list[Key]:
 
 
 def find_bucket(bucket: TimeBucket, instant: int) -> int:
-    """Return the first instant of the bucket an instant is in."""
+    """Return the first instant of the bucket that contains an instant."""
     offset = find_offset(bucket.zone, instant)
     local = instant + offset
     if bucket.unit is TimeUnit.MONTH:
@@ -47,7 +47,6 @@ def find_bucket(bucket: TimeBucket, instant: int) -> int:
 
 
 def _add(cell: Accumulator, measure: Measure, known: Field | None, event: Event) -> None:
-    """Add one event to one figure."""
     if known is None:
         cell.number += 1
         return

@@ -1,4 +1,4 @@
-"""Events: pages in order of time, single events, and what the engine asks while it builds a chunk."""
+"""Events: pages in order of time, single events, and the engine's look-ups while it builds a chunk."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -27,7 +27,7 @@ _HITS = "hits.hits._source,hits.hits.sort"
 
 
 def holds(selection: Selection, event: Event) -> bool:
-    """Say whether what the query leaves open is true of an event it found."""
+    """Return whether the remaining condition of the query is true for an event it found."""
     residual = selection.residual
     return residual is None or evaluate(residual, event, selection.context) is Truth.TRUE
 
@@ -48,7 +48,7 @@ def read_page(view: View, selection: Selection, limit: int, after: Cursor | None
 
 
 def iter_in_order(view: View, selection: Selection) -> Iterator[StoredEvent]:
-    """Give the selected events whole, oldest first, ties by place, from one point in time."""
+    """Yield the selected events with all fields, oldest first, ties by place, from one point in time."""
     sort = [{path: "asc"} for path in (TIME, *PLACE)]
     for source in scan.iter_point(view.client, selection.indices, selection.query, sort):
         stored = read_row(source)
@@ -57,7 +57,7 @@ def iter_in_order(view: View, selection: Selection) -> Iterator[StoredEvent]:
 
 
 def iter_events(view: View, selection: Selection, names: Collection[str]) -> Iterator[Event]:
-    """Give the selected events in no order, with the named fields only."""
+    """Yield the selected events in no order, with the named fields only."""
     wanted = set(names)
     if selection.residual is not None:
         wanted |= {field.name for field in collect_fields(selection.residual)}
@@ -118,7 +118,7 @@ def find_halves(view: View, keys: Collection[bytes], first_ns: int, last_ns: int
 
 
 def _read_whole(value: Any) -> int:
-    """Return a document's whole number; raise ``TypeError`` for anything else."""
+    """Return a document's integer; raise ``TypeError`` for anything else."""
     if not isinstance(value, int):
         raise TypeError(f"expected a whole number, got `{value!r:.64}`")
     return value
@@ -132,7 +132,7 @@ def _iter_fields(
     paths: Sequence[str],
     *extra: Mapping[str, Any],
 ) -> Iterator[Mapping[str, Any]]:
-    """Give the values at ``paths`` of the visible rows whose ``path`` is one of ``ids``."""
+    """Yield the values at ``paths`` of the visible rows whose ``path`` is one of ``ids``."""
     wanted = sorted(value.hex() for value in ids)
     for first in range(0, len(wanted), ASKED_AT_ONCE):
         some: dict[str, Any] = {"terms": {path: wanted[first : first + ASKED_AT_ONCE]}}

@@ -1,4 +1,4 @@
-"""Making a store ready: templates by an administrator once, indices by the service, both checked before anything is sent."""
+"""Setting up a store: templates by an administrator once, indices by the service, both checked before anything is sent."""
 
 from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +22,10 @@ _EXISTS = "resource_already_exists_exception"
 
 
 def install_templates(client: Elasticsearch, settings: Settings) -> tuple[str, ...]:
-    """Put the component and index templates into the cluster, as an administrator; return their names.
+    """Install the component and index templates, as an administrator; return their names.
 
     Raises:
-        StorageError: ``storage_unavailable`` when the cluster does not take them.
+        StorageError: ``storage_unavailable`` when the cluster does not accept them.
     """
     prefix = settings.elasticsearch_prefix
     generation = find_active(client, prefix) or FIRST_GENERATION
@@ -71,10 +71,10 @@ def list_types(mapping: Mapping[str, Any], above: str = "") -> dict[str, str]:
 
 
 def check_templates(client: Elasticsearch, prefix: str) -> None:
-    """Check that every template of the store is in the cluster, in our version.
+    """Check that every template of the store is installed, in our version.
 
     Raises:
-        StorageError: ``storage_unavailable``, naming the first that is not.
+        StorageError: ``storage_unavailable``, naming the first missing or different one.
     """
     with storage_errors():
         try:
@@ -96,23 +96,23 @@ def check_templates(client: Elasticsearch, prefix: str) -> None:
 
 
 def list_unaliased(client: Elasticsearch, names: Names) -> list[str]:
-    """Return the months' indices of a generation that lack the alias other programs read, sorted."""
+    """Return the months' indices of a generation that lack the alias for other programs, sorted."""
     with storage_errors():
         found = client.indices.get(index=names.events("*"), features="aliases").body
     return sorted(index for index, one in found.items() if names.alias not in one["aliases"])
 
 
 def check_held(client: Elasticsearch, names: Names, state: StoreState) -> None:
-    """Check that the indices of a store that holds something are there.
+    """Check that the non-empty indices of a store exist.
 
     Raises:
-        StorageError: ``storage_unavailable``, naming those that somebody removed.
+        StorageError: ``storage_unavailable``, naming those that were deleted.
     """
     _check_held(names, state, _find_present(client, names))
 
 
 def _find_present(client: Elasticsearch, names: Names) -> set[str]:
-    """Return the indices of a generation that are there, closed ones too."""
+    """Return the existing indices of a generation, including closed ones."""
     with storage_errors():
         found = client.indices.get_settings(
             index=[names.state, *(names.table(kind) for kind in TABLES), names.events("*")],
@@ -125,7 +125,7 @@ def _find_present(client: Elasticsearch, names: Names) -> set[str]:
 
 
 def _check_held(names: Names, state: StoreState, found: Set[str]) -> None:
-    """Refuse a state that says of more indices than were found that they hold something."""
+    """Refuse a state by which more indices are non-empty than were found."""
     held = [names.events(month) for month in state.months]
     if state.position.next != LedgerPlace(0):
         held += [names.table(kind) for kind in TABLES]
@@ -135,49 +135,49 @@ def _check_held(names: Names, state: StoreState, found: Set[str]) -> None:
 
 
 class Indices:
-    """Makes indices before anything is written to them, and checks them once in a process."""
+    """Creates indices before anything is written to them, and checks each once per process."""
 
     def __init__(self, client: Elasticsearch, names: Names) -> None:
-        """Know of no index yet."""
+        """Start without known indices."""
         self._client = client
         self._names = names
         self._ready: set[str] = set()
 
     def make_tables(self) -> None:
-        """Make the indices of everything but events."""
+        """Create the indices of all tables other than events."""
         self._make_all([self._names.state, *(self._names.table(kind) for kind in TABLES)])
 
     def make_months(self, months: Sequence[str]) -> None:
-        """Make the indices of events of some months; they are there with all their copies afterwards.
+        """Create the event indices of some months, and wait until all their copies are allocated.
 
         Raises:
-            StorageError: ``storage_unavailable`` when one cannot be made, or is not as our templates say.
+            StorageError: ``storage_unavailable`` when one cannot be created, or does not match our templates.
         """
         self._make_all([self._names.events(month) for month in months])
 
     def check_held(self, state: StoreState) -> None:
-        """Check that the indices of a store that holds something are there; others that went are made again.
+        """Check that the non-empty indices of a store exist; recreate missing ones that were empty.
 
         Raises:
-            StorageError: ``storage_unavailable`` when somebody removed one; it would come back empty and look whole.
+            StorageError: ``storage_unavailable`` when one was deleted; recreated empty, it would look complete.
         """
         found = _find_present(self._client, self._names)
         self._ready &= found
         _check_held(self._names, state, found)
 
     def _make_all(self, indices: Sequence[str]) -> None:
-        """Make those that are not known to be ready."""
+        """Create those that are not known to be ready."""
         wanted = [index for index in indices if index not in self._ready]
         if not wanted:
             return
-        with ThreadPoolExecutor(_AT_ONCE) as pool:  # the master makes together what is asked for together
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # the master batches concurrent requests
             list(pool.map(self._make, wanted))
         self._wait(wanted)
         self._check(wanted)
         self._ready.update(wanted)
 
     def _make(self, index: str) -> None:
-        """Make an index from its template, unless it is there."""
+        """Create an index from its template, unless it exists."""
         with storage_errors():
             if self._client.indices.exists(index=index):
                 return
@@ -188,7 +188,7 @@ class Indices:
                     raise
 
     def _wait(self, indices: Sequence[str]) -> None:
-        """Wait until all copies are there; with one node yellow has to do, since copies have no place to be."""
+        """Wait until all copies are allocated; with one node, accept yellow, since replicas cannot be assigned."""
         with storage_errors():
             nodes = self._client.cluster.health(filter_path="number_of_data_nodes").body["number_of_data_nodes"]
             answer = self._client.options(ignore_status=408, request_timeout=GREEN_WAIT_S + 10).cluster.health(
@@ -200,7 +200,7 @@ class Indices:
             raise StorageError(CODE, f"{message}; see the cluster's allocation")
 
     def _check(self, indices: Sequence[str]) -> None:
-        """Check that indices came from our templates, and that what is acknowledged is on disk."""
+        """Check that indices were created from our templates, and that acknowledged writes are synced to disk."""
         with storage_errors():
             settings = self._client.indices.get_settings(index=list(indices), flat_settings=True).body
             mappings = self._client.indices.get_mapping(index=list(indices)).body
@@ -219,7 +219,7 @@ class Indices:
             self._check_fields(index, mapping)
 
     def _check_fields(self, index: str, mapping: Mapping[str, Any]) -> None:
-        """Check that an index has our fields as we have them; else every document would be refused, or not be found."""
+        """Check that an index maps our fields as we do; else documents would be rejected, or not be found."""
         bodies = build_template(self._names.prefix).index.values()
         wanted = next(body for body in bodies if any(fnmatchcase(index, one) for one in body["index_patterns"]))
         found = list_types(mapping)

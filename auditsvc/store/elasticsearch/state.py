@@ -1,8 +1,8 @@
-"""What a store knows of itself: one small document per generation, read before every answer.
+"""The state of a store: one small document per generation, read before every query.
 
-It says how far the ledger is followed, and with it what is visible: rows at places behind the position are those of a
-chunk that is being written, or was and never finished, and no answer holds them. So a chunk becomes visible whole, in
-the one moment in which this document is replaced.
+It records the position in the ledger, which determines what is visible: rows at or after the position belong to a chunk
+that is being written or was interrupted, and no query returns them. So a chunk becomes visible atomically, when this
+document is replaced.
 """
 
 import re
@@ -28,15 +28,15 @@ _WAIT = "3s"
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """A store's state, and where its document stands for optimistic replacement.
+    """A store's state, and the version of its document for optimistic concurrency control.
 
     Attributes:
-        position: how far the store has followed the ledger.
-        nulls: names of the fields that some event has as null.
+        position: the place in the ledger up to which the store is complete.
+        nulls: names of the fields that are null in some event.
         overlong: names of the fields of which some event has a text too long for a term.
         months: months that hold events, sorted.
-        removed: months that retention removed, sorted; nothing of them is stored any more.
-        stand: sequence number and term of the document.
+        removed: months that retention removed, sorted; none of their events are stored any more.
+        stand: sequence number and primary term of the document.
     """
 
     position: Position
@@ -47,7 +47,7 @@ class StoreState:
     stand: tuple[int, int] = (0, 0)
 
     def is_same_as(self, other: "StoreState") -> bool:
-        """Say whether both hold the same, wherever their documents stand."""
+        """Return whether both are equal, apart from the versions of their documents."""
         return _dump(self) == _dump(other)
 
     def build_visible(self, seq: str = SEQ, record: str = RECORD) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _dump(state: StoreState) -> dict[str, Any]:
 
 
 class _Document(msgspec.Struct):
-    """The document of a state as it is stored; those of earlier versions lack what has a default."""
+    """The stored document of a state; documents of earlier versions lack the fields that have a default."""
 
     seq: int
     record: int
@@ -105,14 +105,14 @@ class _Active(msgspec.Struct):
 
 
 def _load(source: Mapping[str, Any], stand: tuple[int, int]) -> StoreState:
-    """Return the state in a document; raise ``msgspec.ValidationError`` when it is none."""
+    """Return the state in a document; raise ``msgspec.ValidationError`` when it is malformed."""
     found = msgspec.convert(source, _Document)
     position = Position(LedgerPlace(found.seq, found.record), found.catalog_seq, found.policy_seq, found.leaf)
     return StoreState(position, found.nulls, found.overlong, found.months, found.removed, stand)
 
 
 def _refuse_damaged(names: Names, name: str, err: msgspec.ValidationError) -> StorageError:
-    """Return the error of a document somebody changed."""
+    """Return the error for a damaged document."""
     message = f"event store `{names.prefix}`: document `{name}` of index `{names.state}` is damaged: {err}"
     return StorageError(CODE, f"{message}; run `auditsvc reindex`", **{DAMAGED: True})
 
@@ -123,10 +123,10 @@ def _name(names: Names) -> str:
 
 
 def read_state(client: Elasticsearch, names: Names) -> StoreState:
-    """Return the present state.
+    """Return the current state.
 
     Raises:
-        StorageError: ``storage_unavailable`` when it cannot be read, there is none or it is of another version.
+        StorageError: ``storage_unavailable`` when it cannot be read, is missing or has another version.
     """
     state = find_state(client, names)
     if state is None:
@@ -136,10 +136,10 @@ def read_state(client: Elasticsearch, names: Names) -> StoreState:
 
 
 def find_state(client: Elasticsearch, names: Names) -> StoreState | None:
-    """Return the present state, None when there is none.
+    """Return the current state, None when there is none.
 
     Raises:
-        StorageError: ``storage_unavailable`` when it cannot be read or is of another version.
+        StorageError: ``storage_unavailable`` when it cannot be read or has another version.
     """
     with storage_errors():
         try:
@@ -157,7 +157,7 @@ def find_state(client: Elasticsearch, names: Names) -> StoreState | None:
 
 
 def create_state(client: Elasticsearch, names: Names) -> None:
-    """Make the state of a new generation, before the first leaf; one that is there stays."""
+    """Create the state of a new generation, before the first leaf, unless it exists."""
     with storage_errors():
         try:
             client.create(index=names.state, id=_name(names), document=_dump(EMPTY_STATE), timeout=_WAIT)
@@ -166,12 +166,12 @@ def create_state(client: Elasticsearch, names: Names) -> None:
 
 
 def replace_state(client: Elasticsearch, names: Names, old: StoreState, new: StoreState) -> None:
-    """Put ``new`` in the place of ``old``, which must be what is there.
+    """Replace ``old``, which must be the stored state, with ``new``.
 
-    An answer that was lost is an unknown outcome; what is there is read again and says what it was.
+    If the response is lost, the outcome is determined by reading the state again.
 
     Raises:
-        StorageError: ``conflict`` when another writer was there first; ``storage_unavailable``.
+        StorageError: ``conflict`` when another writer was first; ``storage_unavailable``.
     """
     seq_no, primary_term = old.stand
     try:
@@ -197,7 +197,7 @@ def replace_state(client: Elasticsearch, names: Names, old: StoreState, new: Sto
 
 
 def remove_month(client: Elasticsearch, names: Names, state: StoreState, month: str) -> None:
-    """Say that a month is removed, in the place of ``state``; see :func:`replace_state` for what is raised."""
+    """Record a month as removed, replacing ``state``; raises as :func:`replace_state`."""
     months = tuple(held for held in state.months if held != month)
     replace_state(client, names, state, replace(state, months=months, removed=tuple(sorted({*state.removed, month}))))
 
@@ -221,13 +221,13 @@ def find_active(client: Elasticsearch, prefix: str) -> str | None:
 
 
 def create_active(client: Elasticsearch, names: Names) -> None:
-    """Say that ``names.generation`` is in use if none is yet."""
+    """Record ``names.generation`` as the one in use if there is none yet."""
     with storage_errors(), suppress(ConflictError):
         client.create(index=names.state, id=_ACTIVE, document={"generation": names.generation}, timeout=_WAIT)
 
 
 def list_generations(client: Elasticsearch, prefix: str) -> list[str]:
-    """Return the generations of which there is an index or a position: the one in use and those of interrupted rebuilds."""
+    """Return the generations that have an index or a position: the one in use and those of interrupted rebuilds."""
     kinds = "|".join(("events", *TABLES))
     with storage_errors():
         names = list(client.indices.get(index=f"{prefix}-*", features="aliases").body)
@@ -242,12 +242,12 @@ def list_generations(client: Elasticsearch, prefix: str) -> list[str]:
 
 
 def move_active(client: Elasticsearch, names: Names) -> None:
-    """Say that ``names.generation`` is in use from now on."""
+    """Record ``names.generation`` as the one in use."""
     with storage_errors():
         client.index(index=names.state, id=_ACTIVE, document={"generation": names.generation})
 
 
 def remove_state(client: Elasticsearch, names: Names) -> None:
-    """Remove a generation's position, so that nobody writes to it or reads from it any more."""
+    """Remove a generation's position, so that it is no longer written or read."""
     with storage_errors(), suppress(NotFoundError):
         client.delete(index=names.state, id=_name(names))

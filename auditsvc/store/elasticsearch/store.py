@@ -1,10 +1,10 @@
-"""The event store in Elasticsearch. An index, never the truth: it can be deleted and built again from the archive.
+"""The event store in Elasticsearch. An index, never the source of truth: it can be deleted and rebuilt from the archive.
 
 Rules:
-- One writer. Two are found out by the position's document, which is replaced only if nobody else did.
-- A chunk is visible whole or not at all: every answer is limited to places before the position
-  (:mod:`auditsvc.store.elasticsearch.state`), and the position moves after everything before it is stored and searchable.
-- Answers are exact, or they are errors: no answer from a part of the shards, no approximate aggregation.
+- One writer. A second one is detected by optimistic concurrency control on the position's document.
+- A chunk becomes visible atomically: every query is limited to places before the position
+  (:mod:`auditsvc.store.elasticsearch.state`), which advances once everything before it is stored and searchable.
+- Results are exact, or an error is raised: no partial results from some of the shards, no approximate aggregations.
 """
 
 import threading
@@ -66,7 +66,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class IndexFigure:
-    """One index: documents (those behind the position included), bytes of its first copies, ``green`` to ``red``."""
+    """One index: documents (including those past the position), bytes of its primary shards, ``green`` to ``red``."""
 
     name: str
     documents: int
@@ -76,7 +76,7 @@ class IndexFigure:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What the store takes up in the cluster."""
+    """The store's size in the cluster."""
 
     generation: str
     indices: tuple[IndexFigure, ...]
@@ -85,7 +85,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """What belongs to one generation."""
+    """The objects bound to one generation."""
 
     names: Names
     indices: Indices
@@ -95,8 +95,8 @@ class _Bound:
 class ElasticStore:
     """An :class:`~auditsvc.store.port.EventStore` in an Elasticsearch cluster.
 
-    Nothing is asked of the cluster before the first call, so that a service starts while it is away. A rebuild may put
-    another generation in the place of the present one at any time; the next answer after that is from the new one.
+    The cluster is not contacted before the first call, so that a service can start while it is unavailable. A rebuild may
+    switch to another generation at any time; the next query then uses the new one.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ElasticStore:
         clock: Clock | None = None,
         sleep: Sleep = time.sleep,
     ) -> None:
-        """Use the generation in use, or the given one while it is filled; the store closes the client."""
+        """Use the generation in use, or the given one being filled; the store owns the client and closes it."""
         self._client = client
         self._settings = settings
         self._clock = clock or SystemClock()
@@ -120,7 +120,7 @@ class ElasticStore:
         self._is_closed = False
 
     def _bind(self, *, anew: bool = False) -> _Bound:
-        """Return what belongs to the generation in use; with ``anew``, ask the cluster which it is now."""
+        """Return the objects of the generation in use; with ``anew``, look it up in the cluster again."""
         with self._bind_lock:
             if self._bound is None or anew:
                 prefix = self._settings.elasticsearch_prefix
@@ -130,16 +130,16 @@ class ElasticStore:
             return self._bound
 
     def _open(self, names: Names) -> _Bound:
-        """Return what belongs to a generation; nothing of it is known to be there yet."""
+        """Return the objects of a generation, which need not exist yet."""
         indices = Indices(self._client, names)
         return _Bound(names, indices, Writer(self._client, names, self._settings, indices, self._sleep))
 
     def prepare(self) -> None:
-        """Make the indices that are missing, those of this month and the next one among them, and check all.
+        """Create missing indices, including those of this month and the next, and check all.
 
         Raises:
-            StorageError: ``storage_unavailable`` when the server is of another major version, templates are missing, of
-                another version or not as durable as we need, an index cannot be made, or one that held events is gone.
+            StorageError: ``storage_unavailable`` when the server has another major version, templates are missing, of
+                another version or not durable enough, an index cannot be created, or a non-empty one was deleted.
         """
         self.check_server()
         bound = self._bind(anew=True)
@@ -163,7 +163,6 @@ class ElasticStore:
             self._client.close()
 
     def _view(self) -> View:
-        """Return the store as it is now."""
         if self._is_closed:
             raise StorageError(CODE, "event store: it is closed")
         bound = self._bind()
@@ -177,7 +176,7 @@ class ElasticStore:
         return View(self._client, bound.names, state)
 
     def _ask(self, answer: Callable[[View], T]) -> T:
-        """Return an answer; ask again when a rebuild took the generation away from under it."""
+        """Return the result of a query; retry it once when a rebuild removed the generation during it."""
         view = self._view()
         try:
             return answer(view)
@@ -189,7 +188,7 @@ class ElasticStore:
     # --- writing
 
     def position(self) -> Position:
-        """Return how far the store has followed the ledger."""
+        """Return the place in the ledger up to which the store is complete."""
         return self._view().state.position
 
     def write(self, chunk: Chunk) -> None:
@@ -197,7 +196,7 @@ class ElasticStore:
 
         Raises:
             StorageError: ``conflict`` when the chunk does not start at the position, or another process writes;
-                ``storage_unavailable`` when not everything is known to be stored; then the chunk can be written again.
+                ``storage_unavailable`` when not everything is known to be stored; then the write can be retried.
         """
         with self._write_lock:
             if self._is_closed:
@@ -207,7 +206,7 @@ class ElasticStore:
     # --- what the engine asks while it builds a chunk
 
     def find_uids(self, uids: Collection[EventUid]) -> dict[EventUid, frozenset[EventDigest]]:
-        """Return, for those of ``uids`` that are stored, the digests stored under each."""
+        """Return the digests stored under each uid, for those of ``uids`` that are stored."""
         return self._ask(lambda view: search.find_uids(view, uids))
 
     def find_halves(self, keys: Collection[bytes], first_ns: int, last_ns: int) -> list[Half]:
@@ -215,7 +214,7 @@ class ElasticStore:
         return self._ask(lambda view: search.find_halves(view, keys, first_ns, last_ns))
 
     def find_finding_uids(self, keys: Collection[FindingKey]) -> dict[FindingKey, EventUid]:
-        """Return, for those of ``keys`` that are stored, the event each finding is on."""
+        """Return the event of each finding, for those of ``keys`` that are stored."""
         return self._ask(lambda view: finding.find_finding_uids(view, keys))
 
     # --- search
@@ -227,7 +226,7 @@ class ElasticStore:
         return self._ask(lambda view: search.read_page(view, view.select(query), limit, after, order))
 
     def iter_events(self, query: EventQuery) -> Iterator[StoredEvent]:
-        """Give every event of a query, oldest first, ties by place, as of the first one asked for."""
+        """Yield every event of a query, oldest first, ties by place, as of the first call to ``next``."""
         view = self._view()
         return search.iter_in_order(view, view.select(query))
 
@@ -248,13 +247,13 @@ class ElasticStore:
     def aggregate(
         self, query: EventQuery, by: tuple[By, ...] = (), measures: tuple[Measure, ...] = (COUNT,)
     ) -> list[AggregateRow]:
-        """Return exact figures of the events of a query, ordered by key."""
+        """Return exact aggregates of the events of a query, ordered by key."""
         return self._ask(lambda view: self._aggregate(view, query, by, measures))
 
     def _aggregate(
         self, view: View, query: EventQuery, by: tuple[By, ...], measures: tuple[Measure, ...]
     ) -> list[AggregateRow]:
-        """Return exact figures of one view."""
+        """Return exact aggregates of one view."""
         figures = Figures(measures, [check_measure(measure) for measure in measures])
         columns = list_by(by, view.state.nulls)
         selection = view.select(query)
@@ -282,7 +281,7 @@ class ElasticStore:
         return self._ask(lambda view: finding.get_findings(view, keys))
 
     def iter_findings(self, first: LedgerPlace, last: LedgerPlace) -> Iterator[Finding]:
-        """Give the findings of the places ``[first, last)`` in ledger order."""
+        """Yield the findings at the places ``[first, last)``, in ledger order."""
         return finding.iter_findings(self._view(), first, last)
 
     def count_indeterminate(
@@ -302,63 +301,63 @@ class ElasticStore:
         return self._ask(lambda view: finding.list_quarantine(view, (first_ns, last_ns), source, limit, offset))
 
     def batch_stats(self, first_ns: int, last_ns: int) -> list[BatchStat]:
-        """Return sums over the batches accepted in the interval, one row a source."""
+        """Return sums over the batches accepted in the interval, one row per source."""
         return self._ask(lambda view: finding.sum_batches(view, first_ns, last_ns))
 
     def count_dead_letters(self) -> int:
-        """Return how many documents the server refused to store."""
+        """Return the number of documents the server refused to store."""
         return self._ask(finding.count_dead_letters)
 
     def list_dead_letters(self, *, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
-        """Return what the server refused to store, in ledger order."""
+        """Return the documents the server refused to store, in ledger order."""
         return self._ask(lambda view: finding.list_dead_letters(view, limit, offset))
 
     # --- months
 
     def inventory(self) -> Inventory:
-        """Return how much the store holds, events by month, and which months were removed."""
+        """Return the store's size, its events by month, and the removed months."""
         return self._ask(retention.take_inventory)
 
     def delete_month(self, month: str, now_ns: int) -> int:
-        """Remove the events of a month for good, and return how many there were; needs an administrator's client.
+        """Permanently remove the events of a month, and return their number; requires an administrator's client.
 
         Raises:
-            InputError: ``input_invalid`` when it is no month or not over.
-            StorageError: ``conflict`` when a chunk is written in the same moment; ``storage_unavailable``, also when the
-                user may not. Then nothing is removed.
+            InputError: ``input_invalid`` when it is not a month or not over.
+            StorageError: ``conflict`` when a chunk is written concurrently; ``storage_unavailable``, also when the user
+                lacks the privilege. Nothing was removed.
         """
         check_over(month, now_ns)
         with self._write_lock:
             return retention.delete_month(self._client, self._view().names, month)
 
     def digest(self) -> StoreDigest:
-        """Return what must be equal for two stores built from one ledger: rows and contents, whatever their order."""
+        """Return a digest that is equal for two stores built from one ledger: rows and contents, in any order."""
         return self._ask(digest_store)
 
     # --- beyond the port
 
     def check_server(self) -> ServerFacts:
-        """Return what the server says of itself.
+        """Return the server's version, licence and nodes.
 
         Raises:
-            StorageError: ``storage_unavailable`` when it is away or of another major version than this program.
+            StorageError: ``storage_unavailable`` when it is unreachable or has another major version than this program.
         """
         return check_server(self._client)
 
     def check_held(self) -> None:
-        """Check that the indices of what the store holds are there.
+        """Check that the store's non-empty indices exist.
 
         Raises:
-            StorageError: ``storage_unavailable``, naming those that somebody removed.
+            StorageError: ``storage_unavailable``, naming those that were deleted.
         """
         view = self._view()
         check_held(self._client, view.names, view.state)
 
     def statistics(self) -> Statistics:
-        """Return what the store takes up in the cluster.
+        """Return the store's size in the cluster.
 
         Raises:
-            StorageError: ``storage_unavailable`` when the cluster does not say.
+            StorageError: ``storage_unavailable`` when the cluster does not report it.
         """
         view = self._view()
         names = view.names

@@ -1,8 +1,8 @@
 """Findings, quarantined records, batch figures, counts of undecided events and dead letters as documents and back.
 
-Ids follow from the ledger, so a chunk that is written again meets its own rows. Batch figures and counts of undecided
-events depend on where chunks end, and the end may be another one the second time: their ids follow from where their part
-or chunk begins, and the later attempt replaces the earlier one.
+Ids are derived from the ledger, so rewriting a chunk is idempotent. Batch figures and counts of undecided events depend
+on where chunks end, which may differ on a retry: their ids are derived from where their part or chunk begins, and a
+retry overwrites them.
 """
 
 import json
@@ -43,7 +43,7 @@ _UNDECIDED = ("seq", "time", "policy_id", "policy_version", "status", "source_id
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """Return a document's JSON; raise ``StorageError`` for a value JSON does not have."""
+    """Return a document's JSON; raise ``StorageError`` for a value that JSON cannot represent."""
     try:
         return msgspec.json.encode(document)
     except (TypeError, ValueError) as err:
@@ -51,12 +51,12 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 
 def build_place_id(place: LedgerPlace, item: int = 0) -> str:
-    """Return the id of a row by its place."""
+    """Return the id of a row, derived from its place."""
     return f"{place.seq}-{place.record}-{item}"
 
 
 def _check_numbers(row: object, names: Sequence[str]) -> None:
-    """Refuse a row whose numbers are none, before anything of its chunk is sent."""
+    """Refuse a row with NaN or infinite numbers, before anything of its chunk is sent."""
     for name in names:
         if type(getattr(row, name)) is not int:
             kind = type(row).__name__.lower()
@@ -124,7 +124,7 @@ def build_batch(names: Names, stat: BatchStat) -> Action:
 
 
 def build_undecided(names: Names, first: LedgerPlace, counts: Sequence[IndeterminateCount]) -> Action:
-    """Return the document of all a chunk's counts of undecided events; without any, one that says so."""
+    """Return the document of all a chunk's counts of undecided events; if there are none, a document without counts."""
     for count in counts:
         _check_numbers(count, ("seq", "time", "number"))
     rows = [{name: getattr(count, name) for name in _UNDECIDED} for count in counts]
@@ -135,7 +135,7 @@ def build_undecided(names: Names, first: LedgerPlace, counts: Sequence[Indetermi
 
 
 def build_dead_letter(names: Names, refusal: Refusal) -> Action:
-    """Return the document of one that was refused; an event keeps its uid and digest, so that it is known."""
+    """Return the dead letter of a refused document; an event keeps its uid and digest, so that it can be recognised."""
     action = refusal.action
     table = action.index.removeprefix(f"{names.prefix}-").partition("-")[0]
     source = msgspec.json.decode(action.body)

@@ -1,4 +1,4 @@
-"""One answer's view of the store: its state as of the beginning, and which indices and rows that makes visible."""
+"""The view of one query on the store: its state at the start, and the indices and rows visible in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ are more, a month that is gone is noticed by the next write only."""
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Some rows of the store, and what the reference has to say true of each; None: the query is exact."""
+    """Some rows of the store, and the condition left for the reference to check; None: the query is exact."""
 
     indices: Sequence[str]
     query: dict[str, Any]
@@ -33,7 +33,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The store as one answer sees it."""
+    """The store as seen by one query."""
 
     client: Elasticsearch
     names: Names

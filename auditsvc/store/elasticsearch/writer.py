@@ -1,8 +1,8 @@
-"""Writing a chunk: turned into documents, sent, made visible to searches, and only then counted in.
+"""Writing a chunk: converted to documents, sent, refreshed, and only then made visible through the position.
 
-Documents of events are made while earlier ones are on their way, since making them takes a good part of the time the
-server takes to store them. A value no document can hold is therefore found when others of its chunk are there already;
-they lie behind the position like those of any chunk that failed.
+Documents of events are built while earlier ones are being sent, since building them takes a good part of the time the
+server takes to store them. A value that cannot be stored is therefore detected after others of its chunk have been
+stored; these are invisible past the position, like those of any chunk that failed.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ class Writer:
     """Writes chunks; one process, one thread at a time."""
 
     def __init__(self, client: Elasticsearch, names: Names, settings: Settings, indices: Indices, sleep: Sleep) -> None:
-        """Write under ``names``."""
+        """Write to the indices of ``names``."""
         self._client = client
         self._names = names
         self._indices = indices
@@ -56,8 +56,8 @@ class Writer:
     def write(self, chunk: Chunk) -> None:
         """Store a chunk, then its position.
 
-        What a failure leaves behind lies behind the position, where no answer sees it, and is met again when the chunk
-        is written again.
+        Documents left by a failure are past the position, where no query sees them, and are recognised when the chunk
+        is rewritten.
 
         Raises:
             StorageError: ``conflict`` when the chunk does not start at the position, or another process writes;
@@ -86,7 +86,7 @@ class Writer:
         self._insist(lambda: replace_state(self._client, self._names, state, new))
 
     def _store(self, rows: "_Rows") -> "_Stored":
-        """Send documents until each is stored or a dead letter; return where they are now."""
+        """Send documents until each is stored or a dead letter; return their indices and ids."""
         outcome = self._sender.send(rows.iter_actions())
         moved = self._find_strangers(outcome.existing)
         again = self._sender.send(moved)
@@ -101,12 +101,12 @@ class Writer:
         return _Stored(keys, any(one.existing or one.was_repeated for one in sent))
 
     def _find_strangers(self, existing: Sequence[Action]) -> list[Action]:
-        """Return events whose uid is taken by a row of another place, under an id of their own.
+        """Return events whose uid is taken by a row of another place, each with a new id.
 
-        Every other document that is there already is the one that was sent: a chunk written again has the same rows.
+        Every other existing document equals the one that was sent: a rewritten chunk has the same rows.
 
         Raises:
-            StorageError: ``storage_unavailable`` when one holds something else, which somebody else put there.
+            StorageError: ``storage_unavailable`` when one has foreign content.
         """
         moved = []
         for first in range(0, len(existing), 1000):
@@ -126,7 +126,7 @@ class Writer:
         return moved
 
     def _refresh(self, indices: Iterable[str]) -> None:
-        """Make what was stored visible to searches, on every copy there is: nothing else would until the next chunk."""
+        """Make stored documents searchable on every copy; automatic refreshes are off."""
         with storage_errors():
             shards = self._client.indices.refresh(index=sorted(indices)).body["_shards"]
         if shards["failed"]:
@@ -141,20 +141,20 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """Index and id of each stored document of a chunk; unsure when one was there already or was sent twice."""
+    """Index and id of each stored document of a chunk; ``unsure`` when one existed already or was sent twice."""
 
     keys: Collection[DocumentKey]
     is_unsure: bool
 
 
 class _Rows:
-    """A chunk as documents; ``keys``, ``nulls`` and ``overlong`` are known when all of them have been taken."""
+    """A chunk as documents; ``keys``, ``nulls`` and ``overlong`` are known when all of them have been consumed."""
 
     def __init__(self, names: Names, chunk: Chunk) -> None:
-        """Find the months, and make the documents of everything but events.
+        """Find the months, and build the documents of all tables other than events.
 
         Raises:
-            StorageError: ``storage_unavailable`` for a value no document can hold.
+            StorageError: ``storage_unavailable`` for a value that cannot be stored.
         """
         self._names = names
         self._events = chunk.events
@@ -168,13 +168,12 @@ class _Rows:
         self._tables.append(build_undecided(names, chunk.first, chunk.indeterminate))
 
     def iter_actions(self) -> Iterator[Action]:
-        """Give all documents, those of events made as they are taken; raises as the constructor does."""
+        """Yield all documents, building those of events lazily; raises as the constructor does."""
         for action in chain(map(self._build_event, self._events), self._tables):
             self.keys.add((action.index, action.id))
             yield action
 
     def _build_event(self, row: NewEvent) -> Action:
-        """Return the document of an event."""
         event = row.event
         document = build_document(row)
         self.nulls.update(document.get(NULLS, ()))
@@ -188,19 +187,19 @@ class _Rows:
 
 
 def _may_pass(err: BaseException) -> bool:
-    """Return whether the same request may succeed later."""
+    """Return whether a retry of the request may succeed."""
     return isinstance(err, StorageError) and err.code == CODE and err.context.get("status") not in _FINAL
 
 
 def _get_number(value: object) -> int:
-    """Return a whole number that every event has."""
+    """Return an integer field that every event has."""
     if type(value) is not int:
         raise StorageError("storage_unavailable", f"event store: event: expected a whole number, got `{value}`")
     return value
 
 
 def _describe_stranger(action: Action) -> str:
-    """Return what to do about a document under our id that is not ours."""
+    """Return what to do about a foreign document under one of our ids."""
     row = f"record {action.place.record} of leaf {action.place.seq}"
     return (
         f"event store: index `{action.index}` holds another document under `{action.id}` than the one of {row}; somebody else "
@@ -209,11 +208,11 @@ def _describe_stranger(action: Action) -> str:
 
 
 def _rename(action: Action) -> Action:
-    """Return a row under uid and place."""
+    """Return a row under an id of uid and place."""
     name = f"{action.id}-{build_place_id(action.place, action.item)}"
     return Action(action.index, name, action.body, action.place, action.item)
 
 
 def _is_first(names: Names, action: Action) -> bool:
-    """Say whether a row is an event stored under its uid alone."""
+    """Return whether a row is an event stored under its uid alone."""
     return action.index.startswith(names.events("")) and "-" not in action.id

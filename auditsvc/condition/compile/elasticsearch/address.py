@@ -16,7 +16,7 @@ def compile_networks(node: Compare) -> TruthQueries:
 
 
 def _find_network(path: str, text: str) -> Query:
-    """Return where an address is inside a network; an IPv6 network never holds an IPv4 address."""
+    """Return where an address is inside a network; an IPv6 network never contains an IPv4 address."""
     network = parse_network(text)
     inside = _find_between(path, network.first, network.last)
     if network.is_v4 or network.last < MAPPED_FIRST or network.first > MAPPED_LAST:
@@ -25,5 +25,5 @@ def _find_network(path: str, text: str) -> Query:
 
 
 def _find_between(path: str, first: int, last: int) -> Query:
-    """Return where an address lies between two, both inclusive."""
+    """Return where an address is between two others, both inclusive."""
     return Within(path, gte=str(IPv6Address(first)), lte=str(IPv6Address(last)))

@@ -23,7 +23,7 @@ def compile_in_calendar(node: InCalendar, scope: ElasticScope) -> TruthQueries:
 
 
 def _compile_calendar(path: str, calendar: Calendar, interval: tuple[int, int] | None) -> TruthQueries:
-    """Return where an instant is inside a calendar's hours, and where outside; beside the loaded dates it is unknown."""
+    """Return where an instant is inside a calendar's hours, and where outside; on dates not loaded it is unknown."""
     first, last = count_local_ns(calendar.first, calendar.zone), count_local_ns(calendar.last, calendar.zone)
     if interval is not None:
         first, last = max(first, interval[0]), min(last, interval[1])
@@ -37,7 +37,7 @@ def _compile_calendar(path: str, calendar: Calendar, interval: tuple[int, int] |
 
 
 def _list_spans(calendar: Calendar, first: int, last: int) -> list[tuple[int, int]]:
-    """Return the spans of a calendar's hours within ``[first, last)`` in order, joined where they touch."""
+    """Return the spans of a calendar's hours within ``[first, last)`` in order, adjacent ones merged."""
     spans: list[tuple[int, int]] = []
     midnight = count_local_ns(calendar.first, calendar.zone)
     for day in calendar.days():

@@ -1,12 +1,12 @@
-"""Conditions as Elasticsearch queries that are true at least where the reference is true, and what is left to decide.
+"""Conditions as Elasticsearch queries that are true at least where the reference is true, and the residual condition.
 
 Every node compiles to two queries, one for where :func:`auditsvc.condition.evaluate.evaluate` is true and one for where
-it is false (:class:`~auditsvc.condition.compile.elasticsearch.truth.TruthQueries`); where neither holds the node is unknown.
-A query that cannot be exact is a superset and says so; then the Python reference decides the rest on what the index
-returns.
+it is false (:class:`~auditsvc.condition.compile.elasticsearch.truth.TruthQueries`); where neither matches, the node is unknown.
+A query that cannot be exact is a superset and marked as such; then the Python reference evaluates the rest on the
+events returned.
 
 The queries use ``term``, ``terms``, ``range``, ``exists``, ``prefix``, ``wildcard``, ``regexp`` and ``bool`` in filters:
-no scripts, no ``query_string``, nothing analysed. They stay within the bounds of a server with default settings.
+no scripts, no ``query_string``, no analysed text. They stay within the limits of a server with default settings.
 """
 
 from collections.abc import Collection, Iterator
@@ -63,8 +63,8 @@ class ElasticQuery:
     """A condition for Elasticsearch.
 
     Attributes:
-        query: JSON of a query that holds on at least the events on which the condition is true.
-        residual: what the Python reference has to say true of an event that comes back; None when ``query`` is exact.
+        query: JSON of a query that matches at least the events for which the condition is true.
+        residual: condition that the Python reference must check on each event returned; None when ``query`` is exact.
     """
 
     query: Body
@@ -78,14 +78,14 @@ def split_for_elastic(
     overlong: Collection[str] | None = None,
     interval: tuple[int, int] | None = None,
 ) -> ElasticQuery:
-    """Return the query of a condition, and what is left to decide on the events it finds.
+    """Return the query of a condition, and the residual condition to check on the events it finds.
 
     Args:
         node: the condition.
-        context: lists and calendars it may name.
-        overlong: names of the fields that some document has in ``govshare.long``. None stands for "any"; then no
-            pattern over text is exact, so a store keeps account of them.
-        interval: event time ``[first, last)`` outside of which the caller asks for nothing; calendars are cut to it.
+        context: lists and calendars it may refer to.
+        overlong: names of the fields that some document has in ``govshare.long``. None means "any"; then no
+            pattern over text is exact, so a store keeps track of them.
+        interval: event time ``[first, last)`` to which the caller restricts its search; calendars are clipped to it.
     """
     scope = ElasticScope(context, overlong, interval)
     pushed: list[Query] = []
@@ -138,7 +138,7 @@ def _compile_node(node: Node, scope: ElasticScope) -> TruthQueries:
         case Compare() | Length():
             return compile_number(node)
         case Reference():
-            # the index cannot compare two fields, only find where both have a value
+            # the index cannot compare two fields, only match where both have a value
             comparable = Both([scope.locate(node.field).present, scope.locate(node.other).present])
             return decide(comparable, Superset(comparable))
         case InList():

@@ -1,4 +1,4 @@
-"""The work a pattern makes the server do: it makes a deterministic automaton of it, and refuses one that takes too much."""
+"""The work that a pattern causes: the server determinises its automaton, and refuses a pattern that takes too much effort."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ The server counts alike, over an automaton with two to three times the states, a
 
 @lru_cache(maxsize=1024)
 def check_effort(pattern: Pattern) -> None:
-    """Refuse a pattern that is too much work.
+    """Refuse a pattern that takes too much work.
 
     Raises:
-        UnsupportedPatternError: it has more than :data:`MAX_POSITIONS` characters, or making it deterministic takes more
+        UnsupportedPatternError: it has more than :data:`MAX_POSITIONS` characters, or determinising it takes more
             than :data:`MAX_EFFORT`.
     """
     builder = _GlushkovBuilder()
@@ -55,7 +55,7 @@ def check_effort(pattern: Pattern) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _GlushkovAutomaton:
-    """Places of a pattern's characters, as Glushkov numbers them: those it may start and end with."""
+    """The first and last positions of a pattern, in Glushkov's construction."""
 
     nullable: bool
     first: frozenset[int]
@@ -63,15 +63,15 @@ class _GlushkovAutomaton:
 
 
 class _GlushkovBuilder:
-    """Numbers the characters of a pattern with its repetitions written out."""
+    """Numbers the characters of a pattern with its repetitions expanded."""
 
     def __init__(self) -> None:
-        """Start with no places."""
+        """Start without positions."""
         self.chars: list[Ranges] = []
         self.follow: list[set[int]] = []
 
     def build(self, pattern: Pattern) -> _GlushkovAutomaton:
-        """Return the automaton of a pattern, adding its places.
+        """Return the automaton of a pattern, adding its positions.
 
         Raises:
             UnsupportedPatternError: there are more than :data:`MAX_POSITIONS`.
@@ -94,7 +94,6 @@ class _GlushkovBuilder:
                 assert_never(pattern)
 
     def _add(self, ranges: Ranges) -> _GlushkovAutomaton:
-        """Return the automaton of one character."""
         place = frozenset({len(self.chars)})
         if len(self.chars) >= MAX_POSITIONS:
             raise UnsupportedPatternError(f"a pattern of more than {MAX_POSITIONS} characters")
@@ -103,7 +102,7 @@ class _GlushkovBuilder:
         return _GlushkovAutomaton(False, place, place)
 
     def _repeat(self, part: Pattern, least: int, most: int | None) -> Iterator[_GlushkovAutomaton]:
-        """Give the copies of a repeated pattern, those that may be left out after those that may not."""
+        """Yield the copies of a repeated pattern, the mandatory ones first."""
         for _ in range(least):
             yield self.build(part)
         if most is None:
@@ -115,7 +114,7 @@ class _GlushkovBuilder:
             yield _GlushkovAutomaton(True, copy.first, copy.last)
 
     def _chain(self, parts: Iterable[_GlushkovAutomaton]) -> _GlushkovAutomaton:
-        """Return one automaton after the other."""
+        """Return the concatenation of automata."""
         whole = _GlushkovAutomaton(True, frozenset(), frozenset())
         for part in parts:
             self._join(whole.last, part.first)
@@ -127,6 +126,6 @@ class _GlushkovBuilder:
         return whole
 
     def _join(self, last: frozenset[int], first: frozenset[int]) -> None:
-        """Let every place of ``first`` follow every one of ``last``."""
+        """Let every position of ``first`` follow every one of ``last``."""
         for place in last:
             self.follow[place] |= first

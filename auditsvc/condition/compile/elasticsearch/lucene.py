@@ -1,8 +1,8 @@
 """Patterns of text as Lucene regular expressions.
 
 Lucene's syntax is not RE2's (``@``, ``~``, ``&``, ``<1-5>``, no anchors, ``.`` matches a line feed), so nothing is
-passed through: a pattern is parsed to a tree of sets of characters, and the tree is written out in the few Lucene
-operators that mean exactly that. What the parser does not know raises; the caller then leaves the pattern to RE2 itself.
+passed through: a pattern is parsed to a tree of character sets, and the tree is formatted in the few Lucene operators
+that mean exactly that. Syntax unknown to the parser raises; the caller then leaves the pattern to RE2.
 """
 
 from typing import assert_never
@@ -28,10 +28,10 @@ _SIMPLE_BOUNDS = {(0, None): "*", (1, None): "+", (0, 1): "?"}
 def format_lucene(pattern: Pattern, *, negated: bool = False) -> str:
     """Return a Lucene regular expression for exactly the texts of the pattern, or with ``negated`` for all others.
 
-    It is to be used with ``flags`` ``COMPLEMENT``.
+    It must be used with ``flags`` ``COMPLEMENT``.
 
     Raises:
-        UnsupportedPatternError: the server would refuse its length or the work it takes.
+        UnsupportedPatternError: the server would refuse its length or the effort it takes.
     """
     check_effort(pattern)
     text = f"~({_format(pattern)})" if negated else _format(pattern)
@@ -62,7 +62,7 @@ def _format_bounds(least: int, most: int | None) -> str:
 
 
 def _format_chars(ranges: Ranges) -> str:
-    """Return a set of characters in Lucene's syntax, the short way round."""
+    """Return a set of characters in Lucene's syntax, negated if that is shorter."""
     if ranges == ANY_CHAR.ranges:
         return "."
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
@@ -74,6 +74,6 @@ def _format_chars(ranges: Ranges) -> str:
 
 
 def _format_char(code: int) -> str:
-    """Return one character, escaped where it could mean more: a letter or digit after a backslash would."""
+    """Return one character, escaped where needed; a letter or digit never is, since a backslash would change its meaning."""
     char = chr(code)
     return f"\\{char}" if char.isascii() and char.isprintable() and not char.isalnum() else char

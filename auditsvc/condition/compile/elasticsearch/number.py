@@ -1,4 +1,4 @@
-"""Comparisons of numbers, times, truth values and lengths as Elasticsearch queries."""
+"""Comparisons of numbers, times, booleans and lengths as Elasticsearch queries."""
 
 import sys
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _DOUBLE: tuple[Number, Number] = (-sys.float_info.max, sys.float_info.max)
 
 
 def compile_boolean(node: Compare) -> TruthQueries:
-    """Return where a truth value is one of some constants, and where it is none."""
+    """Return where a boolean is one of some constants, and where it is not."""
     path = index_path(node.field)
     return decide(HasValue(path), OneOf(path, sorted(set(node.values))))
 
@@ -60,10 +60,10 @@ def _find_numbers(path: str, operator: Operator, numbers: Sequence[Number], ends
 
 
 def _floor(value: Number) -> Number:
-    """Return a bound that lies below both zeros if it is one: the index orders -0.0 before 0.0, arithmetic does not."""
+    """Return a lower bound with zero replaced by -0.0: the index orders -0.0 before 0.0, arithmetic does not."""
     return -0.0 if isinstance(value, float) and value == 0 else value
 
 
 def _ceil(value: Number) -> Number:
-    """Return a bound that lies above both zeros if it is one."""
+    """Return an upper bound with zero replaced by 0.0."""
     return abs(value) if value == 0 else value

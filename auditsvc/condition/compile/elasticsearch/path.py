@@ -1,12 +1,12 @@
-"""Where the Elasticsearch store keeps what conditions read: one document for each event.
+"""The paths in the Elasticsearch store that conditions read: one document per event.
 
-Beside the value of each field (:func:`index_path`) a document has:
+In addition to the value of each field (:func:`index_path`), a document has:
 
 - ``govshare.nulls``: names of the fields present as null;
 - ``govshare.empty``: names of the list fields present and empty;
 - ``govshare.length.<name>``: number of elements of each list field present, an integer;
 - ``govshare.text.<name>``: exact text of each address (:func:`text_path`);
-- ``govshare.long``: names of the fields with a text that :func:`is_overlong`; they have nothing under their own path.
+- ``govshare.long``: names of the fields with a text that :func:`is_overlong`; they have no value under their own path.
 
 Text is indexed as ``keyword`` without normaliser and without ``ignore_above``, labels as one ``flattened`` at
 ``labels``, integers, lengths and times as ``long``, numbers as ``double``, addresses as ``ip``.

@@ -1,4 +1,4 @@
-"""Patterns of text as trees of sets of characters: the part that RE2 and Lucene read alike."""
+"""Text patterns as trees of character sets: the subset with the same meaning in RE2 and Lucene."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ LAST_CHAR = 0x10FFFF
 
 
 class UnsupportedPatternError(PolicyError):
-    """A pattern that Lucene cannot be asked for exactly."""
+    """A pattern without an exact equivalent in Lucene."""
 
     def __init__(self, message: str) -> None:
-        """Say what it has that Lucene has not."""
+        """Name the syntax that Lucene lacks."""
         super().__init__("condition_unsupported", message)
 
 
 @dataclass(frozen=True, slots=True)
 class Chars:
-    """One character out of ranges."""
+    """One character from any of the ranges."""
 
     ranges: Ranges
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One pattern after the other; with none, the empty text."""
+    """A concatenation of patterns; with none, the empty text."""
 
     parts: tuple["Pattern", ...]
 
@@ -42,7 +42,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A pattern ``least`` to ``most`` times, None for no end."""
+    """A pattern ``least`` to ``most`` times, None for no limit."""
 
     part: "Pattern"
     least: int
@@ -57,7 +57,7 @@ _WILDCARDS: dict[str, Pattern] = {"*": ANY_TEXT, "?": ANY_CHAR}
 
 
 def parse_glob(glob: str) -> Pattern:
-    """Return the pattern of a glob that :func:`auditsvc.condition.match.build_glob` takes."""
+    """Return the pattern of a glob that :func:`auditsvc.condition.match.build_glob` accepts."""
     parts: list[Pattern] = []
     escaped = False
     for char in glob:
@@ -75,14 +75,13 @@ def build_literal(text: str, *, nocase: bool = False) -> Pattern:
 
 
 def _build_char(char: str, nocase: bool) -> Chars:
-    """Return the set of one character, with its other case."""
     if nocase and char.isascii() and char.isalpha():
         return Chars(((ord(char.upper()),) * 2, (ord(char.lower()),) * 2))
     return Chars(((ord(char), ord(char)),))
 
 
 def invert_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """Return every other character."""
+    """Return the complement of the ranges."""
     gaps, first = [], 0
     for low, high in merge_ranges(ranges):
         if first < low:
@@ -92,7 +91,7 @@ def invert_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def merge_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """Return any ranges sorted and joined where they touch."""
+    """Return the ranges sorted, overlapping and adjacent ones merged."""
     merged: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if merged and low <= merged[-1][1] + 1:

@@ -1,8 +1,8 @@
-"""Queries as trees: what the modules above build, simplified once, and their JSON.
+"""Queries as trees: built by the modules above, simplified once, and rendered as JSON.
 
-Building is calling the constructors; nothing is worked out before :func:`simplify`. A query stands for some events and
-holds on these and no others, unless part of it is a :class:`Superset`: then it holds on others too, and the whole is no
-longer exact.
+A tree is built by calling the constructors; nothing is evaluated before :func:`simplify`. A query matches exactly the
+events intended, unless part of it is a :class:`Superset`: then it may match others too, and the whole is no longer
+exact.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ class HasValue:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """A path has at least one of some values; with none, nothing holds."""
+    """A path has at least one of some values; without values, matches nothing."""
 
     path: str
     values: Sequence[object]
@@ -78,35 +78,35 @@ class Regexp:
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """Every query holds; with none, on every event."""
+    """All queries match; with none, every event does."""
 
     queries: Sequence["Query"]
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """At least one query holds; with none, on no event."""
+    """At least one query matches; with none, no event does."""
 
     queries: Sequence["Query"]
 
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """The query, which must be exact, does not hold: two-valued."""
+    """The query, which must be exact, does not match: two-valued."""
 
     query: "Query"
 
 
 @dataclass(frozen=True, slots=True)
 class Superset:
-    """The query holds on the events meant, and perhaps on others."""
+    """The query matches the events intended, and perhaps others."""
 
     query: "Query"
 
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """``known`` holds and ``removed`` does not; a superset cannot be taken away, then it is ``fallback``."""
+    """``known`` matches and ``removed`` does not; since a superset cannot be excluded, ``fallback`` replaces it then."""
 
     known: "Query"
     removed: "Query"
@@ -124,11 +124,11 @@ _FOLDING: dict[bool, Body] = {False: {}, True: {"case_insensitive": True}}
 
 @dataclass(frozen=True, slots=True)
 class SimpleQuery:
-    """A query without :class:`Superset` and :class:`Remainder`, each combination as flat as can be.
+    """A query without :class:`Superset` and :class:`Remainder`, combinations flattened as far as possible.
 
     Attributes:
-        query: holds on at least the events meant.
-        exact: it holds on no others.
+        query: matches at least the events intended.
+        exact: it matches no others.
     """
 
     query: Query
@@ -139,7 +139,7 @@ def simplify(query: Query) -> SimpleQuery:
     """Return a query in its simplest form, and whether it is exact."""
     match query:
         case OneOf(path, values):
-            # in as many queries as the server's bound asks for
+            # split to stay below the server's limit on terms
             chunks = [values[start : start + MAX_TERMS] for start in range(0, len(values), MAX_TERMS)]
             return SimpleQuery(_unite(OneOf(path, chunk) for chunk in chunks))
         case Both(queries):
@@ -189,7 +189,7 @@ def _negate(query: Query) -> Query:
 
 
 def render(query: Query) -> Body:
-    """Return the JSON of a simple query, for a filter: scores mean nothing."""
+    """Return the JSON of a simple query, for a filter: scores are irrelevant."""
     match query:
         case HasValue(path):
             return {"exists": {"field": path}}
@@ -236,7 +236,7 @@ def _render_combination(query: Both | Either | Without) -> Body:
 
 
 def _render_excluded(query: Query) -> list[Body]:
-    """Return the queries none of which may hold."""
+    """Return the queries none of which may match."""
     return [render(inner) for inner in query.queries] if isinstance(query, Either) else [render(query)]
 
 

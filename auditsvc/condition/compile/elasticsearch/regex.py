@@ -1,4 +1,4 @@
-"""The part of RE2 syntax that can be said to Lucene, read to a tree of sets of characters."""
+"""The subset of RE2 syntax that Lucene can express, parsed to a tree of character sets."""
 
 import re
 
@@ -30,7 +30,7 @@ def parse_regex(text: str) -> Pattern:
     """Return the pattern of an RE2 expression that is matched against the whole of a text.
 
     Raises:
-        UnsupportedPatternError: it has something other than characters, sets, groups, choices and repetitions.
+        UnsupportedPatternError: it uses anything other than characters, sets, groups, choices and repetitions.
     """
     return _RegexReader(text).read()
 
@@ -58,7 +58,7 @@ class _RegexReader:
         return parts[0] if len(parts) == 1 else Choice(tuple(parts))
 
     def _read_sequence(self, depth: int) -> Pattern:
-        """Return one alternative; anchors at the ends of a whole one say what a full match says anyway."""
+        """Return one alternative; anchors at the ends are redundant in a full match."""
         parts: list[Pattern] = []
         if depth == 0:
             self._take("^")
@@ -70,7 +70,7 @@ class _RegexReader:
         return Chain(tuple(parts))
 
     def _read_repeated(self, depth: int) -> Pattern:
-        """Return one atom with its repetition; a lazy one matches the same whole texts."""
+        """Return one atom with its repetition; a lazy one matches the same texts, since matches are full."""
         atom = self._read_atom(depth)
         bounds = self._read_bounds()
         if bounds is None:
@@ -114,7 +114,7 @@ class _RegexReader:
         return Chars(self._read_char())
 
     def _read_set(self) -> Chars:
-        """Return a set in brackets; named classes and bare brackets inside are left to RE2."""
+        """Return a set in brackets; named classes and unescaped brackets inside are left to RE2."""
         negated = self._take("^")
         ranges: list[tuple[int, int]] = []
         while not self._take("]"):
@@ -162,7 +162,7 @@ class _RegexReader:
         return found
 
     def _read_char(self) -> Ranges:
-        """Return the set of the character that stands here for itself."""
+        """Return the set of the literal character at the current position."""
         char = self._peek()
         if not char or 0xD800 <= ord(char) <= 0xDFFF:
             raise self._unsupported()
@@ -170,16 +170,16 @@ class _RegexReader:
         return ((ord(char), ord(char)),)
 
     def _take(self, expected: str) -> bool:
-        """Go past ``expected`` if it comes next."""
+        """Consume ``expected`` if it comes next."""
         if self._text.startswith(expected, self._at):
             self._at += len(expected)
             return True
         return False
 
     def _peek(self, length: int = 1) -> str:
-        """Return what comes next, ``""`` at the end."""
+        """Return the next character, ``""`` at the end."""
         return self._text[self._at : self._at + length]
 
     def _unsupported(self) -> UnsupportedPatternError:
-        """Return the error for what stands here."""
+        """Return the error for the syntax at the current position."""
         return UnsupportedPatternError(f"no exact Lucene pattern for `{self._text[self._at : self._at + 16]}`")

@@ -1,4 +1,4 @@
-"""What compiling a condition for Elasticsearch depends on, and where the index has a value of a field."""
+"""The context of compiling a condition for Elasticsearch, and where the index has a value of a field."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from auditsvc.event.fields import Field, Kind
 
 @dataclass(frozen=True, slots=True)
 class IndexedField:
-    """A field as the index keeps its text.
+    """A field, with its path in the index and the queries for its presence.
 
     Attributes:
         field: the field.
-        path: where its exact text is, for fields of other kinds their value.
-        indexed: where it has at least one value in the index.
-        overlong: where a text of it is too long for the index.
-        present: where it is present and not null.
+        path: of its exact text; for fields of other kinds, of their value.
+        indexed: matches where it has at least one value in the index.
+        overlong: matches where a text of it is too long for the index.
+        present: matches where it is present and not null.
     """
 
     field: Field
@@ -31,13 +31,13 @@ class IndexedField:
 
 @dataclass(frozen=True, slots=True)
 class ElasticScope:
-    """What compiling depends on beside the condition.
+    """The context of compilation.
 
     Attributes:
         context: lists and calendars the condition may name.
-        overlong: names of the fields that some document has in ``govshare.long``; None when that is not known, and
-            then every field may.
-        interval: event time ``[first, last)`` outside of which the query is not asked; None for all time.
+        overlong: names of the fields that some document has in ``govshare.long``; None when that is not known;
+            then any field may.
+        interval: event time ``[first, last)`` to which the query is restricted; None for all time.
     """
 
     context: Context
@@ -45,9 +45,9 @@ class ElasticScope:
     interval: tuple[int, int] | None = None
 
     def locate(self, field: Field) -> IndexedField:
-        """Return a field as the index keeps it."""
+        """Return a field with its path and queries."""
         path = text_path(field)
-        # `exists` would take an asterisk in a label's name for a pattern
+        # `exists` would interpret an asterisk in a label's name as a pattern
         indexed = Prefix(path, "") if is_label(field) else HasValue(path)
         empty = OneOf(EMPTY_PATH, [field.name]) if field.multi else NOTHING
         is_free = field.kind in TEXT_KINDS and field.kind is not Kind.ENUM

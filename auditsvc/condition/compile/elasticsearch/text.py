@@ -1,8 +1,8 @@
 """Comparisons of text, single or in lists, as Elasticsearch queries over exact ``keyword`` terms.
 
-An index answers which documents have *some* element that passes. For *each* element the question is turned round: no
-element fails, so every test here says both which elements pass and which fail. What only RE2 or Unicode can decide is
-a superset and marked as such.
+An index can find documents that have *some* element that matches. *Each* is expressed as its negation, no element
+fails, so every test here provides both the query for passing elements and that for failing ones. What only RE2 or
+Unicode rules can decide is a superset and marked as such.
 """
 
 import re
@@ -60,13 +60,13 @@ class _ElementTest(Protocol):
 
     @property
     def refutes_overlong(self) -> bool:
-        """Whether no text that is too long for the index passes."""
+        """Whether no text that is too long for the index can pass."""
 
     def find_passing(self) -> Query:
         """Return where an indexed element passes."""
 
     def find_failing(self) -> Query:
-        """Return where an indexed element fails; asked for lists only."""
+        """Return where an indexed element fails; used for lists only."""
 
 
 def compile_text(node: Compare, scope: ElasticScope) -> TruthQueries:
@@ -94,7 +94,7 @@ def _quantify(known: IndexedField, quantifier: Quantifier, test: _ElementTest) -
     undecided = NOTHING if refuted else Superset(known.overlong)
     if quantifier is Quantifier.ANY or not known.field.multi:
         return decide(known.present, Either([test.find_passing(), undecided]))
-    # where the failing ones are not exactly known: each element passes, so some does, or there is none in the index
+    # where the failing ones are not known exactly: if each element passes, some does, or none is in the index
     passing = Superset(Both([known.present, Either([test.find_passing(), Without(known.indexed)])]))
     failing = Either([test.find_failing(), undecided])
     return TruthQueries(Remainder(known.present, failing, fallback=passing), failing)
@@ -110,7 +110,7 @@ def _build_equality(known: IndexedField, values: Iterable[str], *, nocase: bool)
 
 @dataclass(frozen=True, slots=True)
 class _EqualityTest:
-    """Whether an element is one of some texts, sorted; with ``nocase`` they are folded."""
+    """Whether an element is one of some sorted texts; with ``nocase`` they are folded."""
 
     known: IndexedField
     texts: Sequence[str]
@@ -156,12 +156,12 @@ def _find_folded(known: IndexedField, text: str) -> Query:
     """Return where an element is a text, whatever the case of A to Z."""
     if len(text) > MAX_LITERAL:
         return Superset(Prefix(known.path, text[:MAX_LITERAL], nocase=True))
-    # of a label the server folds the key too, so `labels.X` would answer for `labels.x`
+    # for a label the server folds the key too, so `labels.X` would match `labels.x`
     return Superset(FoldedTerm(known.path, text)) if is_label(known.field) else FoldedTerm(known.path, text)
 
 
 def _find_beside(known: IndexedField, texts: Sequence[str]) -> Query:
-    """Return where an element is none of some texts: it lies in a gap between them. UTF-8 and characters order alike."""
+    """Return where an element is none of some texts: it is in a gap between them. UTF-8 has the same order as code points."""
     if not texts:
         return known.indexed
     if len(texts) > MAX_GAPS:
@@ -171,7 +171,7 @@ def _find_beside(known: IndexedField, texts: Sequence[str]) -> Query:
 
 
 def _find_matching(known: IndexedField, node: Compare, value: str) -> Query:
-    """Return where an element matches a glob or a regular expression; of labels the server cannot be asked that."""
+    """Return where an element matches a glob or a regular expression; the server does not support that for labels."""
     if is_label(known.field):
         return Superset(known.indexed)
     try:
@@ -181,7 +181,7 @@ def _find_matching(known: IndexedField, node: Compare, value: str) -> Query:
 
 
 def _find_containing(known: IndexedField, node: Compare, value: str) -> Query:
-    """Return where an element contains a text, starts or ends with it; of a long one, with a part of it."""
+    """Return where an element contains a text, starts or ends with it; for a long text, a part of it."""
     if _LONE_SURROGATE.search(value):
         return NOTHING
     if value == "":
@@ -200,7 +200,7 @@ def _find_containing(known: IndexedField, node: Compare, value: str) -> Query:
 
 
 def _find_unlike(known: IndexedField, patterns: Iterable[Pattern]) -> Query:
-    """Return where an element matches none of some patterns, which may raise as they are iterated over."""
+    """Return where an element matches none of some patterns, iterating over which may raise."""
     try:
         return Regexp(known.path, format_lucene(Choice(tuple(patterns)), negated=True))
     except UnsupportedPatternError:

@@ -1,7 +1,7 @@
 """Where a condition is true and where it is false, as far as an index can tell.
 
 A condition compiles to two queries, one for where it is true and one for where it is false; it is unknown everywhere
-else. So negation swaps the two and never has to negate what is only a superset.
+else. So negation swaps the two and never has to negate a superset.
 """
 
 from dataclasses import dataclass
@@ -22,5 +22,5 @@ UNKNOWN = TruthQueries(NOTHING, NOTHING)
 
 
 def decide(known: Query, true: Query) -> TruthQueries:
-    """Return the queries of a test that is decided on the events ``known``, of which it is true on some."""
+    """Return the queries of a test that is decided for the events ``known`` and true for some of them."""
     return TruthQueries(true, Remainder(known, true, fallback=Superset(known)))
