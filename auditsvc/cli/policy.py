@@ -12,7 +12,7 @@ import click
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
 from auditsvc.cli.context import find_actor, json_option, load_settings, open_ledger, print_json
-from auditsvc.condition.describe import Step
+from auditsvc.condition.describe import ConditionStep
 from auditsvc.condition.evaluate import has_type
 from auditsvc.event.fields import Kind, get_field
 from auditsvc.event.model import Event
@@ -210,7 +210,7 @@ def _read_event(data: bytes) -> Event:
     return event
 
 
-def _print_step(label: str, step: Step, depth: int) -> None:
+def _print_step(label: str, step: ConditionStep, depth: int) -> None:
     """Print a node of a condition with those inside it."""
     seen = f"   ({step.seen})" if step.seen else ""
     click.echo(f"{'  ' * depth}{label}: {step.text} = {step.truth.value}{seen}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from auditsvc.condition.parse import MODIFIERS
 from auditsvc.event.fields import FIELDS
-from auditsvc.policy.model import Effect, OnMissing, Severity, Status
+from auditsvc.policy.model import Effect, OnMissing, PolicyStatus, Severity
 
 SCHEMA_ID = "https://auditsvc.example/schema/policy-1.json"
 _DATE = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$"}
@@ -50,7 +50,7 @@ def _ref(name: str) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def _enum(kind: type[Effect] | type[OnMissing] | type[Severity] | type[Status]) -> dict[str, Any]:
+def _enum(kind: type[Effect] | type[OnMissing] | type[Severity] | type[PolicyStatus]) -> dict[str, Any]:
     """Return the schema of an enumeration's values."""
     return {"enum": [member.value for member in kind]}
 
@@ -112,7 +112,7 @@ def _policy() -> dict[str, Any]:
         {
             "id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"},
             "version": {"type": "integer", "minimum": 1},
-            "title": _ref("bilingual"), "description": _ref("bilingual"), "status": _enum(Status),
+            "title": _ref("bilingual"), "description": _ref("bilingual"), "status": _enum(PolicyStatus),
             "severity": _enum(Severity), "owner": _TEXT, "approved_by": _list(_TEXT), "legal_basis": _list(basis),
             "zone": _TEXT, "valid": _object({"from": _DATE, "until": _DATE}, ["from"]), "target": _ref("condition"),
             **effects, "exceptions": _list(exception), "alert": alert, "on_missing": _enum(OnMissing),

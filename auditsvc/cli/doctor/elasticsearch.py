@@ -11,7 +11,7 @@ from typing import Any
 from elasticsearch import ApiError, Elasticsearch
 
 from auditsvc.cli.context import follows_ledger
-from auditsvc.cli.doctor.check import Check, Outcome, attempt, failed, passed, skipped, warned
+from auditsvc.cli.doctor.check import Check, CheckOutcome, attempt, failed, passed, skipped, warned
 from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
@@ -77,7 +77,7 @@ def _check_parts(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
     }
     for name, look in looks.items():
         for check in attempt(name, partial(look, client, settings)):
-            is_hidden = check.outcome is Outcome.FAIL and "does not allow this" in check.text
+            is_hidden = check.outcome is CheckOutcome.FAIL and "does not allow this" in check.text
             yield skipped(check.name, check.text) if is_hidden else check
 
 
@@ -142,7 +142,7 @@ def _check_store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
             continue
         (check,) = attempt(name, look, is_down=True)
         yield check
-        if check.outcome is Outcome.FAIL:
+        if check.outcome is CheckOutcome.FAIL:
             reason = f"could not be looked at: see {name}"
 
 

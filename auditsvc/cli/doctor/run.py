@@ -11,14 +11,14 @@ from dataclasses import asdict
 import click
 
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.cli.doctor.check import Check, Outcome, failed, find_exit_code, passed
+from auditsvc.cli.doctor.check import Check, CheckOutcome, failed, find_exit_code, passed
 from auditsvc.cli.doctor.elasticsearch import check_elasticsearch
 from auditsvc.cli.doctor.local import check_duckdb, check_installation
 from auditsvc.ground.clock import Clock, SystemClock
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
 
-_MARKS = {Outcome.PASS: "pass", Outcome.WARN: "WARN", Outcome.FAIL: "FAIL", Outcome.SKIP: "  - "}
+_MARKS = {CheckOutcome.PASS: "pass", CheckOutcome.WARN: "WARN", CheckOutcome.FAIL: "FAIL", CheckOutcome.SKIP: "  - "}
 
 
 @click.command()
@@ -60,7 +60,7 @@ def _build_document(check: Check) -> dict[str, str]:
 
 def _print(checks: Iterable[Check]) -> None:
     """Print the checklist, advice below what it is about, and a sum."""
-    numbers = dict.fromkeys(Outcome, 0)
+    numbers = dict.fromkeys(CheckOutcome, 0)
     for check in checks:
         numbers[check.outcome] += 1
         click.echo(f"{_MARKS[check.outcome]}  {check.name}: {check.text}")
