@@ -1,8 +1,4 @@
-"""``auditsvc doctor``: one checklist of the installation; may run beside the service, and changes nothing.
-
-It writes one probe file in the archive and removes it. It makes no folder, key or table, migrates nothing, and never
-takes the embedded store's lock.
-"""
+"""``auditsvc doctor``: prints the checklist of the installation."""
 
 import sys
 from collections.abc import Iterable
@@ -11,12 +7,10 @@ from dataclasses import asdict
 import click
 
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.cli.doctor.check import Check, CheckOutcome, failed, find_exit_code, passed
-from auditsvc.cli.doctor.elasticsearch import check_elasticsearch
-from auditsvc.cli.doctor.local import check_duckdb, check_installation
-from auditsvc.ground.clock import Clock, SystemClock
+from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.errors import AuditError
-from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.doctor.check import Check, CheckOutcome, failed, find_exit_code, passed
+from auditsvc.runtime.doctor.service import examine_installation
 
 _MARKS = {CheckOutcome.PASS: "pass", CheckOutcome.WARN: "WARN", CheckOutcome.FAIL: "FAIL", CheckOutcome.SKIP: "  - "}
 
@@ -45,12 +39,6 @@ def examine() -> list[Check]:
     except AuditError as err:
         return [failed("settings", err.message, "docs/settings.md lists every setting; nothing else was looked at")]
     return [passed("settings", "every value can be used"), *examine_installation(settings, SystemClock())]
-
-
-def examine_installation(settings: Settings, clock: Clock) -> list[Check]:
-    """Return every check but that of the settings themselves."""
-    store = check_elasticsearch if settings.event_store == "elasticsearch" else check_duckdb
-    return [*check_installation(settings, clock), *store(settings)]
 
 
 def _build_document(check: Check) -> dict[str, str]:

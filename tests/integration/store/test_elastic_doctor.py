@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.cli.doctor.check import Check, CheckOutcome, find_exit_code
-from auditsvc.cli.doctor.elasticsearch import check_elasticsearch
 from auditsvc.event.time import to_datetime
 from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.doctor.check import Check, CheckOutcome, find_exit_code
+from auditsvc.runtime.doctor.elasticsearch import check_elasticsearch
 from auditsvc.store.elasticsearch.client import open_client
 from auditsvc.store.elasticsearch.mapping import TABLES
 from auditsvc.store.elasticsearch.setup import install_templates

@@ -17,14 +17,14 @@ from click.testing import CliRunner
 from sqlalchemy import text as sql
 
 from auditsvc.auth.roles import Role
-from auditsvc.cli.doctor import local as doctor_local
-from auditsvc.cli.doctor.check import Check, CheckOutcome, failed, find_exit_code, passed, skipped, warned
-from auditsvc.cli.doctor.elasticsearch import find_least_free
 from auditsvc.cli.doctor.run import command as doctor
-from auditsvc.cli.doctor.run import examine_installation
 from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.database import open_engine
 from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.doctor import local as doctor_local
+from auditsvc.runtime.doctor.check import Check, CheckOutcome, failed, find_exit_code, passed, skipped, warned
+from auditsvc.runtime.doctor.elasticsearch import find_least_free
+from auditsvc.runtime.doctor.service import examine_installation
 from tests.support.service import NOON, open_service
 
 DEAD_PORT = 1

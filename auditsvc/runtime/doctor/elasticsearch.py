@@ -10,11 +10,11 @@ from typing import Any
 
 from elasticsearch import ApiError, Elasticsearch
 
-from auditsvc.cli.context import follows_ledger
-from auditsvc.cli.doctor.check import Check, CheckOutcome, attempt, failed, passed, skipped, warned
 from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.doctor.check import Check, CheckOutcome, attempt, failed, passed, skipped, warned
+from auditsvc.runtime.installation import follows_ledger
 from auditsvc.store.elasticsearch.client import UNKNOWN, ServerFacts, check_server, open_client
 from auditsvc.store.elasticsearch.failure import get_reason, storage_errors
 from auditsvc.store.elasticsearch.mapping import FIRST_GENERATION, VERSION, Names
