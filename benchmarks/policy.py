@@ -17,7 +17,7 @@ from auditsvc.event.fields import ACTIONS, get_field
 from auditsvc.event.model import Event
 from auditsvc.ground.bilingual import Text
 from auditsvc.policy.judge import compile_policy_set, judge_reference
-from auditsvc.policy.model import AlertRule, Effect, OnMissing, Policy, PolicySet, Severity, Status
+from auditsvc.policy.model import AlertRule, Effect, OnMissing, Policy, PolicySet, PolicyStatus, Severity
 
 RESOURCES = tuple(f"R{number:03d}" for number in range(50))
 ORGS = tuple(f"ORG{number:03d}" for number in range(60))
@@ -53,7 +53,7 @@ def build_policy(number: int, chance: random.Random) -> Policy:
     body = All(tuple(build_condition(chance, strict) for _ in range(count)))
     title = Text("策略", "policy")
     return Policy(
-        id=f"B-{number:05d}", version=1, title=title, description=title, status=Status.ACTIVE, severity=Severity.LOW,
+        id=f"B-{number:05d}", version=1, title=title, description=title, status=PolicyStatus.ACTIVE, severity=Severity.LOW,
         owner="o", approved_by=(), legal_basis=(), valid_from_ns=0, valid_until_ns=None, target=target, kind=kind,
         body=body, exceptions=(), alert=AlertRule(("user.id",), 60, title), on_missing=OnMissing.VIOLATE, tests=(),
         source_text="", file="f", line=1,

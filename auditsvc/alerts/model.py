@@ -64,7 +64,7 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class AlertEvidence:
     """One finding of an alert and where its event stands in the ledger."""
 
     key: FindingKey

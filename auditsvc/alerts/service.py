@@ -12,12 +12,12 @@ from auditsvc.alerts.group import OpenAlert, build_group_key, find_nearest, form
 from auditsvc.alerts.model import (
     MAX_NOTE,
     Alert,
+    AlertEvidence,
     AlertFilter,
     AlertPage,
     AlertState,
     AlertTemplate,
     CloseReason,
-    Evidence,
     Transition,
 )
 from auditsvc.alerts.tables import AlertFindingRow, AlertRow, AlertTransitionRow, EnginePositionRow
@@ -317,7 +317,7 @@ def list_transitions(session: Session, alert_id: str) -> list[Transition]:
     return [_build_transition(row) for row in session.scalars(query.order_by(AlertTransitionRow.number))]
 
 
-def list_evidence(session: Session, alert_id: str, *, limit: int = 100, offset: int = 0) -> list[Evidence]:
+def list_evidence(session: Session, alert_id: str, *, limit: int = 100, offset: int = 0) -> list[AlertEvidence]:
     """Return the findings of an alert in order of event time."""
     query = (
         select(AlertFindingRow)
@@ -325,7 +325,9 @@ def list_evidence(session: Session, alert_id: str, *, limit: int = 100, offset: 
         .order_by(AlertFindingRow.time, AlertFindingRow.seq, AlertFindingRow.record, AlertFindingRow.item)
     )
     rows = session.scalars(query.limit(limit).offset(offset))
-    return [Evidence(FindingKey(row.key), EventUid(row.uid), row.time, row.seq, row.record, row.item) for row in rows]
+    return [
+        AlertEvidence(FindingKey(row.key), EventUid(row.uid), row.time, row.seq, row.record, row.item) for row in rows
+    ]
 
 
 def _select_alerts(chosen: AlertFilter) -> Select[Any]:

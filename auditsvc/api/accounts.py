@@ -5,14 +5,14 @@ from typing import Any
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
-from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import ApiBlueprint, PageQuery, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import ROLES, Duty, Role, require
 from auditsvc.auth.service import Account, NewAccount
 from auditsvc.ground.errors import InputError
 from auditsvc.runtime.services import get_services
 
-resource = Resource("accounts", description="People and their roles")
+resource = ApiBlueprint("accounts", description="People and their roles")
 
 
 class AccountSchema(Schema):

@@ -15,7 +15,7 @@ from auditsvc.alerts.service import (
     list_evidence,
     list_transitions,
 )
-from auditsvc.api.resource import Instant, PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import ApiBlueprint, Instant, PageQuery, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.event.time import format_time_ns
@@ -24,7 +24,7 @@ from auditsvc.ground.errors import InputError
 from auditsvc.policy.model import Severity
 from auditsvc.runtime.services import get_services, record_reading
 
-resource = Resource("alerts", description="What people are told of violations")
+resource = ApiBlueprint("alerts", description="What people are told of violations")
 
 _MAX_OFFSET = 2**31
 

@@ -11,14 +11,14 @@ from typing import Any
 from flask.views import MethodView
 from marshmallow import Schema, fields
 
-from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import ApiBlueprint, PageQuery, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Catalog, Validity
 from auditsvc.event.time import format_time_ns
 from auditsvc.ground.errors import InputError
 from auditsvc.runtime.services import get_services
 
-resource = Resource("catalog", description="Organisations, resources, interfaces, agreements and projects")
+resource = ApiBlueprint("catalog", description="Organisations, resources, interfaces, agreements and projects")
 
 
 class CatalogSchema(Schema):

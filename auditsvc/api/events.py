@@ -11,7 +11,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from auditsvc.api.ledger import ProofSchema, build_inclusion
-from auditsvc.api.resource import Instant, PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import ApiBlueprint, Instant, PageQuery, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import require
@@ -30,7 +30,7 @@ from auditsvc.store.query import Cursor, EventQuery, Order, RowSet, TimeBucket, 
 from auditsvc.store.rows import StoredEvent
 from auditsvc.store.summary import count_by_time
 
-resource = Resource("events", description="Accesses, normalised and judged")
+resource = ApiBlueprint("events", description="Accesses, normalised and judged")
 
 DEFAULT_SPAN = timedelta(days=30)
 """What a search without a start covers."""

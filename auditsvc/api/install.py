@@ -20,10 +20,10 @@ from auditsvc.api import (
     tokens,
 )
 from auditsvc.api.problems import MEDIA_TYPE, ProblemSchema
-from auditsvc.api.resource import Resource
+from auditsvc.api.resource import ApiBlueprint
 from auditsvc.auth.roles import public
 
-RESOURCES: tuple[Resource, ...] = (
+RESOURCES: tuple[ApiBlueprint, ...] = (
     tokens.resource,
     accounts.resource,
     status.resource,

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import Connection
 
 from auditsvc.api.acts import list_acts
-from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import ApiBlueprint, PageQuery, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import Duty, require
@@ -18,7 +18,7 @@ from auditsvc.ledger.proof import checkpoint_at_least, consistency_proof, get_he
 from auditsvc.ledger.receipt import find_receipt
 from auditsvc.runtime.services import get_services
 
-resource = Resource("ledger", description="The log and its proofs")
+resource = ApiBlueprint("ledger", description="The log and its proofs")
 
 _MAX_SIZE = 2**53
 

@@ -5,14 +5,14 @@ from typing import Any
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
-from auditsvc.api.resource import Resource
+from auditsvc.api.resource import ApiBlueprint
 from auditsvc.auth.roles import require
 from auditsvc.event.time import format_time_ns
 from auditsvc.ground.errors import InputError
 from auditsvc.policy.model import Policy, PolicySet
 from auditsvc.runtime.services import get_services
 
-resource = Resource("policies", description="The policies in force, and how they were")
+resource = ApiBlueprint("policies", description="The policies in force, and how they were")
 
 
 class TextSchema(Schema):

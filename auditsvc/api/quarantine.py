@@ -6,14 +6,14 @@ from typing import Any
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
-from auditsvc.api.resource import Instant, PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import ApiBlueprint, Instant, PageQuery, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.event.time import MAX_TIME_NS, count_ns, format_time_ns
 from auditsvc.ground.errors import InputError
 from auditsvc.runtime.services import get_services, record_reading
 
-resource = Resource("quarantine", description="Records that could not be read")
+resource = ApiBlueprint("quarantine", description="Records that could not be read")
 
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_OFFSET = 10_000_000

@@ -12,7 +12,7 @@ from marshmallow import Schema, fields, validate
 from werkzeug.datastructures import FileStorage
 from werkzeug.utils import secure_filename
 
-from auditsvc.api.resource import PageQuery, Resource, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import ApiBlueprint, PageQuery, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.ground.database import read_session
@@ -33,7 +33,7 @@ from auditsvc.reports.service import (
 from auditsvc.reports.verify import verify_files
 from auditsvc.runtime.services import get_services, record_reading
 
-resource = Resource("reports", description="Signed reports")
+resource = ApiBlueprint("reports", description="Signed reports")
 
 _make_upload: Any = Upload  # the library has no types
 LANGUAGES = ("zh", "en")
@@ -196,7 +196,7 @@ class OneReport(MethodView):
 
 
 @resource.route("/reports/<string:report_id>/files/<string:name>")
-class ReportFile(MethodView):
+class OneReportFile(MethodView):
     """One file of a report."""
 
     @resource.response(

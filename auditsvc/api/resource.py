@@ -54,7 +54,7 @@ class StrictParser(FlaskParser):
         return decode_json(data) if data else missing
 
 
-class Resource(blueprint.Blueprint):
+class ApiBlueprint(blueprint.Blueprint):
     """A blueprint below ``/api/v1`` whose routes take declared arguments only."""
 
     ARGUMENTS_PARSER = StrictParser()

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import Connection
 
 from auditsvc.api.policies import TextSchema
-from auditsvc.api.resource import Resource
+from auditsvc.api.resource import ApiBlueprint
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Source
@@ -17,7 +17,7 @@ from auditsvc.ground.errors import InputError
 from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
 from auditsvc.runtime.services import get_services
 
-resource = Resource("sources", description="Who sends logs, and how they are read")
+resource = ApiBlueprint("sources", description="Who sends logs, and how they are read")
 
 
 class SourceSchema(Schema):

@@ -6,7 +6,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields
 
 from auditsvc.api.health import find_checks
-from auditsvc.api.resource import Resource
+from auditsvc.api.resource import ApiBlueprint
 from auditsvc.auth.roles import require
 from auditsvc.figures.deliveries import DeliveryTotals, SourceTotals, measure_deliveries
 from auditsvc.figures.lag import read_log_status
@@ -14,7 +14,7 @@ from auditsvc.ground.clock import format_instant
 from auditsvc.ground.errors import StorageError
 from auditsvc.runtime.services import Services, get_services, read_status
 
-resource = Resource("status", description="How the service stands")
+resource = ApiBlueprint("status", description="How the service stands")
 
 
 class StoreSchema(Schema):

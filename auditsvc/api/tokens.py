@@ -6,14 +6,14 @@ from flask import g
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
-from auditsvc.api.resource import Resource
+from auditsvc.api.resource import ApiBlueprint
 from auditsvc.auth.bearer import LIFETIME
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.passwords import MAX_LENGTH
 from auditsvc.auth.roles import permissions_of, public, require
 from auditsvc.runtime.services import get_services
 
-resource = Resource("tokens", description="Sign in, and the caller's own account")
+resource = ApiBlueprint("tokens", description="Sign in, and the caller's own account")
 
 _PASSWORD = validate.Length(1, MAX_LENGTH)
 

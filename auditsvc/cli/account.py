@@ -7,7 +7,8 @@ import click
 
 from auditsvc.auth.roles import ROLES, Duty, Role
 from auditsvc.auth.service import Account, Accounts, NewAccount
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_ledger, print_json
+from auditsvc.cli.context import find_actor, json_option, load_settings, print_json
+from auditsvc.runtime.installation import open_ledger
 
 role_argument = click.argument("role", metavar="ROLE", type=click.Choice([str(role) for role in Role]))
 

@@ -8,13 +8,14 @@ import click
 
 from auditsvc.catalog.load import load_catalog
 from auditsvc.catalog.model import Catalog
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_ledger, print_json
+from auditsvc.cli.context import find_actor, json_option, load_settings, print_json
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import Bundle, load_bundle
 from auditsvc.ground.errors import EXIT_FINDING, DocumentError, Problem
 from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.readers.registry import check_source
+from auditsvc.runtime.installation import open_ledger
 
 folder_argument = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 SECTIONS = ("organisations", "resources", "interfaces", "agreements", "projects", "matters", "sources")

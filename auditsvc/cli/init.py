@@ -10,7 +10,7 @@ from auditsvc.auth.bearer import load_or_create_token_key
 from auditsvc.auth.roles import ROLES, Role
 from auditsvc.auth.service import INSTALLATION, Accounts, NewAccount
 from auditsvc.catalog.load import load_catalog
-from auditsvc.cli.context import json_option, load_settings, make_database, print_json
+from auditsvc.cli.context import json_option, load_settings, print_json
 from auditsvc.ground.clock import Clock, SystemClock
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.document import Bundle, load_bundle
@@ -23,6 +23,7 @@ from auditsvc.ledger.ledger import Ledger
 from auditsvc.policy.check import require_policies
 from auditsvc.policy.load import load_policy_set
 from auditsvc.reports.keys import load_or_create_report_keys
+from auditsvc.runtime.installation import make_database
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 

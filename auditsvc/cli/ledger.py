@@ -11,14 +11,7 @@ import click
 from sqlalchemy import Connection, Engine
 
 from auditsvc.cli.checklist import VerifyCommand, describe_step
-from auditsvc.cli.context import (
-    json_option,
-    load_settings,
-    open_database,
-    print_json,
-    require_ledger,
-    require_log_key,
-)
+from auditsvc.cli.context import json_option, load_settings, print_json
 from auditsvc.ground.clock import SystemClock, format_instant
 from auditsvc.ground.errors import InputError, LogError
 from auditsvc.ground.settings.model import Settings
@@ -32,6 +25,7 @@ from auditsvc.ledger.proof import latest_checkpoint as find_checkpoint
 from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, parse_log_trust, verify_archive
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.ledger.write.recovery import OrphanFrame, find_orphans
+from auditsvc.runtime.installation import open_database, require_ledger, require_log_key
 
 MAX_SIZE = 2**62
 """More leaves than a log can have; a larger number does not fit the database's."""

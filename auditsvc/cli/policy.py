@@ -11,8 +11,8 @@ import click
 
 from auditsvc.catalog.enrich import Enricher
 from auditsvc.catalog.load import load_catalog
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_ledger, print_json
-from auditsvc.condition.describe import Step
+from auditsvc.cli.context import find_actor, json_option, load_settings, print_json
+from auditsvc.condition.describe import ConditionStep
 from auditsvc.condition.evaluate import has_type
 from auditsvc.event.fields import Kind, get_field
 from auditsvc.event.model import Event
@@ -28,6 +28,7 @@ from auditsvc.policy.lint import lint as lint_policies
 from auditsvc.policy.load import load_policy_set
 from auditsvc.policy.model import PolicySet
 from auditsvc.policy.view import dump_explanation, dump_policy
+from auditsvc.runtime.installation import open_ledger
 
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 policies_option = click.option(
@@ -210,7 +211,7 @@ def _read_event(data: bytes) -> Event:
     return event
 
 
-def _print_step(label: str, step: Step, depth: int) -> None:
+def _print_step(label: str, step: ConditionStep, depth: int) -> None:
     """Print a node of a condition with those inside it."""
     seen = f"   ({step.seen})" if step.seen else ""
     click.echo(f"{'  ' * depth}{label}: {step.text} = {step.truth.value}{seen}")

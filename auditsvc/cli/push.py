@@ -100,7 +100,7 @@ def _parse_address(text: str) -> httpx.URL:
 
 
 @contextmanager
-def _show(name: str) -> Iterator[Callable[[push.Progress], None]]:
+def _show(name: str) -> Iterator[Callable[[push.PushProgress], None]]:
     """Give a function that shows progress on standard error: a bar on a terminal, else a line now and then."""
     if not sys.stderr.isatty():
         yield _print_lines(name)
@@ -114,11 +114,11 @@ def _show(name: str) -> Iterator[Callable[[push.Progress], None]]:
         yield lambda state: bar.update(task, total=state.size, completed=state.offset, records=state.records)
 
 
-def _print_lines(name: str) -> Callable[[push.Progress], None]:
+def _print_lines(name: str) -> Callable[[push.PushProgress], None]:
     """Return a function that prints a line when some time has passed, and for the last batch."""
     last = time.monotonic()
 
-    def report(state: push.Progress) -> None:
+    def report(state: push.PushProgress) -> None:
         nonlocal last
         if state.offset < state.size and time.monotonic() - last < _LINE_EVERY_S:
             return

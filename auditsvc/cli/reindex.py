@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from auditsvc.cli.administrator import administrator_options, as_administrator
-from auditsvc.cli.context import json_option, load_settings, open_ledger, print_json, require_log_key
+from auditsvc.cli.context import json_option, load_settings, print_json
 from auditsvc.ground.errors import EXIT_FINDING
 from auditsvc.pipeline.collector import spare_collector
 from auditsvc.pipeline.rebuild import reindex
+from auditsvc.runtime.installation import open_ledger, require_log_key
 from auditsvc.runtime.locks import claim_folder
 
 

@@ -8,15 +8,7 @@ from typing import Any
 
 import click
 
-from auditsvc.cli.context import (
-    find_actor,
-    json_option,
-    load_settings,
-    open_database,
-    open_ledger,
-    print_json,
-    require_log_key,
-)
+from auditsvc.cli.context import find_actor, json_option, load_settings, print_json
 from auditsvc.ground.clock import format_instant
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import InputError
@@ -34,6 +26,7 @@ from auditsvc.reports.service import (
     list_report_files,
     list_reports,
 )
+from auditsvc.runtime.installation import open_database, open_ledger, require_log_key
 from auditsvc.runtime.locks import claim_folder
 from auditsvc.store.open import open_store
 

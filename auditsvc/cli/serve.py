@@ -24,10 +24,11 @@ import click
 from granian.constants import Interfaces
 from granian.server import Server
 
-from auditsvc.cli.context import load_settings, open_database, require_log_key
+from auditsvc.cli.context import load_settings
 from auditsvc.ground.errors import EXIT_DEPENDENCY, AuditError, StorageError
 from auditsvc.ground.logs import configure_logs
 from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.installation import open_database, require_log_key
 from auditsvc.runtime.locks import claim_address, claim_folder
 from auditsvc.runtime.processes import Child, Start, stop_with_parent, supervise
 

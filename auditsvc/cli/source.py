@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from auditsvc.cli.context import find_actor, json_option, load_settings, open_database, open_ledger, print_json
+from auditsvc.cli.context import find_actor, json_option, load_settings, print_json
 from auditsvc.ground.clock import format_instant
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import InputError
 from auditsvc.inforce.versions import Versions
 from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
 from auditsvc.ingest.readers.registry import check_source
+from auditsvc.runtime.installation import open_database, open_ledger
 
 
 @click.group()

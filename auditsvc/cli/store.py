@@ -12,11 +12,12 @@ import click
 from elasticsearch import Elasticsearch
 
 from auditsvc.cli.administrator import administrator_options, as_administrator
-from auditsvc.cli.context import follows_ledger, json_option, load_settings, print_json
+from auditsvc.cli.context import json_option, load_settings, print_json
 from auditsvc.cli.reindex import command as reindex
 from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.errors import EXIT_FINDING, InputError, StorageError
 from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.installation import follows_ledger
 from auditsvc.store.duckdb.store import DuckStore
 from auditsvc.store.elasticsearch.client import check_server, open_client
 from auditsvc.store.elasticsearch.migrate import Migrated, MigrationOutcome, migrate_indices, restore_alias

@@ -110,7 +110,7 @@ def format_seen(node: Node, event: Event) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ConditionStep:
     """One node of a condition with its truth for an event.
 
     Attributes:
@@ -124,21 +124,21 @@ class Step:
     truth: Truth
     seen: str
     place: Place
-    steps: tuple["Step", ...]
+    steps: tuple["ConditionStep", ...]
 
 
-def explain_node(node: Node, event: Event, context: Context) -> Step:
-    """Return every node of a condition with its truth value and the event's values."""
+def explain_node(node: Node, event: Event, context: Context) -> ConditionStep:
+    """Return every node of a condition with its truth and what was seen."""
     truth = evaluate(node, event, context)
     match node:
         case All(nodes) | AnyOf(nodes):
             steps = tuple(explain_node(inner, event, context) for inner in nodes)
             word = "all" if isinstance(node, All) else "any"
-            return Step(word if nodes else format_node(node), truth, "", Place(), steps)
+            return ConditionStep(word if nodes else format_node(node), truth, "", Place(), steps)
         case Not(inner):
-            return Step("not", truth, "", Place(), (explain_node(inner, event, context),))
+            return ConditionStep("not", truth, "", Place(), (explain_node(inner, event, context),))
         case _:
-            return Step(format_node(node), truth, format_seen(node, event), node.place, ())
+            return ConditionStep(format_node(node), truth, format_seen(node, event), node.place, ())
 
 
 def find_cause(node: Node, event: Event, context: Context) -> Node:

@@ -4,17 +4,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditsvc.catalog.model import Catalog
-from auditsvc.condition.describe import Step, format_value
+from auditsvc.condition.describe import ConditionStep, format_value
 from auditsvc.console.event_search import Hit, build_hit, name_code
 from auditsvc.console.text import current_language
 from auditsvc.event.fields import FIELDS, LABEL_PREFIX, Field, Kind, Level, get_field
 from auditsvc.event.model import Event, Value
-from auditsvc.policy.decide import State
+from auditsvc.policy.decide import PolicyState
 from auditsvc.policy.explain import PolicyStep, explain
 from auditsvc.runtime.services import Services
 from auditsvc.store.rows import StoredEvent
 
-_SHOWN_STATES = (State.VIOLATED, State.EXCEPTED, State.INDETERMINATE, State.SATISFIED, State.UNTARGETABLE)
+_SHOWN_STATES = (
+    PolicyState.VIOLATED,
+    PolicyState.EXCEPTED,
+    PolicyState.INDETERMINATE,
+    PolicyState.SATISFIED,
+    PolicyState.UNTARGETABLE,
+)
 """States of policies that say something about the event, the gravest first."""
 
 
@@ -35,7 +41,7 @@ class Judgement:
 
     step: PolicyStep
     title: str
-    lines: tuple[tuple[int, Step], ...]
+    lines: tuple[tuple[int, ConditionStep], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def _explain(services: Services, stored: StoredEvent) -> tuple[Judgement, ...]:
     )
 
 
-def _flatten(step: Step, depth: int) -> list[tuple[int, Step]]:
+def _flatten(step: ConditionStep, depth: int) -> list[tuple[int, ConditionStep]]:
     """Return a condition's nodes as lines with their depth."""
     return [(depth, step), *(line for inner in step.steps for line in _flatten(inner, depth + 1))]
 

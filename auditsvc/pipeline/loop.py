@@ -59,7 +59,7 @@ def ignore_turn() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TurnProgress:
     """What one turn did: records taken, findings made into alerts; idle when everything is done and durable."""
 
     records: int
@@ -141,7 +141,7 @@ class Engine:
         while not self.step().is_idle:
             pass
 
-    def step(self) -> Progress:
+    def step(self) -> TurnProgress:
         """Do one turn; on a failure forget what is not durable, and raise."""
         try:
             return self._step()
@@ -149,19 +149,19 @@ class Engine:
             self._abandon()
             raise
 
-    def _step(self) -> Progress:
+    def _step(self) -> TurnProgress:
         """Do one turn."""
         chunk, recent, records = self._build_next()
         self._on_point("chunk_built")
         self._settle()
         if chunk is None:
             findings = self._make_alerts()
-            return Progress(records, findings, findings == 0)
+            return TurnProgress(records, findings, findings == 0)
         self._recent = recent
         self._next = chunk.position
         self._writing = self._writer.submit(self._store.write, chunk)
         self._on_point("write_begun")
-        return Progress(records, self._make_alerts(), False)
+        return TurnProgress(records, self._make_alerts(), False)
 
     def _make_alerts(self) -> int:
         """Make stored findings into alerts; return how many there were."""

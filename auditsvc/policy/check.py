@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from auditsvc.condition.evaluate import Context
 from auditsvc.ground.errors import PolicyError
-from auditsvc.policy.decide import State, decide_policy
+from auditsvc.policy.decide import PolicyState, decide_policy
 from auditsvc.policy.model import Expectation, InlineTest, Policy, PolicySet
 
 
@@ -48,7 +48,7 @@ def run_test(policy: Policy, test: InlineTest, context: Context) -> TestResult:
     own = Context({**context.lists, **test.lists}, context.calendars)
     decisions = [decide_policy(policy, event, own) for event in test.given]
     states = Counter(decision.state for decision in decisions)
-    got = Expectation(states[State.VIOLATED], states[State.EXCEPTED], states[State.INDETERMINATE])
+    got = Expectation(states[PolicyState.VIOLATED], states[PolicyState.EXCEPTED], states[PolicyState.INDETERMINATE])
     reasons = "; ".join(decision.reason for decision in decisions if decision.reason)
     message = (
         ""

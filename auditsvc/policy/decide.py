@@ -13,10 +13,10 @@ from auditsvc.condition.ast import Node
 from auditsvc.condition.describe import find_cause, format_node, format_seen
 from auditsvc.condition.evaluate import Context, Truth, evaluate
 from auditsvc.event.model import Event
-from auditsvc.policy.model import Effect, OnMissing, Policy, PolicySet, Status, Verdict, Violation
+from auditsvc.policy.model import Effect, OnMissing, Policy, PolicySet, PolicyStatus, Verdict, Violation
 
 
-class State(Enum):
+class PolicyState(Enum):
     """What one policy makes of one event."""
 
     NOT_TARGETED = "not_targeted"
@@ -32,7 +32,7 @@ class Decision:
     """A policy's state for an event, with reason and exceptions where it is not satisfied."""
 
     policy: Policy
-    state: State
+    state: PolicyState
     exceptions: tuple[str, ...] = ()
     reason: str = ""
 
@@ -59,18 +59,18 @@ def decide_policy(policy: Policy, event: Event, context: Context) -> Decision:
     """Return what one policy alone makes of an event; a permit policy as if it were the only one."""
     target = evaluate(policy.target, event, context)
     if target is Truth.FALSE:
-        return Decision(policy, State.NOT_TARGETED)
+        return Decision(policy, PolicyState.NOT_TARGETED)
     if target is Truth.UNKNOWN:
-        return Decision(policy, State.UNTARGETABLE)
+        return Decision(policy, PolicyState.UNTARGETABLE)
     body = evaluate(policy.body, event, context)
     good = Truth.FALSE if policy.kind is Effect.FORBID else Truth.TRUE
     if body is good or (body is Truth.UNKNOWN and policy.on_missing is OnMissing.PASS):
-        return Decision(policy, State.SATISFIED)
+        return Decision(policy, PolicyState.SATISFIED)
     reason = describe_reason(policy, body, event, context)
     if body is Truth.UNKNOWN and policy.on_missing is OnMissing.INDETERMINATE:
-        return Decision(policy, State.INDETERMINATE, reason=reason)
+        return Decision(policy, PolicyState.INDETERMINATE, reason=reason)
     exceptions = find_exceptions(policy, event, context)
-    return Decision(policy, State.EXCEPTED if exceptions else State.VIOLATED, exceptions, reason)
+    return Decision(policy, PolicyState.EXCEPTED if exceptions else PolicyState.VIOLATED, exceptions, reason)
 
 
 def find_exceptions(policy: Policy, event: Event, context: Context) -> tuple[str, ...]:
@@ -97,9 +97,9 @@ def settle_permits(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
 
     Else the event is indeterminate when one cannot be decided, and otherwise against every one of them.
     """
-    if any(decision.state is State.SATISFIED for decision in decisions):
+    if any(decision.state is PolicyState.SATISFIED for decision in decisions):
         return ()
-    undecided = tuple(decision for decision in decisions if decision.state is State.INDETERMINATE)
+    undecided = tuple(decision for decision in decisions if decision.state is PolicyState.INDETERMINATE)
     return undecided or tuple(decisions)
 
 
@@ -112,31 +112,31 @@ def build_verdict(decisions: Sequence[Decision], *, is_covered: bool, untargetab
         untargetable: policies whose target is unknown.
     """
     against: list[Decision] = []
-    for status in (Status.ACTIVE, Status.SHADOW):
+    for status in (PolicyStatus.ACTIVE, PolicyStatus.SHADOW):
         own = [decision for decision in decisions if decision.policy.status is status]
         permits = [decision for decision in own if decision.policy.kind is Effect.PERMIT]
         against += [decision for decision in own if decision.policy.kind is not Effect.PERMIT]
         against += settle_permits(permits)
     against.sort(key=lambda decision: decision.policy.id)
-    active = {decision.state for decision in against if decision.policy.status is Status.ACTIVE}
-    if State.VIOLATED in active:
+    active = {decision.state for decision in against if decision.policy.status is PolicyStatus.ACTIVE}
+    if PolicyState.VIOLATED in active:
         verdict = "violated"
-    elif State.INDETERMINATE in active:
+    elif PolicyState.INDETERMINATE in active:
         verdict = "indeterminate"
-    elif State.EXCEPTED in active:
+    elif PolicyState.EXCEPTED in active:
         verdict = "excepted"
     else:
         verdict = "permitted" if is_covered else "not_covered"
     return Verdict(
         verdict,
-        _select(against, State.VIOLATED),
-        _select(against, State.EXCEPTED),
-        _select(against, State.INDETERMINATE),
+        _select(against, PolicyState.VIOLATED),
+        _select(against, PolicyState.EXCEPTED),
+        _select(against, PolicyState.INDETERMINATE),
         untargetable,
     )
 
 
-def _select(decisions: Sequence[Decision], state: State) -> tuple[Violation, ...]:
+def _select(decisions: Sequence[Decision], state: PolicyState) -> tuple[Violation, ...]:
     """Return the decisions of one state as a verdict lists them."""
     return tuple(decision.as_violation() for decision in decisions if decision.state is state)
 
@@ -146,9 +146,11 @@ def judge_reference(policy_set: PolicySet, event: Event) -> Verdict:
     time = find_time(event)
     policies = policy_set.in_force(time) if time is not None else ()
     decisions = [decide_policy(policy, event, policy_set.context) for policy in policies]
-    targeted = [decision for decision in decisions if decision.state not in {State.NOT_TARGETED, State.UNTARGETABLE}]
+    targeted = [
+        decision for decision in decisions if decision.state not in {PolicyState.NOT_TARGETED, PolicyState.UNTARGETABLE}
+    ]
     return build_verdict(
         targeted,
-        is_covered=any(decision.policy.status is Status.ACTIVE for decision in targeted),
-        untargetable=sum(decision.state is State.UNTARGETABLE for decision in decisions),
+        is_covered=any(decision.policy.status is PolicyStatus.ACTIVE for decision in targeted),
+        untargetable=sum(decision.state is PolicyState.UNTARGETABLE for decision in decisions),
     )

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from auditsvc.condition.describe import Step, explain_node
+from auditsvc.condition.describe import ConditionStep, explain_node
 from auditsvc.event.model import Event
-from auditsvc.policy.decide import State, decide_policy, find_time, judge_reference
+from auditsvc.policy.decide import PolicyState, decide_policy, find_time, judge_reference
 from auditsvc.policy.model import Policy, PolicySet, Verdict
 
 
@@ -20,11 +20,11 @@ class PolicyStep:
     """
 
     policy: Policy
-    state: State
+    state: PolicyState
     reason: str
     exceptions: tuple[str, ...]
-    target: Step
-    body: Step
+    target: ConditionStep
+    body: ConditionStep
 
 
 @dataclass(frozen=True, slots=True)

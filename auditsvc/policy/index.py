@@ -18,7 +18,7 @@ from auditsvc.condition.evaluate import Context, has_type
 from auditsvc.event.fields import get_field
 from auditsvc.event.model import Event
 from auditsvc.policy.decide import build_verdict, decide_policy, judge_reference
-from auditsvc.policy.model import Effect, Policy, PolicySet, Status, Verdict
+from auditsvc.policy.model import Effect, Policy, PolicySet, PolicyStatus, Verdict
 from auditsvc.policy.probe import MISSING, Group, build_tables
 from auditsvc.policy.rows import Conjunction, build_rows, split_conjunction
 
@@ -38,15 +38,15 @@ class Partition:
         groups = _Groups(dropped)
         self.targets: list[int] = []
         self.against_bits: list[int] = []
-        satisfied = {Status.ACTIVE: 0, Status.SHADOW: 0}
-        permits = {Status.ACTIVE: 0, Status.SHADOW: 0}
+        satisfied = {PolicyStatus.ACTIVE: 0, PolicyStatus.SHADOW: 0}
+        permits = {PolicyStatus.ACTIVE: 0, PolicyStatus.SHADOW: 0}
         self.active = 0
         for policy in policies:
             rows = build_rows(policy)
             target = groups.add(rows.target)
             self.targets.append(target)
             self.against_bits.append(sum(groups.add(row) for row in rows.against))
-            self.active |= target if policy.status is Status.ACTIVE else 0
+            self.active |= target if policy.status is PolicyStatus.ACTIVE else 0
             if policy.kind is Effect.PERMIT:
                 permits[policy.status] |= target
                 satisfied[policy.status] |= sum(groups.add(row) for row in rows.satisfied)

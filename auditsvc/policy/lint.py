@@ -124,7 +124,7 @@ def find_contradictions(parts: Sequence[Node]) -> Iterator[str]:
                 yield f"`{format_node(first)}` and `{format_node(second)}` cannot both be true"
 
 
-class _Bound(NamedTuple):
+class _RangeBound(NamedTuple):
     """A value, and 1 when only greater ones count, -1 when only smaller ones do, 0 when the value counts too.
 
     The higher of two bounds is the greater tuple.
@@ -147,7 +147,7 @@ def _excludes(first: Compare, second: Compare) -> bool:
     return floor.value > ceiling.value or (floor.value == ceiling.value and (floor.beyond == 1 or ceiling.beyond == -1))
 
 
-def _bounds(node: Compare) -> tuple[_Bound, _Bound] | None:
+def _bounds(node: Compare) -> tuple[_RangeBound, _RangeBound] | None:
     """Return the least and greatest value a numeric comparison allows, None for other comparisons."""
     if node.operator not in {Operator.EQ, *ORDER_OPERATORS} or any(isinstance(value, str) for value in node.values):
         return None
@@ -156,15 +156,15 @@ def _bounds(node: Compare) -> tuple[_Bound, _Bound] | None:
     infinity = float("inf")
     match node.operator:
         case Operator.LT:
-            return _Bound(-infinity, 0), _Bound(most, -1)
+            return _RangeBound(-infinity, 0), _RangeBound(most, -1)
         case Operator.LTE:
-            return _Bound(-infinity, 0), _Bound(most, 0)
+            return _RangeBound(-infinity, 0), _RangeBound(most, 0)
         case Operator.GT:
-            return _Bound(least, 1), _Bound(infinity, 0)
+            return _RangeBound(least, 1), _RangeBound(infinity, 0)
         case Operator.GTE:
-            return _Bound(least, 0), _Bound(infinity, 0)
+            return _RangeBound(least, 0), _RangeBound(infinity, 0)
         case _:
-            return _Bound(least, 0), _Bound(most, 0)
+            return _RangeBound(least, 0), _RangeBound(most, 0)
 
 
 def _find_shadowing(policy: Policy, judging: Sequence[Policy]) -> Policy | None:

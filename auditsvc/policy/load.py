@@ -27,8 +27,8 @@ from auditsvc.policy.model import (
     Policy,
     PolicyException,
     PolicySet,
+    PolicyStatus,
     Severity,
-    Status,
 )
 from auditsvc.policy.resource import read_calendar, read_legal, read_list
 from auditsvc.policy.scalars import (
@@ -128,7 +128,7 @@ class _PolicyReader:
         title = read_title(reader, "title")
         kind, body = self.read_body()
         valid_from, valid_until = self.read_valid()
-        status = reader.member("status", Status, Status.DRAFT)
+        status = reader.member("status", PolicyStatus, PolicyStatus.DRAFT)
         severity = reader.member("severity", Severity, Severity.LOW)
         policy = Policy(
             id=policy_id,
@@ -207,10 +207,10 @@ class _PolicyReader:
         """Return an instant; a date alone begins at midnight in the policy's zone."""
         return parse_instant_in(text, self.zone)
 
-    def read_legal_basis(self, status: Status) -> tuple[LegalBasis, ...]:
+    def read_legal_basis(self, status: PolicyStatus) -> tuple[LegalBasis, ...]:
         """Return the articles the policy rests on, each of an act in the policy set."""
         items = self.reader.readers("legal_basis", "legal_basis")
-        if not items and status is Status.ACTIVE:
+        if not items and status is PolicyStatus.ACTIVE:
             self.reader.note_at(self.value, "policy: an active policy needs at least one `legal_basis`")
         basis = []
         for inner in items:

@@ -11,7 +11,7 @@ from auditsvc.event.model import Event
 from auditsvc.ground.bilingual import Text
 
 
-class Status(Enum):
+class PolicyStatus(Enum):
     """Where a policy is in its life; only ``shadow`` and ``active`` ones judge."""
 
     DRAFT = "draft"
@@ -50,7 +50,7 @@ DEFAULT_ON_MISSING: Mapping[Effect, OnMissing] = {
     Effect.FORBID: OnMissing.INDETERMINATE,
     Effect.PERMIT: OnMissing.INDETERMINATE,
 }
-JUDGING = frozenset({Status.SHADOW, Status.ACTIVE})
+JUDGING = frozenset({PolicyStatus.SHADOW, PolicyStatus.ACTIVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Policy:
     version: int
     title: Text
     description: Text
-    status: Status
+    status: PolicyStatus
     severity: Severity
     owner: str
     approved_by: tuple[str, ...]
@@ -204,7 +204,7 @@ class PolicySet:
         """
         chosen: dict[str, Policy] = {}
         for policy in self.policies:
-            if policy.status is not Status.DRAFT and policy.is_valid_at(instant_ns):
+            if policy.status is not PolicyStatus.DRAFT and policy.is_valid_at(instant_ns):
                 chosen[policy.id] = policy
         return tuple(policy for policy in chosen.values() if policy.status in JUDGING)
 

@@ -30,7 +30,7 @@ from auditsvc.policy.model import (
     LegalBasis,
     Policy,
     PolicyException,
-    Status,
+    PolicyStatus,
 )
 from auditsvc.policy.resource import DAYS
 from auditsvc.policy.scalars import DURATION, MAX_COUNT
@@ -179,7 +179,7 @@ def _policy() -> Schema:
             *effects,
         ),
     )  # fmt: skip
-    is_active = {"properties": {"status": {"const": Status.ACTIVE.value}}}
+    is_active = {"properties": {"status": {"const": PolicyStatus.ACTIVE.value}}}
     has_basis = {"required": ["legal_basis"], "properties": {"legal_basis": {"minItems": 1}}}
     return {**schema, "oneOf": [{"required": [effect]} for effect in effects], "if": is_active, "then": has_basis}
 

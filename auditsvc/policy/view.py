@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from auditsvc.condition.describe import Step, format_node
+from auditsvc.condition.describe import ConditionStep, format_node
 from auditsvc.event.time import format_time_ns
 from auditsvc.policy.explain import Explanation
 from auditsvc.policy.model import Policy, Verdict, Violation
@@ -83,7 +83,7 @@ def dump_explanation(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _dump_step(step: Step) -> dict[str, Any]:
+def _dump_step(step: ConditionStep) -> dict[str, Any]:
     """Return one node of a condition as plain data."""
     return {
         "condition": step.text,

@@ -67,7 +67,7 @@ class PushPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class PushProgress:
     """How far it is, and what came of it; also what the state file holds.
 
     Attributes:
@@ -95,9 +95,9 @@ def push_file(
     plan: PushPlan,
     client: httpx.Client,
     *,
-    report: Callable[[Progress], None],
+    report: Callable[[PushProgress], None],
     sleep: Callable[[float], None],
-) -> Progress:
+) -> PushProgress:
     """Send what was not sent before, and return the sums.
 
     Args:
@@ -132,7 +132,7 @@ def push_file(
     return progress
 
 
-def _begin(plan: PushPlan, service: str) -> tuple[Progress, "hashlib._Hash"]:
+def _begin(plan: PushPlan, service: str) -> tuple[PushProgress, "hashlib._Hash"]:
     """Return where to go on, and the digest so far: where an earlier run stopped if the file still begins the same."""
     known = _load_state(plan.state_path)
     if known is not None and (known.service, known.source) == (service, plan.source):
@@ -140,7 +140,7 @@ def _begin(plan: PushPlan, service: str) -> tuple[Progress, "hashlib._Hash"]:
         if known.offset <= size and known.sent_sha256 == sent.hexdigest():
             return replace(known, size=size), sent
     size, sent = measure_file(plan.file, 0)
-    return Progress(service, plan.source, size), sent
+    return PushProgress(service, plan.source, size), sent
 
 
 def measure_file(path: Path, offset: int) -> tuple[int, "hashlib._Hash"]:
@@ -303,16 +303,16 @@ def _refusal(response: httpx.Response) -> AuditError:
     return InputError(code, f"the service refused with status {response.status_code}: {detail}")
 
 
-def _load_state(path: Path) -> Progress | None:
+def _load_state(path: Path) -> PushProgress | None:
     """Return what an earlier run kept, None when there is nothing that can be used."""
     try:
-        known = msgspec.json.decode(path.read_bytes(), type=Progress)
+        known = msgspec.json.decode(path.read_bytes(), type=PushProgress)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return known if known.offset >= 0 else None
 
 
-def _save_state(path: Path, progress: Progress) -> None:
+def _save_state(path: Path, progress: PushProgress) -> None:
     """Replace the state file; raise ``StorageError`` (``storage_unavailable``) when it cannot be written."""
     try:
         replace_file(path, msgspec.json.encode(progress), SHARED)

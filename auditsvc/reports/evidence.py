@@ -21,7 +21,7 @@ class SourceCount:
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class Activation:
     """The leaf that put a policy set or catalogue in force, and the SHA-256 of its bundle in hex."""
 
     seq: int
@@ -41,8 +41,8 @@ class LogRange:
     size: int
     leaves: Mapping[str, int]
     sources: tuple[SourceCount, ...]
-    policy: InForce | None
-    catalog: InForce | None
+    policy: Activation | None
+    catalog: Activation | None
 
 
 def count_log(headers: Iterable[str], size: int) -> LogRange:
@@ -55,7 +55,7 @@ def count_log(headers: Iterable[str], size: int) -> LogRange:
     """
     leaves: dict[str, int] = {}
     sources: dict[str, SourceCount] = {}
-    latest: dict[str, InForce] = {}
+    latest: dict[str, Activation] = {}
     read = 0
     for text in headers:
         if read == size:
@@ -66,7 +66,7 @@ def count_log(headers: Iterable[str], size: int) -> LogRange:
         if header.kind == "batch":
             _add_batch(sources, header)
         elif header.kind in ("policy", "catalog"):
-            latest[header.kind] = InForce(header.seq, header.fields["sha256"])
+            latest[header.kind] = Activation(header.seq, header.fields["sha256"])
     if read < size:
         raise LogError("header_invalid", f"log: expected {size} headers, got {read}")
     ordered = tuple(sources[name] for name in sorted(sources))
@@ -91,7 +91,7 @@ def _add_batch(sources: dict[str, SourceCount], header: Header) -> None:
 def describe_log(log: LogRange) -> dict[str, Any]:
     """Return the part of a report's JSON that a verifier counts again from the headers."""
 
-    def in_force(value: InForce | None) -> dict[str, Any] | None:
+    def in_force(value: Activation | None) -> dict[str, Any] | None:
         return None if value is None else {"seq": value.seq, "sha256": value.sha256}
 
     return {

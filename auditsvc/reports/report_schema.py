@@ -13,10 +13,10 @@ from auditsvc.catalog.model import TARGET_OPERATORS
 from auditsvc.event.fields import TRAFFIC, VERDICTS
 from auditsvc.event.model import QUALITY_FLAGS
 from auditsvc.ledger.format.header import FIELDS as LEAF_FIELDS
-from auditsvc.policy.model import Severity, Status
+from auditsvc.policy.model import PolicyStatus, Severity
 from auditsvc.reports.document import FORMAT
-from auditsvc.reports.indicators.milestone import Progress
-from auditsvc.reports.indicators.model import State
+from auditsvc.reports.indicators.milestone import MilestoneProgress
+from auditsvc.reports.indicators.model import IndicatorState
 
 SCHEMA_ID = "https://auditsvc.example/schema/report-1.json"
 COMPLIANCE_VERDICTS = ("violations", "qualified", "clean", "not_assessed")
@@ -188,7 +188,7 @@ def _project() -> dict[str, Schema]:
     summary = {
         "verdict": _enum(PROJECT_VERDICTS),
         "targets": _counts(TARGET_STATES),
-        "states": _counts(state.value for state in State),
+        "states": _counts(state.value for state in IndicatorState),
         "events": _COUNT,
         "successes": _COUNT,
         "violations": _COUNT,
@@ -239,7 +239,7 @@ def _indicator() -> dict[str, Schema]:
         "numerator": _or_null(_DECIMAL),
         "denominator": _or_null(_DECIMAL),
         "coverage": _or_null(_DECIMAL),
-        "state": _enum(State),
+        "state": _enum(IndicatorState),
         "reason": _TEXT,
         "formula_version": {"type": "integer", "minimum": 1},
         "detail": _object(details, details),
@@ -255,7 +255,7 @@ def _milestone() -> dict[str, Schema]:
         "title": _ref("text"),
         "due": _DAY,
         "actual": _or_null(_DAY),
-        "progress": _enum(Progress),
+        "progress": _enum(MilestoneProgress),
         "days_late": _or_null(_COUNT),
         "reason": _TEXT,
         "seen": _COUNT,
@@ -292,7 +292,7 @@ def _policy() -> dict[str, Schema]:
         "id": _TEXT,
         "title": _or_null(_ref("text")),
         "severity": _or_null(_enum(Severity)),
-        "status": _or_null(_enum(Status)),
+        "status": _or_null(_enum(PolicyStatus)),
         "legal_basis": _list(_object(_basis())),
         "violations": _COUNT,
         "excepted": _COUNT,

@@ -40,7 +40,7 @@ from auditsvc.reports.render import LANGUAGES, describe_tools, dump_report, rend
 from auditsvc.reports.scope import ReportScope
 from auditsvc.reports.sign import sign_pdf, sign_report
 from auditsvc.reports.tables import ReportRow
-from auditsvc.reports.trust import Trust, parse_trust
+from auditsvc.reports.trust import ReportTrust, parse_trust
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import EventQuery, Measure, MeasureKind, RowSet
 from auditsvc.store.rows import Position
@@ -248,7 +248,7 @@ def describe_trust(settings: Settings, clock: Clock) -> dict[str, Any]:
     return build_trust(load_report_keys(settings, clock), origin=settings.origin, log_vkey=vkey)
 
 
-def load_trust(settings: Settings, clock: Clock) -> Trust:
+def load_trust(settings: Settings, clock: Clock) -> ReportTrust:
     """Return this installation's own keys as a verifier trusts them."""
     return parse_trust(describe_trust(settings, clock))
 

@@ -20,7 +20,7 @@ _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class ReportTrust:
     """A parsed trust file: the log, ``kid`` to P-256 public key in PEM, and SHA-256 of the signer's certificate (DER)."""
 
     log: LogTrust
@@ -28,7 +28,7 @@ class Trust:
     pdf_cert_sha256: bytes
 
 
-def parse_trust(data: Mapping[str, Any]) -> Trust:
+def parse_trust(data: Mapping[str, Any]) -> ReportTrust:
     """Return a trust file's content.
 
     Raises:
@@ -50,10 +50,10 @@ def parse_trust(data: Mapping[str, Any]) -> Trust:
     digest = data.get("pdf_cert_sha256")
     if not isinstance(digest, str) or not _HEX.match(digest):
         raise InputError("input_invalid", "trust file: expected `pdf_cert_sha256` as 64 hex digits")
-    return Trust(log, keys, bytes.fromhex(digest))
+    return ReportTrust(log, keys, bytes.fromhex(digest))
 
 
-def load_trust_file(path: Path) -> Trust:
+def load_trust_file(path: Path) -> ReportTrust:
     """Return a trust file's content; see :func:`parse_trust` for errors."""
     try:
         data = path.read_bytes()

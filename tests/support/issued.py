@@ -12,7 +12,7 @@ from pathlib import Path
 from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.reports.keys import ReportKeys, load_report_keys
 from auditsvc.reports.service import Report, create_report, find_report_file, list_report_files
-from auditsvc.reports.trust import Trust, load_trust_file
+from auditsvc.reports.trust import ReportTrust, load_trust_file
 from tests.support.catalog import TOWN
 from tests.support.engine import World, build_record
 from tests.support.report_schema import check_report
@@ -32,7 +32,7 @@ class Issued:
     world: World
 
     @property
-    def trust(self) -> Trust:
+    def trust(self) -> ReportTrust:
         """What a verifier trusts."""
         return load_trust_file(self.trust_file)
 

@@ -16,8 +16,8 @@ from auditsvc.policy.model import (
     Policy,
     PolicyException,
     PolicySet,
+    PolicyStatus,
     Severity,
-    Status,
     Text,
 )
 from tests.support.condition import CONTEXT, TIMES, nodes
@@ -56,7 +56,7 @@ def load_texts(**texts: str) -> PolicySet:
 
 
 def build_policy(
-    number: int, *, kind: Effect, target: Node, body: Node, status: Status = Status.ACTIVE, version: int = 1,
+    number: int, *, kind: Effect, target: Node, body: Node, status: PolicyStatus = PolicyStatus.ACTIVE, version: int = 1,
     on_missing: OnMissing = OnMissing.VIOLATE, first: int = 0, last: int | None = None,
     exceptions: tuple[PolicyException, ...] = (),
 ) -> Policy:  # fmt: skip
@@ -92,7 +92,17 @@ def policies(draw: st.DrawFn) -> Policy:
         kind=draw(st.sampled_from(Effect)),
         target=target,
         body=draw(nodes()),
-        status=draw(st.sampled_from((Status.ACTIVE, Status.ACTIVE, Status.SHADOW, Status.RETIRED, Status.DRAFT))),
+        status=draw(
+            st.sampled_from(
+                (
+                    PolicyStatus.ACTIVE,
+                    PolicyStatus.ACTIVE,
+                    PolicyStatus.SHADOW,
+                    PolicyStatus.RETIRED,
+                    PolicyStatus.DRAFT,
+                )
+            )
+        ),
         version=draw(st.integers(1, 3)),
         on_missing=draw(st.sampled_from(OnMissing)),
         first=first,

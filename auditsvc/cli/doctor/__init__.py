@@ -1,4 +1,4 @@
-"""``auditsvc doctor``: the checks of a whole installation, and the command that prints them."""
+"""``auditsvc doctor``: the command that prints the checks of the installation."""
 
 from auditsvc.cli.doctor.run import command
 

@@ -1,8 +1,4 @@
-"""``auditsvc doctor``: one checklist of the installation; may run beside the service, and changes nothing.
-
-It writes one probe file in the archive and removes it. It makes no folder, key or table, migrates nothing, and never
-takes the embedded store's lock.
-"""
+"""``auditsvc doctor``: prints the checklist of the installation."""
 
 import sys
 from collections.abc import Iterable
@@ -11,14 +7,12 @@ from dataclasses import asdict
 import click
 
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.cli.doctor.check import Check, Outcome, failed, find_exit_code, passed
-from auditsvc.cli.doctor.elasticsearch import check_elasticsearch
-from auditsvc.cli.doctor.local import check_duckdb, check_installation
-from auditsvc.ground.clock import Clock, SystemClock
+from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.errors import AuditError
-from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.doctor.check import Check, CheckOutcome, failed, find_exit_code, passed
+from auditsvc.runtime.doctor.service import examine_installation
 
-_MARKS = {Outcome.PASS: "pass", Outcome.WARN: "WARN", Outcome.FAIL: "FAIL", Outcome.SKIP: "  - "}
+_MARKS = {CheckOutcome.PASS: "pass", CheckOutcome.WARN: "WARN", CheckOutcome.FAIL: "FAIL", CheckOutcome.SKIP: "  - "}
 
 
 @click.command()
@@ -47,12 +41,6 @@ def examine() -> list[Check]:
     return [passed("settings", "every value can be used"), *examine_installation(settings, SystemClock())]
 
 
-def examine_installation(settings: Settings, clock: Clock) -> list[Check]:
-    """Return every check but that of the settings themselves."""
-    store = check_elasticsearch if settings.event_store == "elasticsearch" else check_duckdb
-    return [*check_installation(settings, clock), *store(settings)]
-
-
 def _build_document(check: Check) -> dict[str, str]:
     """Return a check for programs."""
     return {name: str(value) for name, value in asdict(check).items() if name != "is_down"}
@@ -60,7 +48,7 @@ def _build_document(check: Check) -> dict[str, str]:
 
 def _print(checks: Iterable[Check]) -> None:
     """Print the checklist, advice below what it is about, and a sum."""
-    numbers = dict.fromkeys(Outcome, 0)
+    numbers = dict.fromkeys(CheckOutcome, 0)
     for check in checks:
         numbers[check.outcome] += 1
         click.echo(f"{_MARKS[check.outcome]}  {check.name}: {check.text}")

@@ -59,7 +59,7 @@ class OrphanFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class OrphanOutcome:
     """What became of one orphan frame; ``seq`` is the leaf it got, None unless reoffered."""
 
     place: FramePlace
@@ -69,8 +69,8 @@ class Outcome:
     seq: int | None = None
 
 
-def recover(ledger: Ledger, settings: Settings, writer: SegmentWriter) -> tuple[Outcome, ...]:
-    """Reoffer the orphan frames of ``writer``'s slot and of every free slot to the log; return the outcome of each.
+def recover(ledger: Ledger, settings: Settings, writer: SegmentWriter) -> tuple[OrphanOutcome, ...]:
+    """Offer the orphan frames of ``writer``'s slot and of every free slot to the log again; return what became of each.
 
     Slots held by other live workers are skipped.
 
@@ -79,7 +79,7 @@ def recover(ledger: Ledger, settings: Settings, writer: SegmentWriter) -> tuple[
             fork the log.
     """
     _check_not_rolled_back(ledger, settings)
-    outcomes: list[Outcome] = []
+    outcomes: list[OrphanOutcome] = []
     for slot in sorted({slot_of(name) for name in list_segments(ledger.archive)}):
         held = None if slot == writer.slot else claim_slot(ledger.archive, slot)
         if slot != writer.slot and held is None:
@@ -190,26 +190,26 @@ def _offer(
     ledger: Ledger,
     orphan: OrphanFrame,
     writer: SegmentWriter,
-) -> Outcome:
-    """Append those deliveries of one orphan frame that the log has not received."""
+) -> OrphanOutcome:
+    """Append what the log has not received of one orphan frame."""
     line = orphan.line
     place = orphan.place
     payload = ledger.archive.read_payload(place.segment, place.offset, place.length) if line is not None else b""
     parts = _list_deliveries(payload, line) if line is not None else []
     if line is None or not parts:
-        return Outcome(orphan.place, "unattributed" if orphan.whole else "torn", "", 0)
+        return OrphanOutcome(orphan.place, "unattributed" if orphan.whole else "torn", "", 0)
     appender = ledger.open_appender(connection)
     received = find_received(connection, [part.delivery for part in parts], EVER)
     missing = [part for part in parts if part.delivery.identity not in received]
     if not missing:
-        return Outcome(orphan.place, "superseded", line.source, len(parts))
+        return OrphanOutcome(orphan.place, "superseded", line.source, len(parts))
     prepared = prepare_batch(ledger.clock, missing)
     if len(missing) == len(parts):
         _sync(ledger.archive, place.segment)
     else:
         (place,) = writer.append([(compress_frame(prepared.payload), prepared.build_index_line())])
     receipts = append_batches(connection, appender, [(prepared, place)])
-    return Outcome(orphan.place, "reoffered", line.source, len(missing), receipts[0][0].seq)
+    return OrphanOutcome(orphan.place, "reoffered", line.source, len(missing), receipts[0][0].seq)
 
 
 def _sync(archive: Archive, segment: str) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from auditsvc.figures.project_use import ProjectUse
 from auditsvc.figures.rounding import percent, quotient
-from auditsvc.reports.indicators.model import IndicatorValue, State, build_share, not_computable
+from auditsvc.reports.indicators.model import IndicatorState, IndicatorValue, build_share, not_computable
 
 EVALUATED = ("permitted", "violated", "excepted")
 """Verdicts that are a judgement; ``indeterminate`` and ``not_covered`` are none and are counted apart."""
@@ -32,4 +32,4 @@ def compute_completeness(use: ProjectUse) -> IndicatorValue:
     if use.expected_cells == 0:
         return not_computable("I-20", "%", "no_log_due", None)
     value = percent(use.covered_cells, use.expected_cells)
-    return IndicatorValue("I-20", value, "%", use.covered_cells, use.expected_cells, value, State.COMPUTED)
+    return IndicatorValue("I-20", value, "%", use.covered_cells, use.expected_cells, value, IndicatorState.COMPUTED)

@@ -7,7 +7,7 @@ from auditsvc.catalog.model import Project
 from auditsvc.figures.period import Period
 from auditsvc.figures.project_use import ProjectUse
 from auditsvc.figures.rounding import quotient
-from auditsvc.reports.indicators.model import IndicatorValue, State, gate, not_computable
+from auditsvc.reports.indicators.model import IndicatorState, IndicatorValue, gate, not_computable
 
 
 def compute_call_cost(project: Project, use: ProjectUse, period: Period) -> IndicatorValue:
@@ -19,7 +19,7 @@ def compute_call_cost(project: Project, use: ProjectUse, period: Period) -> Indi
     if use.successes == 0:
         return not_computable("I-21", "CNY", "no_successes", use.coverage)
     value = quotient(cost, use.successes)
-    return gate(IndicatorValue("I-21", value, "CNY", cost, use.successes, use.coverage, State.COMPUTED))
+    return gate(IndicatorValue("I-21", value, "CNY", cost, use.successes, use.coverage, IndicatorState.COMPUTED))
 
 
 def count_cost(project: Project, period: Period) -> Decimal:

@@ -8,7 +8,7 @@ from enum import Enum
 from auditsvc.catalog.model import Milestone, Project
 
 
-class Progress(Enum):
+class MilestoneProgress(Enum):
     """Where a milestone stands at the end of the period."""
 
     MET = "met"
@@ -27,7 +27,7 @@ class MilestoneResult:
     """
 
     milestone: Milestone
-    progress: Progress
+    progress: MilestoneProgress
     days_late: int | None
     reason: str
     seen: int
@@ -53,23 +53,25 @@ def _judge(milestone: Milestone, first_seen: Mapping[str, date], log_begins: dat
     wanted = {*milestone.interfaces, *milestone.consumers}
     days = [first_seen[name] for name in wanted if name in first_seen]
 
-    def result(progress: Progress, days_late: int | None, reason: str) -> MilestoneResult:
+    def result(progress: MilestoneProgress, days_late: int | None, reason: str) -> MilestoneResult:
         return MilestoneResult(milestone, progress, days_late, reason, len(days), len(wanted))
 
     all_seen = bool(wanted) and len(days) == len(wanted)
     if milestone.actual is not None and milestone.actual <= end:
         late = (milestone.actual - milestone.due).days
         supported = "declared_and_seen" if all_seen else "declared_only"
-        return result(Progress.LATE, late, supported) if late > 0 else result(Progress.MET, 0, supported)
+        return (
+            result(MilestoneProgress.LATE, late, supported) if late > 0 else result(MilestoneProgress.MET, 0, supported)
+        )
     if all_seen:
         late = (max(days) - milestone.due).days
         if late <= 0:
-            return result(Progress.MET, 0, "seen_in_log")
+            return result(MilestoneProgress.MET, 0, "seen_in_log")
         if log_begins is None or log_begins > milestone.due:
-            return result(Progress.NOT_COMPUTABLE, None, "log_begins_after_due")
-        return result(Progress.LATE, late, "seen_after_due")
+            return result(MilestoneProgress.NOT_COMPUTABLE, None, "log_begins_after_due")
+        return result(MilestoneProgress.LATE, late, "seen_after_due")
     if end <= milestone.due:
-        return result(Progress.NOT_COMPUTABLE, None, "not_yet_due")
+        return result(MilestoneProgress.NOT_COMPUTABLE, None, "not_yet_due")
     if not wanted:
-        return result(Progress.NOT_COMPUTABLE, None, "nothing_to_see")
-    return result(Progress.LATE, (end - milestone.due).days, "not_reached")
+        return result(MilestoneProgress.NOT_COMPUTABLE, None, "nothing_to_see")
+    return result(MilestoneProgress.LATE, (end - milestone.due).days, "not_reached")

@@ -14,7 +14,7 @@ LEAST_COVERAGE = Decimal("50.00")
 """Log completeness below which nothing is computed from the log."""
 
 
-class State(Enum):
+class IndicatorState(Enum):
     """How far a figure can be relied on."""
 
     COMPUTED = "computed"
@@ -41,7 +41,7 @@ class IndicatorValue:
     numerator: Decimal | int | None
     denominator: Decimal | int | None
     coverage: Decimal | None
-    state: State
+    state: IndicatorState
     reason: str = ""
     formula_version: int = 1
     detail: Mapping[str, Decimal | int | str] = field(default_factory=dict)
@@ -52,12 +52,12 @@ def build_share(id_: str, numerator: int, denominator: int, use: ProjectUse, rea
     if denominator == 0:
         return not_computable(id_, "%", reason, use.coverage)
     value = percent(numerator, denominator)
-    return gate(IndicatorValue(id_, value, "%", numerator, denominator, use.coverage, State.COMPUTED))
+    return gate(IndicatorValue(id_, value, "%", numerator, denominator, use.coverage, IndicatorState.COMPUTED))
 
 
 def not_computable(id_: str, unit: str, reason: str, coverage: Decimal | None) -> IndicatorValue:
     """Return the indicator without a value, for a reason."""
-    return IndicatorValue(id_, None, unit, None, None, coverage, State.NOT_COMPUTABLE, reason)
+    return IndicatorValue(id_, None, unit, None, None, coverage, IndicatorState.NOT_COMPUTABLE, reason)
 
 
 def gate(value: IndicatorValue) -> IndicatorValue:
@@ -66,12 +66,12 @@ def gate(value: IndicatorValue) -> IndicatorValue:
     Below :data:`LEAST_COVERAGE`, or zero below :data:`FULL_COVERAGE`: not computable, because silence of the log is no
     evidence. Below :data:`FULL_COVERAGE`: qualified. Without a due log: qualified.
     """
-    if value.state is not State.COMPUTED:
+    if value.state is not IndicatorState.COMPUTED:
         return value
     if value.coverage is None:
-        return replace(value, state=State.QUALIFIED, reason="no_log_due")
+        return replace(value, state=IndicatorState.QUALIFIED, reason="no_log_due")
     if value.coverage < LEAST_COVERAGE or (value.coverage < FULL_COVERAGE and not value.value):
-        return replace(value, value=None, state=State.NOT_COMPUTABLE, reason="coverage_too_low")
+        return replace(value, value=None, state=IndicatorState.NOT_COMPUTABLE, reason="coverage_too_low")
     if value.coverage < FULL_COVERAGE:
-        return replace(value, state=State.QUALIFIED, reason="coverage_low")
+        return replace(value, state=IndicatorState.QUALIFIED, reason="coverage_low")
     return value

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from auditsvc.figures.project_use import ProjectUse
 from auditsvc.figures.rounding import percent
-from auditsvc.reports.indicators.model import IndicatorValue, State, build_share, gate, not_computable
+from auditsvc.reports.indicators.model import IndicatorState, IndicatorValue, build_share, gate, not_computable
 
 
 def compute_availability(use: ProjectUse) -> IndicatorValue:
@@ -20,12 +20,14 @@ def compute_availability(use: ProjectUse) -> IndicatorValue:
     up = minutes.observed - minutes.faulty
     detail = {"faulty_minutes": minutes.faulty, "unknown_minutes": minutes.window - minutes.observed}
     value = percent(up, minutes.observed)
-    return gate(IndicatorValue("I-11", value, "%", up, minutes.observed, use.coverage, State.COMPUTED, detail=detail))
+    return gate(
+        IndicatorValue("I-11", value, "%", up, minutes.observed, use.coverage, IndicatorState.COMPUTED, detail=detail)
+    )
 
 
 def compute_failures(use: ProjectUse) -> IndicatorValue:
     """Return I-13: provider faults of all business accesses; consumer faults and denials are counted apart."""
     value = build_share("I-13", use.provider_faults, use.events, use, "no_events")
-    if value.state is State.NOT_COMPUTABLE and use.events == 0:
+    if value.state is IndicatorState.NOT_COMPUTABLE and use.events == 0:
         return value
     return replace(value, detail={"consumer_faults": use.consumer_faults, "denied": use.denied})

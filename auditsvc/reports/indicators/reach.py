@@ -9,7 +9,7 @@ from auditsvc.catalog.model import Project, Target
 from auditsvc.figures.period import Period
 from auditsvc.figures.project_use import ProjectUse
 from auditsvc.figures.rounding import percent
-from auditsvc.reports.indicators.model import IndicatorValue, State, build_share, gate, not_computable
+from auditsvc.reports.indicators.model import IndicatorState, IndicatorValue, build_share, gate, not_computable
 
 CALLS_A_MONTH = "calls/month"
 
@@ -29,7 +29,7 @@ def compute_volume(project: Project, use: ProjectUse, period: Period) -> Indicat
         return not_computable("I-07", "%", "no_target", use.coverage)
     due = (target.value * count_months(period)).quantize(Decimal("0.01"))
     value = percent(use.successes, due)
-    return gate(IndicatorValue("I-07", value, "%", use.successes, due, use.coverage, State.COMPUTED))
+    return gate(IndicatorValue("I-07", value, "%", use.successes, due, use.coverage, IndicatorState.COMPUTED))
 
 
 def count_months(period: Period) -> Decimal:

@@ -18,7 +18,7 @@ from auditsvc.ledger.verify.step import Step
 from auditsvc.reports.document import FORMAT
 from auditsvc.reports.render import ATTACHMENT, LANGUAGES, describe_tools, parse_report, render_pdf
 from auditsvc.reports.sign import JWS_TYPE
-from auditsvc.reports.trust import Trust
+from auditsvc.reports.trust import ReportTrust
 from auditsvc.reports.verify.files import DATABASE_FILE, Given, sort_files
 from auditsvc.reports.verify.log import check_against_log, check_bundle, skip_log
 from auditsvc.reports.verify.pdf import PdfContent, verify_pdf
@@ -46,7 +46,7 @@ class Verification:
     not_checked: tuple[str, ...] = ()
 
 
-def verify_files(paths: Sequence[Path], trust: Trust | None, trust_file: Path | None = None) -> Verification:
+def verify_files(paths: Sequence[Path], trust: ReportTrust | None, trust_file: Path | None = None) -> Verification:
     """Return the checklist of a report's files, of a bundle alone, or of a data folder.
 
     Args:
@@ -73,7 +73,7 @@ def verify_files(paths: Sequence[Path], trust: Trust | None, trust_file: Path | 
     return Verification(ordered, decide_exit_code(ordered), report, tuple(given.unknown))
 
 
-def _check_trust(trust: Trust | None, trust_file: Path | None, given: Given) -> Step:
+def _check_trust(trust: ReportTrust | None, trust_file: Path | None, given: Given) -> Step:
     """Return step 1."""
     note = _describe_trust_files(given, trust_file)
     if trust is None:
@@ -92,12 +92,12 @@ def _describe_trust_files(given: Given, trust_file: Path | None) -> str:
     return "; the trust file among the report's own files is not used" if given.trust_files else ""
 
 
-def _check_data_dir(folder: Path, trust: Trust) -> list[Step]:
+def _check_data_dir(folder: Path, trust: ReportTrust) -> list[Step]:
     """Return the checklist of a service's own archive."""
     return verify_archive(folder / DATABASE_FILE, folder / "archive", folder / "checkpoints.log", trust.log)
 
 
-def _check_report(given: Given, trust: Trust | None) -> tuple[list[Step], Mapping[str, Any] | None]:
+def _check_report(given: Given, trust: ReportTrust | None) -> tuple[list[Step], Mapping[str, Any] | None]:
     """Return steps 2 to 13, and the report's content."""
     signed, payload = _check_jws(given, trust)
     pdf_steps, contents = _check_pdfs(given, trust)
@@ -125,7 +125,7 @@ def _check_report(given: Given, trust: Trust | None) -> tuple[list[Step], Mappin
     return steps, report
 
 
-def _check_jws(given: Given, trust: Trust | None) -> tuple[list[Step], bytes | None]:
+def _check_jws(given: Given, trust: ReportTrust | None) -> tuple[list[Step], bytes | None]:
     """Return step 3, and the payload when the signature holds."""
     if given.jws is None:
         return [not_done(3, "NO_JWS", "report.jws was not given")], None
@@ -139,7 +139,7 @@ def _check_jws(given: Given, trust: Trust | None) -> tuple[list[Step], bytes | N
     return [passed(3, f"{len(payload)} bytes signed", name)], payload
 
 
-def _check_pdfs(given: Given, trust: Trust | None) -> tuple[list[Step], dict[str, PdfContent]]:
+def _check_pdfs(given: Given, trust: ReportTrust | None) -> tuple[list[Step], dict[str, PdfContent]]:
     """Return step 5 of every PDF, and the content of those that hold."""
     if not given.pdfs:
         return [not_done(5, "NO_PDF", "no PDF was given")], {}
@@ -272,7 +272,7 @@ def _compare_layout(name: str, pdf: bytes, render: Callable[[str], bytes]) -> St
     return failed(7, "PDF_PAGES", name, "report.json, laid out again, gives other pages in every language")
 
 
-def _check_checkpoint(report: Mapping[str, Any] | None, trust: Trust | None) -> tuple[Step, Checkpoint | None]:
+def _check_checkpoint(report: Mapping[str, Any] | None, trust: ReportTrust | None) -> tuple[Step, Checkpoint | None]:
     """Return step 8 and the report's checkpoint, when its signature holds."""
     if report is None:
         return not_done(8, "REPORT_MALFORMED", "report.json cannot be read"), None

@@ -84,8 +84,8 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
-    """The objects bound to one generation."""
+class _OpenGeneration:
+    """What belongs to one generation."""
 
     names: Names
     indices: Indices
@@ -114,13 +114,13 @@ class ElasticStore:
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._generation = generation
-        self._bound: _Bound | None = None
+        self._bound: _OpenGeneration | None = None
         self._bind_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._is_closed = False
 
-    def _bind(self, *, anew: bool = False) -> _Bound:
-        """Return the objects of the generation in use; with ``anew``, look it up in the cluster again."""
+    def _bind(self, *, anew: bool = False) -> _OpenGeneration:
+        """Return what belongs to the generation in use; with ``anew``, ask the cluster which it is now."""
         with self._bind_lock:
             if self._bound is None or anew:
                 prefix = self._settings.elasticsearch_prefix
@@ -129,10 +129,10 @@ class ElasticStore:
                     self._bound = self._open(Names(prefix, generation))
             return self._bound
 
-    def _open(self, names: Names) -> _Bound:
-        """Return the objects of a generation, which need not exist yet."""
+    def _open(self, names: Names) -> _OpenGeneration:
+        """Return what belongs to a generation; nothing of it is known to be there yet."""
         indices = Indices(self._client, names)
-        return _Bound(names, indices, Writer(self._client, names, self._settings, indices, self._sleep))
+        return _OpenGeneration(names, indices, Writer(self._client, names, self._settings, indices, self._sleep))
 
     def prepare(self) -> None:
         """Create missing indices, including those of this month and the next, and check all.

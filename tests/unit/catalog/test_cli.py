@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from auditsvc.cli.catalog import command
-from auditsvc.cli.context import make_database
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
+from auditsvc.runtime.installation import make_database
 from tests.support.catalog import SMALL
 
 

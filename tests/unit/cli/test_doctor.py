@@ -17,14 +17,14 @@ from click.testing import CliRunner
 from sqlalchemy import text as sql
 
 from auditsvc.auth.roles import Role
-from auditsvc.cli.doctor import local as doctor_local
-from auditsvc.cli.doctor.check import Check, Outcome, failed, find_exit_code, passed, skipped, warned
-from auditsvc.cli.doctor.elasticsearch import find_least_free
 from auditsvc.cli.doctor.run import command as doctor
-from auditsvc.cli.doctor.run import examine_installation
 from auditsvc.ground.clock import FixedClock
 from auditsvc.ground.database import open_engine
 from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.doctor import local as doctor_local
+from auditsvc.runtime.doctor.check import Check, CheckOutcome, failed, find_exit_code, passed, skipped, warned
+from auditsvc.runtime.doctor.elasticsearch import find_least_free
+from auditsvc.runtime.doctor.service import examine_installation
 from tests.support.service import NOON, open_service
 
 DEAD_PORT = 1
@@ -52,7 +52,7 @@ def list_files(folder: Path) -> dict[str, bytes]:
 
 def test_a_sound_installation_passes_and_warns_of_what_is_not_in_force(settings: Settings) -> None:
     found = examine(settings)
-    assert {name for name, check in found.items() if check.outcome is not Outcome.PASS} - {"disk"} == {
+    assert {name for name, check in found.items() if check.outcome is not CheckOutcome.PASS} - {"disk"} == {
         "policies",
         "catalogue",
     }
@@ -70,9 +70,9 @@ def test_looking_changes_no_file(settings: Settings) -> None:
 def test_nothing_is_made_where_there_is_nothing(tmp_path: Path) -> None:
     nowhere = Settings(data_dir=tmp_path / "none", console_port=DEAD_PORT)
     found = examine(nowhere)
-    assert found["data folder"].outcome is Outcome.FAIL
+    assert found["data folder"].outcome is CheckOutcome.FAIL
     assert "auditsvc init" in found["data folder"].advice
-    assert found["clock"].outcome is Outcome.SKIP
+    assert found["clock"].outcome is CheckOutcome.SKIP
     assert find_exit_code(found.values()) == 3
     assert list(tmp_path.iterdir()) == []
 
@@ -80,7 +80,7 @@ def test_nothing_is_made_where_there_is_nothing(tmp_path: Path) -> None:
 def test_an_archive_that_is_not_mounted_is_a_dependency_that_is_down(settings: Settings) -> None:
     shutil.rmtree(settings.archive_path)
     found = examine(settings)
-    assert (found["archive"].outcome, found["archive"].is_down) == (Outcome.FAIL, True)
+    assert (found["archive"].outcome, found["archive"].is_down) == (CheckOutcome.FAIL, True)
     assert not settings.archive_path.exists()
 
 
@@ -88,26 +88,26 @@ def test_another_key_is_told_from_the_one_that_signed(settings: Settings, tmp_pa
     with open_service(tmp_path / "other") as other:
         shutil.copy(other.services.settings.key_path / "log.key", settings.key_path / "log.key")
     check = examine(settings)["checkpoint signer"]
-    assert check.outcome is Outcome.FAIL
+    assert check.outcome is CheckOutcome.FAIL
     assert "never make a new key" in check.advice
 
 
 def test_another_origin_is_told_too(settings: Settings) -> None:
-    assert examine(replace(settings, origin="another/log"))["checkpoint signer"].outcome is Outcome.FAIL
+    assert examine(replace(settings, origin="another/log"))["checkpoint signer"].outcome is CheckOutcome.FAIL
 
 
 def test_a_key_that_is_missing_is_not_made(settings: Settings) -> None:
     key = settings.key_path / "log.key"
     key.unlink()
     found = examine(settings)
-    assert (found["log key"].outcome, found["checkpoint signer"].outcome) == (Outcome.FAIL, Outcome.SKIP)
+    assert (found["log key"].outcome, found["checkpoint signer"].outcome) == (CheckOutcome.FAIL, CheckOutcome.SKIP)
     assert not key.exists()
 
 
 def test_a_key_others_can_read_is_named_with_its_mode(settings: Settings) -> None:
     (settings.key_path / "log.key").chmod(0o640)
     check = examine(settings)["log key"]
-    assert (check.outcome, "640" in check.text) == (Outcome.FAIL, True)
+    assert (check.outcome, "640" in check.text) == (CheckOutcome.FAIL, True)
 
 
 def test_a_lost_checkpoint_file_is_named(settings: Settings) -> None:
@@ -115,21 +115,23 @@ def test_a_lost_checkpoint_file_is_named(settings: Settings) -> None:
     assert "restore the file" in examine(settings)["checkpoint signer"].advice
 
 
-@pytest.mark.parametrize(("seconds", "outcome"), [(5, Outcome.PASS), (6, Outcome.FAIL)])
-def test_a_clock_may_be_some_seconds_behind_the_last_record(settings: Settings, seconds: int, outcome: Outcome) -> None:
+@pytest.mark.parametrize(("seconds", "outcome"), [(5, CheckOutcome.PASS), (6, CheckOutcome.FAIL)])
+def test_a_clock_may_be_some_seconds_behind_the_last_record(
+    settings: Settings, seconds: int, outcome: CheckOutcome
+) -> None:
     assert examine(settings, -timedelta(seconds=seconds))["clock"].outcome is outcome
 
 
 def test_a_disk_is_measured_at_both_limits(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor_local, "LITTLE_FREE_BYTES", 2**62)
-    assert examine(settings)["disk"].outcome is Outcome.WARN
+    assert examine(settings)["disk"].outcome is CheckOutcome.WARN
     monkeypatch.setattr(doctor_local, "MIN_FREE_BYTES", 2**62)
-    assert examine(settings)["disk"].outcome is Outcome.FAIL
+    assert examine(settings)["disk"].outcome is CheckOutcome.FAIL
 
 
-@pytest.mark.parametrize(("version", "outcome"), [("ffff", Outcome.FAIL), (None, Outcome.WARN)])
+@pytest.mark.parametrize(("version", "outcome"), [("ffff", CheckOutcome.FAIL), (None, CheckOutcome.WARN)])
 def test_tables_of_another_version_are_named_and_not_migrated(
-    settings: Settings, version: str | None, outcome: Outcome
+    settings: Settings, version: str | None, outcome: CheckOutcome
 ) -> None:
     engine = open_engine(settings.database)
     with engine.begin() as connection:
@@ -139,13 +141,13 @@ def test_tables_of_another_version_are_named_and_not_migrated(
     engine.dispose()
     found = examine(settings)
     assert found["database"].outcome is outcome
-    assert found["policies"].outcome is Outcome.SKIP
+    assert found["policies"].outcome is CheckOutcome.SKIP
 
 
 def test_a_file_that_is_no_store_fails(settings: Settings) -> None:
     settings.duckdb_path.write_bytes(b"not a database" * 1000)
     check = examine(settings)["event store"]
-    assert (check.outcome, check.advice) == (Outcome.FAIL, "run `auditsvc reindex`")
+    assert (check.outcome, check.advice) == (CheckOutcome.FAIL, "run `auditsvc reindex`")
 
 
 def test_a_store_another_process_holds_is_not_looked_at(settings: Settings) -> None:
@@ -157,7 +159,7 @@ def test_a_store_another_process_holds_is_not_looked_at(settings: Settings) -> N
         assert owner.stdout.readline()
         check = examine(settings)["event store"]
         owner.communicate()
-    assert check.outcome is Outcome.SKIP
+    assert check.outcome is CheckOutcome.SKIP
     assert "in use by another process" in check.text
 
 
@@ -183,8 +185,8 @@ def answering(checks: dict[str, str]) -> Iterator[int]:
     server.server_close()
 
 
-@pytest.mark.parametrize(("said", "outcome"), [("ok", Outcome.PASS), ("it is closed", Outcome.FAIL)])
-def test_beside_a_running_service_its_health_is_asked(settings: Settings, said: str, outcome: Outcome) -> None:
+@pytest.mark.parametrize(("said", "outcome"), [("ok", CheckOutcome.PASS), ("it is closed", CheckOutcome.FAIL)])
+def test_beside_a_running_service_its_health_is_asked(settings: Settings, said: str, outcome: CheckOutcome) -> None:
     settings.duckdb_path.unlink()  # it is not looked at
     with answering({"store": said}) as port:
         check = examine(replace(settings, console_port=port))["event store"]

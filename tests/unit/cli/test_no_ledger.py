@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from auditsvc.cli.context import make_database
 from auditsvc.cli.main import COMMANDS, cli
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.keys import load_or_create_log_key
+from auditsvc.runtime.installation import make_database
 from tests.support.commands import list_leaf_commands
 from tests.support.policy import SHIPPED
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from auditsvc.cli.context import make_database
 from auditsvc.cli.policy import command
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
+from auditsvc.runtime.installation import make_database
 from tests.support.policy import SHIPPED, build_policy_yaml
 
 EVENT = {"time": "2026-10-13T23:30:00+08:00", "action": "download", "outcome": "success", "resource.sensitivity": 3}

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from auditsvc.cli import main as main_module
-from auditsvc.cli.context import make_database
 from auditsvc.cli.main import cli, main
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.archive import Archive
+from auditsvc.runtime.installation import make_database
 
 
 @pytest.fixture

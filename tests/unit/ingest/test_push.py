@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from auditsvc.ground.errors import InputError, StorageError
-from auditsvc.push.client import Progress, PushPlan, is_array, push_file, read_batches
+from auditsvc.push.client import PushPlan, PushProgress, is_array, push_file, read_batches
 
 LINES = b"".join(b"line %d %s\n" % (number, b"x" * (number % 37)) for number in range(500))
 
@@ -51,7 +51,7 @@ class Service:
         return b"".join(self.bodies.values())
 
 
-def run(service: Service, file: Path, **changes: Any) -> Progress:
+def run(service: Service, file: Path, **changes: Any) -> PushProgress:
     values: dict[str, Any] = {
         "file": file, "source": "s", "key": "k", "state_path": file.with_suffix(".state"), "batch_bytes": 1000, **changes,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from auditsvc.ledger.leaf import iter_leaves
 from auditsvc.ledger.verify import verify_archive
 from auditsvc.ledger.write import committer as committer_module
 from auditsvc.ledger.write.committer import Delivery
-from auditsvc.ledger.write.recovery import Outcome, find_orphans
+from auditsvc.ledger.write.recovery import OrphanOutcome, find_orphans
 from tests.support.ledger import TestLedger, build_delivery, open_ledger
 
 
@@ -33,7 +33,7 @@ def leave_orphan(ledger: TestLedger, monkeypatch: pytest.MonkeyPatch, *deliverie
                 committer.submit(delivery)
 
 
-def restart(ledger: TestLedger) -> tuple[Outcome, ...]:
+def restart(ledger: TestLedger) -> tuple[OrphanOutcome, ...]:
     """Start a worker and stop it again; return what it recovered."""
     with ledger.committer() as committer:
         return committer.recovery
@@ -46,7 +46,7 @@ def read_bodies(ledger: TestLedger) -> list[bytes]:
         ]
 
 
-def states(outcomes: Sequence[Outcome]) -> list[str]:
+def states(outcomes: Sequence[OrphanOutcome]) -> list[str]:
     return [outcome.state for outcome in outcomes]
 
 

@@ -12,7 +12,7 @@ from auditsvc.event.fields import get_field
 from auditsvc.event.model import Event
 from auditsvc.event.time import parse_time_ns
 from auditsvc.policy.judge import compile_policy_set, explain, judge_reference
-from auditsvc.policy.model import Effect, OnMissing, Policy, PolicyException, PolicySet, Status, Verdict
+from auditsvc.policy.model import Effect, OnMissing, Policy, PolicyException, PolicySet, PolicyStatus, Verdict
 from auditsvc.policy.rows import build_rows
 from tests.support.condition import CONTEXT
 from tests.support.policy import build_policy, build_set
@@ -79,7 +79,7 @@ def test_an_unknown_target_is_counted_and_not_judged() -> None:
 
 
 def test_a_shadow_policy_finds_and_does_not_change_the_verdict() -> None:
-    shadow = make(1, Effect.FORBID, A, status=Status.SHADOW)
+    shadow = make(1, Effect.FORBID, A, status=PolicyStatus.SHADOW)
     verdict = judge([shadow, make(2, Effect.REQUIRE, A)], purpose="a")
     assert verdict.verdict == "permitted"
     assert [(violation.policy_id, violation.status) for violation in verdict.violations] == [("P-00001", "shadow")]
@@ -87,7 +87,7 @@ def test_a_shadow_policy_finds_and_does_not_change_the_verdict() -> None:
 
 
 def test_a_shadow_permit_does_not_satisfy_for_the_active_ones() -> None:
-    permits = [make(1, Effect.PERMIT, A, status=Status.SHADOW), make(2, Effect.PERMIT, B)]
+    permits = [make(1, Effect.PERMIT, A, status=PolicyStatus.SHADOW), make(2, Effect.PERMIT, B)]
     assert judge(permits, purpose="a").verdict == "violated"
     assert judge(permits, purpose="b").verdict == "permitted"
 
@@ -118,8 +118,8 @@ def test_the_version_in_force_at_the_events_time_judges() -> None:
     versions = [
         make(1, Effect.FORBID, A, version=1, first=0, last=500),
         make(1, Effect.FORBID, B, version=2, first=400),
-        make(1, Effect.FORBID, B, version=3, first=900, status=Status.RETIRED),
-        make(1, Effect.FORBID, ALWAYS, version=4, first=0, status=Status.DRAFT),
+        make(1, Effect.FORBID, B, version=3, first=900, status=PolicyStatus.RETIRED),
+        make(1, Effect.FORBID, ALWAYS, version=4, first=0, status=PolicyStatus.DRAFT),
     ]
     seen = {time: judge(versions, time=time, purpose="b").verdict for time in (399, 400, 899, 900)}
     assert seen == {399: "permitted", 400: "violated", 899: "violated", 900: "not_covered"}

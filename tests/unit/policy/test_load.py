@@ -3,7 +3,7 @@
 import pytest
 
 from auditsvc.ground.errors import DocumentError
-from auditsvc.policy.model import OnMissing, Status
+from auditsvc.policy.model import OnMissing, PolicyStatus
 from tests.support.policy import build_policy_yaml, load_shipped, load_texts
 
 
@@ -17,7 +17,7 @@ def refuse(**texts: str) -> str:
 def test_the_shipped_set_has_eleven_active_policies_each_on_a_legal_basis() -> None:
     policy_set = load_shipped()
     assert [policy.id for policy in policy_set.policies] == [f"GDS-{number:03d}" for number in range(1, 12)]
-    assert all(policy.status is Status.ACTIVE and policy.legal_basis for policy in policy_set.policies)
+    assert all(policy.status is PolicyStatus.ACTIVE and policy.legal_basis for policy in policy_set.policies)
     assert all(policy.title.zh and policy.title.en and policy.alert.title.zh for policy in policy_set.policies)
     assert all(policy.source_text.startswith("policy:") for policy in policy_set.policies)
 

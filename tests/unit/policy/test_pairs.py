@@ -7,7 +7,7 @@ import pytest
 from auditsvc.condition.ast import ALWAYS, AnyOf, build_equals
 from auditsvc.event.model import Event
 from auditsvc.policy.judge import compile_policy_set, judge_reference
-from auditsvc.policy.model import Effect, OnMissing, Policy, PolicyException, Status
+from auditsvc.policy.model import Effect, OnMissing, Policy, PolicyException, PolicyStatus
 from tests.support.naive_judge import judge_naively, strip_reasons
 from tests.support.policy import build_policy, build_set
 
@@ -15,10 +15,10 @@ EVENT: Event = {"time": 1000}
 BODIES = (ALWAYS, AnyOf(()), build_equals("purpose", "a"))
 """True, false and unknown of the event."""
 EXCUSE = PolicyException("E1", ALWAYS, 0, 9999, "a", "b", "r")
-Choice = tuple[Effect, int, OnMissing, Status, tuple[PolicyException, ...]]
+Choice = tuple[Effect, int, OnMissing, PolicyStatus, tuple[PolicyException, ...]]
 SAYINGS: tuple[Choice, ...] = (
-    *product(Effect, (0, 1), (OnMissing.VIOLATE,), (Status.ACTIVE, Status.SHADOW), ((), (EXCUSE,))),
-    *product(Effect, (2,), OnMissing, (Status.ACTIVE, Status.SHADOW), ((), (EXCUSE,))),
+    *product(Effect, (0, 1), (OnMissing.VIOLATE,), (PolicyStatus.ACTIVE, PolicyStatus.SHADOW), ((), (EXCUSE,))),
+    *product(Effect, (2,), OnMissing, (PolicyStatus.ACTIVE, PolicyStatus.SHADOW), ((), (EXCUSE,))),
 )
 """Everything a targeted policy can be: the default for what is missing counts only where the body is unknown."""
 

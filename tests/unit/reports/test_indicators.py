@@ -17,7 +17,7 @@ from auditsvc.reports.indicators.compute import compute_indicators, judge_target
 from auditsvc.reports.indicators.economy import count_cost
 from auditsvc.reports.indicators.gaming import list_signals
 from auditsvc.reports.indicators.milestone import judge_milestones
-from auditsvc.reports.indicators.model import IndicatorValue, State
+from auditsvc.reports.indicators.model import IndicatorState, IndicatorValue
 from auditsvc.reports.indicators.reach import count_months
 from tests.support.catalog import SMALL
 
@@ -75,7 +75,7 @@ EXPECTED = {
 def test_an_indicator_is_its_numerator_over_its_denominator(name: str) -> None:
     value = compute()[name]
     assert (str(value.value), value.numerator, value.denominator) == EXPECTED[name]
-    assert value.state is State.COMPUTED
+    assert value.state is IndicatorState.COMPUTED
     assert value.coverage == Decimal("99.00")
 
 
@@ -99,24 +99,24 @@ def test_further_figures_stand_beside_the_value() -> None:
 @pytest.mark.parametrize(
     ("covered", "state", "reason"),
     [
-        (190, State.COMPUTED, ""),
-        (189, State.QUALIFIED, "coverage_low"),
-        (100, State.QUALIFIED, "coverage_low"),
-        (99, State.NOT_COMPUTABLE, "coverage_too_low"),
+        (190, IndicatorState.COMPUTED, ""),
+        (189, IndicatorState.QUALIFIED, "coverage_low"),
+        (100, IndicatorState.QUALIFIED, "coverage_low"),
+        (99, IndicatorState.NOT_COMPUTABLE, "coverage_too_low"),
     ],
 )
-def test_coverage_decides_how_far_a_figure_stands(covered: int, state: State, reason: str) -> None:
+def test_coverage_decides_how_far_a_figure_stands(covered: int, state: IndicatorState, reason: str) -> None:
     values = compute(replace(USE, covered_cells=covered))
     assert (values["I-01"].state, values["I-01"].reason) == (state, reason)
-    assert (values["I-01"].value is None) is (state is State.NOT_COMPUTABLE)
-    assert values["I-20"].state is State.COMPUTED
+    assert (values["I-01"].value is None) is (state is IndicatorState.NOT_COMPUTABLE)
+    assert values["I-20"].state is IndicatorState.COMPUTED
 
 
 def test_zero_is_a_claim_that_needs_full_coverage() -> None:
     silent = replace(USE, cross={})
     assert compute(silent)["I-05"].value == 0
     unseen = compute(replace(silent, covered_cells=180))["I-05"]
-    assert (unseen.value, unseen.state) == (None, State.NOT_COMPUTABLE)
+    assert (unseen.value, unseen.state) == (None, IndicatorState.NOT_COMPUTABLE)
 
 
 REASONS = {
@@ -136,7 +136,7 @@ REASONS = {
 def test_what_cannot_be_computed_says_why_and_has_no_value(name: str) -> None:
     project_change, use_change, reason = REASONS[name]
     value = compute(replace(USE, **use_change), replace(PROJECT, **project_change))[name]  # type: ignore[arg-type]
-    assert (value.value, value.state, value.reason) == (None, State.NOT_COMPUTABLE, reason)
+    assert (value.value, value.state, value.reason) == (None, IndicatorState.NOT_COMPUTABLE, reason)
 
 
 def test_without_successes_there_is_no_cost_per_call() -> None:
@@ -145,7 +145,7 @@ def test_without_successes_there_is_no_cost_per_call() -> None:
 
 def test_an_interface_without_a_due_log_leaves_its_figures_qualified() -> None:
     value = compute(replace(USE, expected_cells=0, covered_cells=0))["I-01"]
-    assert (value.state, value.reason, value.coverage) == (State.QUALIFIED, "no_log_due", None)
+    assert (value.state, value.reason, value.coverage) == (IndicatorState.QUALIFIED, "no_log_due", None)
 
 
 def test_cost_is_by_days_of_each_year() -> None:

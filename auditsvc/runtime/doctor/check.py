@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from auditsvc.ground.errors import EXIT_DEPENDENCY, EXIT_FINDING, EXIT_OK, AuditError
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """What a check came to; what was not looked at is never shown as pass."""
 
     PASS = "pass"  # noqa: S105  (an outcome, no password)
@@ -30,7 +30,7 @@ class Check:
     """
 
     name: str
-    outcome: Outcome
+    outcome: CheckOutcome
     text: str
     advice: str = ""
     is_down: bool = False
@@ -38,22 +38,22 @@ class Check:
 
 def passed(name: str, text: str) -> Check:
     """Return a check that found everything as it should be."""
-    return Check(name, Outcome.PASS, text)
+    return Check(name, CheckOutcome.PASS, text)
 
 
 def warned(name: str, text: str, advice: str) -> Check:
     """Return a check that found something a person should know."""
-    return Check(name, Outcome.WARN, text, advice)
+    return Check(name, CheckOutcome.WARN, text, advice)
 
 
 def failed(name: str, text: str, advice: str = "", *, is_down: bool = False) -> Check:
     """Return a check that found something that has to be put right."""
-    return Check(name, Outcome.FAIL, text, advice, is_down)
+    return Check(name, CheckOutcome.FAIL, text, advice, is_down)
 
 
 def skipped(name: str, text: str) -> Check:
     """Return a check that was not done, with the reason."""
-    return Check(name, Outcome.SKIP, text)
+    return Check(name, CheckOutcome.SKIP, text)
 
 
 def attempt(name: str, look: Callable[[], Check | Iterable[Check]], *, is_down: bool = False) -> list[Check]:
@@ -69,7 +69,7 @@ def attempt(name: str, look: Callable[[], Check | Iterable[Check]], *, is_down: 
 
 def find_exit_code(checks: Iterable[Check]) -> int:
     """Return 3 when a dependency is down, else 1 when a check failed, else 0; warnings change nothing."""
-    bad = [check for check in checks if check.outcome is Outcome.FAIL]
+    bad = [check for check in checks if check.outcome is CheckOutcome.FAIL]
     if any(check.is_down for check in bad):
         return EXIT_DEPENDENCY
     return EXIT_FINDING if bad else EXIT_OK

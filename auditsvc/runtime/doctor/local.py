@@ -14,8 +14,6 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from auditsvc.cli.context import require_ledger, require_log_key
-from auditsvc.cli.doctor.check import Check, attempt, failed, passed, skipped, warned
 from auditsvc.ground import database
 from auditsvc.ground.clock import Clock, SystemClock, format_instant
 from auditsvc.ground.database import find_file, open_engine
@@ -29,6 +27,8 @@ from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.proof import get_head, latest_checkpoint
 from auditsvc.ledger.write.checkpoint_file import read_last_note
 from auditsvc.runtime.disk import MIN_FREE_BYTES, list_growing_folders, measure_free_bytes
+from auditsvc.runtime.doctor.check import Check, attempt, failed, passed, skipped, warned
+from auditsvc.runtime.installation import require_ledger, require_log_key
 from auditsvc.store.duckdb.schema import VERSION, find_version
 
 LITTLE_FREE_BYTES = 20 * MIN_FREE_BYTES

@@ -10,11 +10,11 @@ from typing import Any
 
 from elasticsearch import ApiError, Elasticsearch
 
-from auditsvc.cli.context import follows_ledger
-from auditsvc.cli.doctor.check import Check, Outcome, attempt, failed, passed, skipped, warned
 from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.errors import AuditError
 from auditsvc.ground.settings.model import Settings
+from auditsvc.runtime.doctor.check import Check, CheckOutcome, attempt, failed, passed, skipped, warned
+from auditsvc.runtime.installation import follows_ledger
 from auditsvc.store.elasticsearch.client import UNKNOWN, ServerFacts, check_server, open_client
 from auditsvc.store.elasticsearch.failure import get_reason, storage_errors
 from auditsvc.store.elasticsearch.mapping import FIRST_GENERATION, VERSION, Names
@@ -77,7 +77,7 @@ def _check_parts(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
     }
     for name, look in looks.items():
         for check in attempt(name, partial(look, client, settings)):
-            is_hidden = check.outcome is Outcome.FAIL and "does not allow this" in check.text
+            is_hidden = check.outcome is CheckOutcome.FAIL and "does not allow this" in check.text
             yield skipped(check.name, check.text) if is_hidden else check
 
 
@@ -142,7 +142,7 @@ def _check_store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
             continue
         (check,) = attempt(name, look, is_down=True)
         yield check
-        if check.outcome is Outcome.FAIL:
+        if check.outcome is CheckOutcome.FAIL:
             reason = f"could not be looked at: see {name}"
 
 
