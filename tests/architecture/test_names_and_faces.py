@@ -18,7 +18,6 @@ FORBIDDEN = ("sqlalchemy", "auditsvc.store", "auditsvc.ledger.write")
 FACES_THAT_REACH_THROUGH = {
     ("api.events", "auditsvc.store"),
     ("api.metrics", "sqlalchemy"),
-    ("api.sources", "sqlalchemy"),
     ("cli.store", "auditsvc.store"),
     ("console.alert_detail", "auditsvc.store"),
     ("console.event", "auditsvc.store"),
