@@ -5,17 +5,14 @@ from typing import Any
 
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
-from sqlalchemy import Connection
 
-from auditsvc.api.acts import list_acts
 from auditsvc.api.resource import ApiBlueprint, PageQuery, format_cursor, page_schema, parse_cursor
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import Duty, require
 from auditsvc.ground.errors import InputError
-from auditsvc.ledger.leaf import get_leaf
-from auditsvc.ledger.proof import checkpoint_at_least, consistency_proof, get_head, inclusion_proof, latest_checkpoint
-from auditsvc.ledger.receipt import find_receipt
+from auditsvc.ledger.acts import list_acts
+from auditsvc.ledger.format.note import Checkpoint
 from auditsvc.runtime.services import get_services
 
 resource = ApiBlueprint("ledger", description="The log and its proofs")
@@ -114,8 +111,7 @@ class LatestCheckpoint(MethodView):
     @require("ledger.read")
     def get(self) -> dict[str, Any]:
         """Show the latest signed checkpoint."""
-        with get_services().ledger.database.connect() as connection:
-            return _show_checkpoint(connection, None)
+        return _show_checkpoint(_get_checkpoint(None))
 
 
 @resource.route("/leaves/<int:seq>")
@@ -127,8 +123,7 @@ class OneLeaf(MethodView):
     def get(self, seq: int) -> dict[str, Any]:
         """Show one leaf."""
         _check_seq(seq)
-        with get_services().ledger.database.connect() as connection:
-            leaf = get_leaf(connection, seq)
+        leaf = get_services().ledger.get_leaf(seq)
         return {"seq": leaf.seq, "kind": leaf.kind, "header": leaf.header, "leaf_hash": encode(leaf.leaf_hash)}
 
 
@@ -154,12 +149,12 @@ class Consistency(MethodView):
     def get(self, query: dict[str, int]) -> dict[str, Any]:
         """Prove that the second tree extends the first."""
         first, second = query["first"], query["second"]
-        with get_services().ledger.database.connect() as connection:
-            size = get_head(connection).size
-            if not first <= second <= size:
-                raise InputError("field_invalid", f"expected first <= second <= {size}, the size of the log")
-            path = consistency_proof(connection, first, second)
-        return {"first": first, "second": second, "path": [encode(part) for part in path]}
+        ledger = get_services().ledger
+        size = ledger.get_head().size
+        if not first <= second <= size:
+            raise InputError("field_invalid", f"expected first <= second <= {size}, the size of the log")
+        proof = ledger.prove_consistency(first, second)
+        return {"first": first, "second": second, "path": [encode(part) for part in proof.path]}
 
 
 @resource.route("/receipts/<string:batch_id>")
@@ -170,8 +165,7 @@ class Receipts(MethodView):
     @require("ledger.read")
     def get(self, batch_id: str) -> dict[str, Any]:
         """Show the receipts of one batch again."""
-        with get_services().ledger.database.connect() as connection:
-            receipts = find_receipt(connection, batch_id)
+        receipts = get_services().ledger.find_receipts(batch_id)
         if not receipts:
             raise InputError("not_found", f"there is no batch `{batch_id[:64]}`")
         names = ("batch_id", "seq", "first_record", "records", "accepted", "quarantined", "header")
@@ -202,31 +196,28 @@ class Acts(MethodView):
         before = parse_cursor(query["cursor"])
         if before is not None and (type(before) is not int or not 0 <= before <= _MAX_SIZE):
             raise InputError("field_invalid", "cursor: not one of this list")
-        with services.ledger.database.connect() as connection:
-            acts, next_before = list_acts(
-                connection,
-                services.ledger.archive,
-                before=before,
-                limit=query["limit"],
-                keep=lambda actor: _may_review(person, duties.get(actor)),
-            )
+        acts, next_before = list_acts(
+            services.ledger,
+            before=before,
+            limit=query["limit"],
+            keep=lambda actor: _may_review(person, duties.get(actor)),
+        )
         return {"items": acts, "next": format_cursor(next_before)}
 
 
 def build_inclusion(seq: int, size: int | None) -> dict[str, Any]:
     """Return the inclusion proof of a leaf under the first signed tree of at least ``size``, default the latest."""
-    with get_services().ledger.database.connect() as connection:
-        leaf = get_leaf(connection, seq)
-        checkpoint = _show_checkpoint(connection, max(seq + 1, size) if size else None)
-        if checkpoint["size"] <= seq:
-            raise InputError("not_found", f"leaf {seq} is not under a checkpoint yet; try again in a second")
-        path = inclusion_proof(connection, seq, checkpoint["size"])
+    ledger = get_services().ledger
+    leaf = ledger.get_leaf(seq)
+    checkpoint = _get_checkpoint(max(seq + 1, size) if size else None)
+    if checkpoint.size <= seq:
+        raise InputError("not_found", f"leaf {seq} is not under a checkpoint yet; try again in a second")
     return {
         "seq": seq,
         "header": leaf.header,
         "leaf_hash": encode(leaf.leaf_hash),
-        "path": [encode(part) for part in path],
-        "checkpoint": checkpoint,
+        "path": [encode(part) for part in ledger.prove_inclusion(seq, checkpoint.size).path],
+        "checkpoint": _show_checkpoint(checkpoint),
     }
 
 
@@ -235,11 +226,16 @@ def encode(digest: bytes) -> str:
     return base64.b64encode(digest).decode()
 
 
-def _show_checkpoint(connection: Connection, size: int | None) -> dict[str, Any]:
+def _get_checkpoint(size: int | None) -> Checkpoint:
     """Return the latest checkpoint, or the first of at least ``size``."""
-    found = latest_checkpoint(connection) if size is None else checkpoint_at_least(connection, size)
+    found = get_services().ledger.find_checkpoint(size)
     if found is None:
         raise InputError("not_found", "there is no such checkpoint yet; try again in a second")
+    return found
+
+
+def _show_checkpoint(found: Checkpoint) -> dict[str, Any]:
+    """Return a checkpoint as JSON shows it."""
     return {"size": found.size, "root_hash": encode(found.root_hash), "note": found.note}
 
 

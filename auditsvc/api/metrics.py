@@ -14,7 +14,6 @@ from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from sqlalchemy.exc import SQLAlchemyError
 
 from auditsvc.api.health import find_checks
 from auditsvc.auth.roles import public
@@ -24,7 +23,7 @@ from auditsvc.figures.deliveries import measure_deliveries
 from auditsvc.figures.lag import StoreStatus, count_records_accepted, measure_lag_seconds, read_log_status
 from auditsvc.figures.scope import Scope
 from auditsvc.figures.violations import SEVERITIES
-from auditsvc.ground.database import read_session
+from auditsvc.ground.database import read_session, report_failures
 from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.runtime.readiness import ReadinessCheck
 from auditsvc.runtime.services import EXTENSION, Services, read_status
@@ -67,8 +66,10 @@ class ServiceCollector:
         }
         for part, read in readers.items():
             try:
-                yield from read()
-            except (AuditError, SQLAlchemyError, OSError):
+                with report_failures():
+                    metrics = read()
+                yield from metrics
+            except (AuditError, OSError):
                 unreadable[part] = 1
         yield _gauge("part_unreadable", "1 where figures are missing from this answer.", "part", unreadable)
 

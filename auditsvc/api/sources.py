@@ -5,16 +5,14 @@ from typing import Any
 
 from flask.views import MethodView
 from marshmallow import Schema, fields, validate
-from sqlalchemy import Connection
 
 from auditsvc.api.policies import TextSchema
 from auditsvc.api.resource import ApiBlueprint
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.roles import require
 from auditsvc.catalog.model import Source
-from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import InputError
-from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
+from auditsvc.ingest.credentials import ApiKey, issue_key, list_keys, withdraw_key
 from auditsvc.runtime.services import get_services
 
 resource = ApiBlueprint("sources", description="Who sends logs, and how they are read")
@@ -105,8 +103,7 @@ class SourceKeys(MethodView):
     def get(self, source: str) -> dict[str, Any]:
         """List the keys of a source, revoked ones included."""
         _get_source(source)
-        with get_services().ledger.database.connect() as connection:
-            return {"items": list_keys(connection, source)}
+        return {"items": list_keys(get_services().ledger, source)}
 
     @resource.arguments(KeyCreationSchema)
     @resource.response(201, NewKeySchema)
@@ -114,14 +111,10 @@ class SourceKeys(MethodView):
     def post(self, body: dict[str, Any], source: str) -> dict[str, Any]:
         """Make a key for a source."""
         _get_source(source)
-        services = get_services()
         lifetime = None if body["days"] is None else timedelta(days=body["days"])
-        with begin_write(services.ledger.database) as connection:
-            key_id, secret = create_key(
-                connection, services.ledger.clock, source, label=body["label"], lifetime=lifetime
-            )
-            key = get_key(connection, key_id)
-            _record(connection, "source_key_create", key)
+        key, secret = issue_key(
+            get_services().ledger, source, actor=current_person().name, label=body["label"], lifetime=lifetime
+        )
         return {"key": key, "secret": secret}
 
 
@@ -133,11 +126,7 @@ class SourceKey(MethodView):
     @require("source.manage")
     def delete(self, key_id: str) -> ApiKey:
         """Revoke a key; deliveries with it are refused within seconds."""
-        services = get_services()
-        with begin_write(services.ledger.database) as connection:
-            key = revoke_key(connection, services.ledger.clock, key_id)
-            _record(connection, "source_key_revoke", key)
-        return key
+        return withdraw_key(get_services().ledger, key_id, actor=current_person().name)
 
 
 def _get_source(source: str) -> Source:
@@ -147,14 +136,3 @@ def _get_source(source: str) -> Source:
     if found is None:
         raise InputError("not_found", f"there is no source `{source[:64]}`")
     return found
-
-
-def _record(connection: Connection, act: str, key: ApiKey) -> None:
-    """Put what was done with a key in the ledger, in the same transaction."""
-    get_services().ledger.record_act(
-        connection,
-        actor=current_person().name,
-        act=act,
-        subject=key.key_id,
-        detail={"source": str(key.source), "label": key.label, "expires": key.expires},
-    )

@@ -4,28 +4,22 @@ import base64
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Connection, Engine
 
 from auditsvc.cli.checklist import VerifyCommand, describe_step
 from auditsvc.cli.context import json_option, load_settings, print_json
-from auditsvc.ground.clock import SystemClock, format_instant
-from auditsvc.ground.errors import InputError, LogError
+from auditsvc.ground.clock import format_instant
+from auditsvc.ground.errors import InputError
 from auditsvc.ground.settings.model import Settings
-from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.note import parse_vkey
 from auditsvc.ledger.keys import load_log_vkey
-from auditsvc.ledger.leaf import get_leaf
-from auditsvc.ledger.ledger import Ledger
-from auditsvc.ledger.proof import checkpoint_at_least, consistency_proof, get_head, get_root, inclusion_proof
-from auditsvc.ledger.proof import latest_checkpoint as find_checkpoint
+from auditsvc.ledger.service import list_orphans, sign_checkpoint
 from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, parse_log_trust, verify_archive
-from auditsvc.ledger.write.checkpoint import Checkpointer
-from auditsvc.ledger.write.recovery import OrphanFrame, find_orphans
-from auditsvc.runtime.installation import open_database, require_ledger, require_log_key
+from auditsvc.runtime.installation import open_ledger, require_ledger, require_log_key
 
 MAX_SIZE = 2**62
 """More leaves than a log can have; a larger number does not fit the database's."""
@@ -37,20 +31,14 @@ def command() -> None:
     """Look at the log, its checkpoints, proofs and archive."""
 
 
-def _open() -> tuple[Settings, Engine]:
-    """Return the settings and an engine on the database."""
-    settings = load_settings()
-    return settings, open_database(settings)
-
-
 @command.command()
 @json_option
 def status(as_json: bool) -> None:
     """Print size, root hash, last checkpoint and the log's verifier key."""
-    settings, engine = _open()
+    settings = load_settings()
+    ledger = open_ledger(settings)
     require_log_key(settings)
-    with engine.connect() as connection:
-        head, checkpoint = get_head(connection), find_checkpoint(connection)
+    head, checkpoint = ledger.get_head(), ledger.find_checkpoint()
     facts = {
         "origin": settings.origin,
         "size": head.size,
@@ -67,12 +55,12 @@ def status(as_json: bool) -> None:
 @json_option
 def checkpoint(sign: bool, as_json: bool) -> None:
     """Print the last checkpoint, a C2SP signed note."""
-    settings, engine = _open()
+    settings = load_settings()
+    ledger = open_ledger(settings)
     if sign:
         require_log_key(settings)
-        Checkpointer(Ledger.open(engine, settings, SystemClock()), settings).sign_now()
-    with engine.connect() as connection:
-        found = find_checkpoint(connection)
+        sign_checkpoint(ledger, settings)
+    found = ledger.find_checkpoint()
     if found is None:
         raise InputError("not_found", "there is no checkpoint yet; add `--sign` when no core process is running")
     if as_json:
@@ -95,22 +83,20 @@ def proof() -> None:
 @json_option
 def inclusion(seq: int, size: int | None, as_json: bool) -> None:
     """Show that leaf SEQ is in the log: its header, the path, and the checkpoint it leads to."""
-    _, engine = _open()
-    with engine.connect() as connection:
-        _check_size(connection, size)
-        leaf = get_leaf(connection, seq)
-        covering = checkpoint_at_least(connection, size or seq + 1)
-        if size is None and covering is None:
-            raise InputError("conflict", f"no checkpoint covers leaf {seq} yet; wait a second and try again")
-        reached = size or (covering.size if covering else 0)
-        path, root = inclusion_proof(connection, seq, reached), get_root(connection, reached)
+    ledger = open_ledger(load_settings())
+    covering = ledger.find_checkpoint(size or seq + 1)
+    reached = size or (covering.size if covering else None)
+    if reached is None:
+        ledger.get_leaf(seq)  # one that is not there has no checkpoint to wait for
+        raise InputError("conflict", f"no checkpoint covers leaf {seq} yet; wait a second and try again")
+    proof = ledger.prove_inclusion(seq, reached)
     facts = {
         "seq": seq,
         "size": reached,
-        "root_hash": base64.b64encode(root).decode(),
-        "leaf_hash": base64.b64encode(leaf.leaf_hash).decode(),
-        "path": [base64.b64encode(value).decode() for value in path],
-        "header": leaf.header,
+        "root_hash": base64.b64encode(proof.root_hash).decode(),
+        "leaf_hash": base64.b64encode(proof.leaf.leaf_hash).decode(),
+        "path": [base64.b64encode(value).decode() for value in proof.path],
+        "header": proof.leaf.header,
         "checkpoint": covering.note if covering and covering.size == reached else None,
     }
     _print_facts(facts, as_json=as_json)
@@ -122,26 +108,15 @@ def inclusion(seq: int, size: int | None, as_json: bool) -> None:
 @json_option
 def consistency(size1: int, size2: int, as_json: bool) -> None:
     """Show that the log of SIZE2 leaves extends that of SIZE1."""
-    _, engine = _open()
-    with engine.connect() as connection:
-        _check_size(connection, max(size1, size2))
-        path = consistency_proof(connection, size1, size2)
-        roots = get_root(connection, size1), get_root(connection, size2)
+    proof = open_ledger(load_settings()).prove_consistency(size1, size2)
     facts = {
         "size1": size1,
         "size2": size2,
-        "root_hash1": base64.b64encode(roots[0]).decode(),
-        "root_hash2": base64.b64encode(roots[1]).decode(),
-        "path": [base64.b64encode(value).decode() for value in path],
+        "root_hash1": base64.b64encode(proof.root_hash1).decode(),
+        "root_hash2": base64.b64encode(proof.root_hash2).decode(),
+        "path": [base64.b64encode(value).decode() for value in proof.path],
     }
     _print_facts(facts, as_json=as_json)
-
-
-def _check_size(connection: Connection, size: int | None) -> None:
-    """Refuse a tree larger than the log, whose missing nodes would look like damage."""
-    present = get_head(connection).size
-    if size is not None and size > present:
-        raise LogError("proof_invalid", f"expected a size of at most {present}, the leaves of the log, got `{size}`")
 
 
 @command.command()
@@ -151,29 +126,13 @@ def orphans(as_json: bool) -> None:
 
     While workers run, frames they are just committing may be among them.
     """
-    settings, engine = _open()
-    archive = Archive(settings.archive_path)
-    with engine.connect() as connection:
-        found = [_describe_orphan(orphan) for orphan in find_orphans(connection, archive)]
+    found = [asdict(orphan) for orphan in list_orphans(open_ledger(load_settings()))]
     if as_json:
         print_json(found)
     for item in [] if as_json else found:
         click.echo(f"{item['segment']}@{item['offset']} {item['length']} bytes {item['kind']} {item['source'] or '-'}")
     if not found:
         click.echo("no orphan frames · 无孤立帧", err=True)
-
-
-def _describe_orphan(orphan: OrphanFrame) -> dict[str, Any]:
-    """Return what is known of an orphan frame."""
-    kind = "torn" if not orphan.whole else "unattributed" if orphan.line is None else orphan.line.kind
-    return {
-        "segment": orphan.place.segment,
-        "offset": orphan.place.offset,
-        "length": orphan.place.length,
-        "kind": kind,
-        "source": orphan.line.source if orphan.line else None,
-        "deliveries": len(orphan.line.deliveries) if orphan.line else None,
-    }
 
 
 @command.command("verify-archive", cls=VerifyCommand)

@@ -1,7 +1,6 @@
 """``auditsvc report``: make, list and fetch reports."""
 
 import shutil
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.files import SHARED, open_replacement
 from auditsvc.inforce.versions import Versions
-from auditsvc.ledger.write.checkpoint import Checkpointer
-from auditsvc.pipeline.log_identity import Followed
+from auditsvc.ledger.service import sign_checkpoint
 from auditsvc.reports.render import LANGUAGES
 from auditsvc.reports.service import (
     KINDS,
@@ -26,9 +24,7 @@ from auditsvc.reports.service import (
     list_report_files,
     list_reports,
 )
-from auditsvc.runtime.installation import open_database, open_ledger, require_log_key
-from auditsvc.runtime.locks import claim_folder
-from auditsvc.store.open import open_store
+from auditsvc.runtime.installation import open_database, open_ledger, require_log_key, use_store
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -61,18 +57,18 @@ def create(
     settings = load_settings()
     ledger = open_ledger(settings)
     require_log_key(settings)
-    with claim_folder(settings.data_dir, "report create"), closing(open_store(settings, ledger.clock)) as opened:
+    with use_store(settings, ledger, "report create") as store:
         report = create_report(
             ledger,
             Versions(ledger),
-            Followed(ledger, opened).use(),
+            store,
             settings,
             kind=kind,
             period=(first.date(), last.date()),
             project_id=project,
             languages=languages or LANGUAGES,
             actor=find_actor(),
-            sign_checkpoint=Checkpointer(ledger, settings).sign_now,
+            sign_checkpoint=lambda: sign_checkpoint(ledger, settings),
         )
     files = [str(find_report_file(settings, report.id, file.name)) for file in list_report_files(settings, report.id)]
     if as_json:

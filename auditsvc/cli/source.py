@@ -7,12 +7,11 @@ import click
 
 from auditsvc.cli.context import find_actor, json_option, load_settings, print_json
 from auditsvc.ground.clock import format_instant
-from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import InputError
 from auditsvc.inforce.versions import Versions
-from auditsvc.ingest.credentials import ApiKey, create_key, get_key, list_keys, revoke_key
+from auditsvc.ingest.credentials import ApiKey, issue_key, list_keys, withdraw_key
 from auditsvc.ingest.readers.registry import check_source
-from auditsvc.runtime.installation import open_database, open_ledger
+from auditsvc.runtime.installation import open_ledger
 
 
 @click.group()
@@ -31,8 +30,7 @@ def list_sources(as_json: bool) -> None:
     """List the sources of the catalogue in force, with what is wrong with them."""
     ledger = open_ledger(load_settings())
     catalog = Versions(ledger).find().get_catalog()
-    with ledger.database.connect() as connection:
-        keys = list_keys(connection)
+    keys = list_keys(ledger)
     rows: list[dict[str, Any]] = [
         {
             "id": source.id,
@@ -66,15 +64,12 @@ def create(source: str, label: str, days: int | None, as_json: bool) -> None:
     if Versions(ledger).find().get_catalog().find_source(source) is None:
         raise InputError("source_unknown", f"source `{source}` is not in the catalogue in force")
     lifetime = None if days is None else timedelta(days=days)
-    with begin_write(ledger.database) as connection:
-        key_id, secret = create_key(connection, ledger.clock, source, label=label, lifetime=lifetime)
-        detail = _describe(get_key(connection, key_id))
-        ledger.record_act(connection, actor=find_actor(), act="source_key_create", subject=key_id, detail=detail)
+    made, secret = issue_key(ledger, source, actor=find_actor(), label=label, lifetime=lifetime)
     if as_json:
-        print_json({**detail, "key": secret})
+        print_json({**_describe(made), "key": secret})
     else:
         click.echo(secret)
-        click.echo(f"key {key_id} of source {source}: keep it now, it cannot be shown again", err=True)
+        click.echo(f"key {made.key_id} of source {source}: keep it now, it cannot be shown again", err=True)
 
 
 @key.command("list")
@@ -82,9 +77,7 @@ def create(source: str, label: str, days: int | None, as_json: bool) -> None:
 @json_option
 def show_keys(source: str | None, as_json: bool) -> None:
     """List API keys, never their secrets."""
-    engine = open_database(load_settings())
-    with engine.connect() as connection:
-        rows = [_describe(item) for item in list_keys(connection, source)]
+    rows = [_describe(item) for item in list_keys(open_ledger(load_settings()), source)]
     if as_json:
         print_json(rows)
         return
@@ -97,14 +90,11 @@ def show_keys(source: str | None, as_json: bool) -> None:
 @json_option
 def revoke(key_id: str, as_json: bool) -> None:
     """Revoke the API key KEY_ID; it stops working within two seconds."""
-    ledger = open_ledger(load_settings())
-    with begin_write(ledger.database) as connection:
-        detail = _describe(revoke_key(connection, ledger.clock, key_id))
-        ledger.record_act(connection, actor=find_actor(), act="source_key_revoke", subject=key_id, detail=detail)
+    revoked = withdraw_key(open_ledger(load_settings()), key_id, actor=find_actor())
     if as_json:
-        print_json(detail)
+        print_json(_describe(revoked))
     else:
-        click.echo(f"key {key_id} of source {detail['source']} is revoked", err=True)
+        click.echo(f"key {key_id} of source {revoked.source} is revoked", err=True)
 
 
 def _describe(item: ApiKey) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from auditsvc.console.chart import ChartColumn, Series, build_column_chart
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_detail import build_detail
 from auditsvc.console.event_search import FACETS, Results, read_query, search
-from auditsvc.console.evidence import build_proof_document, collect_evidence
 from auditsvc.console.failure import Failure, describe
 from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language, show_number
@@ -22,8 +21,10 @@ from auditsvc.event.fields import BY_NAME, FIELDS
 from auditsvc.figures.traffic import select_accesses
 from auditsvc.ground.errors import AuditError, InputError
 from auditsvc.ground.ids import EventUid
-from auditsvc.runtime.services import get_services, record_reading
+from auditsvc.ledger.event_proof import EventEvidence, build_proof_document, collect_evidence
+from auditsvc.runtime.services import Services, get_services, record_reading
 from auditsvc.store.query import Order, RowSet, TimeUnit
+from auditsvc.store.rows import StoredEvent
 
 _UID_HEX = 32
 _ON = "1"
@@ -88,7 +89,7 @@ def show_event(uid: str) -> ResponseReturnValue:
     detail = build_detail(services, stored, catalog)
     evidence, failure = None, None
     try:
-        evidence = collect_evidence(services, stored)
+        evidence = _collect_evidence(services, stored)
     except AuditError as err:
         failure = describe(err)
     return render_template("console/event.html", uid=uid, detail=detail, evidence=evidence, failure=failure)
@@ -101,10 +102,15 @@ def send_proof(uid: str) -> ResponseReturnValue:
     services = get_services()
     stored = services.store.get_event(parse_uid(uid))
     record_reading(current_person().name, "event_proof_fetched", uid, {})
-    document = build_proof_document(collect_evidence(services, stored))
+    document = build_proof_document(_collect_evidence(services, stored))
     response = Response(json.dumps(document, indent=2) + "\n", mimetype="application/json")
     response.headers["Content-Disposition"] = f'attachment; filename="event-{uid}.proof.json"'
     return response
+
+
+def _collect_evidence(services: Services, stored: StoredEvent) -> EventEvidence:
+    """Return the proof of a stored event."""
+    return collect_evidence(services.ledger, stored.seq, stored.record, str(stored.event.get("leaf_hash", "")))
 
 
 def parse_uid(text: str) -> EventUid:

@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from flask import Flask, current_app, has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, inspect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -190,6 +190,15 @@ def begin_write(engine: Engine) -> Iterator[Connection]:
     """Yield a connection inside a transaction that may write; commit at the end, roll back on an error."""
     with engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def report_failures() -> Iterator[None]:
+    """Raise what SQLAlchemy raises inside as ``StorageError`` (``storage_unavailable``)."""
+    try:
+        yield
+    except SQLAlchemyError as err:
+        raise StorageError("storage_unavailable", f"database: {type(err).__name__}") from err
 
 
 @contextmanager

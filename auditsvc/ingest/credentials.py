@@ -16,10 +16,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
 
 from auditsvc.event.time import NS
-from auditsvc.ground.clock import Clock
+from auditsvc.ground.clock import Clock, format_instant
+from auditsvc.ground.database import begin_write
 from auditsvc.ground.errors import AuthError, InputError
 from auditsvc.ground.ids import SourceId
 from auditsvc.ingest.tables import api_key
+from auditsvc.ledger.ledger import Ledger
 
 KEY_PREFIX = "auditsvc"
 SECRET_BYTES = 32
@@ -100,8 +102,42 @@ def get_key(connection: Connection, key_id: str) -> ApiKey:
     return _build_key(row)
 
 
-def list_keys(connection: Connection, source: str | None = None) -> list[ApiKey]:
+def issue_key(
+    ledger: Ledger, source: str, *, actor: str, label: str = "", lifetime: timedelta | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key for ``source`` with the act of ``actor`` in the log; return it and the whole key, which is not kept.
+
+    Raises:
+        InputError: ``input_invalid`` when source or label cannot be a name.
+    """
+    with begin_write(ledger.database) as connection:
+        key_id, secret = create_key(connection, ledger.clock, source, label=label, lifetime=lifetime)
+        key = get_key(connection, key_id)
+        _record_act(ledger, connection, "source_key_create", key, actor)
+    return key, secret
+
+
+def withdraw_key(ledger: Ledger, key_id: str, *, actor: str) -> ApiKey:
+    """Revoke a key with the act of ``actor`` in the log; raises as :func:`revoke_key`."""
+    with begin_write(ledger.database) as connection:
+        key = revoke_key(connection, ledger.clock, key_id)
+        _record_act(ledger, connection, "source_key_revoke", key, actor)
+    return key
+
+
+def _record_act(ledger: Ledger, connection: Connection, act: str, key: ApiKey, actor: str) -> None:
+    expires = None if key.expires is None else format_instant(key.expires)
+    detail = {"source": str(key.source), "label": key.label, "expires": expires}
+    ledger.record_act(connection, actor=actor, act=act, subject=key.key_id, detail=detail)
+
+
+def list_keys(ledger: Ledger, source: str | None = None) -> list[ApiKey]:
     """Return the keys of ``source``, or all, in order of source and age."""
+    with ledger.database.connect() as connection:
+        return _read_keys(connection, source)
+
+
+def _read_keys(connection: Connection, source: str | None = None) -> list[ApiKey]:
     query: Any = select(api_key).order_by(api_key.c.source, api_key.c.created, api_key.c.key_id)
     if source is not None:
         query = query.where(api_key.c.source == source)
@@ -138,7 +174,7 @@ class KeyRing:
         try:
             now = self._clock.now_ns()
             with self._engine.connect() as connection:
-                keys = {key.key_id: key for key in list_keys(connection)}
+                keys = {key.key_id: key for key in _read_keys(connection)}
             self._keys, self._read_ns = keys, now
         finally:
             self._lock.release()

@@ -23,7 +23,15 @@ from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.format.note import Checkpoint
 from auditsvc.ledger.leaf import Head, Leaf, find_latest, get_leaf, iter_leaves
-from auditsvc.ledger.proof import checkpoint_at_least, get_head, latest_checkpoint
+from auditsvc.ledger.proof import (
+    checkpoint_at_least,
+    consistency_proof,
+    get_head,
+    get_root,
+    inclusion_proof,
+    latest_checkpoint,
+)
+from auditsvc.ledger.receipt import Receipt, find_receipt
 from auditsvc.ledger.write.appender import Appender
 
 _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -33,6 +41,27 @@ _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 def quote_value(text: str) -> str:
     """Return ``text`` as a header value: UTF-8, percent-encoded outside printable ASCII; ``-`` for an empty text."""
     return quote(text, safe=_SAFE) or "-"
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """That ``leaf`` is in the tree of the first ``size`` leaves: the path from it to ``root_hash``, leaf to root."""
+
+    leaf: Leaf
+    size: int
+    root_hash: bytes
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyProof:
+    """That the tree of ``size2`` leaves extends the tree of ``size1``, as RFC 9162 orders ``path``."""
+
+    size1: int
+    size2: int
+    root_hash1: bytes
+    root_hash2: bytes
+    path: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +168,41 @@ class Ledger:
         """Return the first checkpoint that covers ``size`` leaves or, when None is given, the latest; None when there is none."""
         with self.database.connect() as connection:
             return latest_checkpoint(connection) if size is None else checkpoint_at_least(connection, size)
+
+    def prove_inclusion(self, seq: int, size: int) -> InclusionProof:
+        """Return the proof that leaf ``seq`` is in the tree of the first ``size`` leaves; it was checked.
+
+        Raises:
+            LogError: ``not_found`` when there is no such leaf; ``proof_invalid`` unless ``seq < size <= head size``;
+                ``log_damaged`` or ``root_mismatch`` when the stored tree does not hold together.
+        """
+        with self.database.connect() as connection:
+            _check_size(connection, size)
+            found = get_leaf(connection, seq)
+            path = inclusion_proof(connection, seq, size)
+            return InclusionProof(found, size, get_root(connection, size), tuple(path))
+
+    def prove_consistency(self, size1: int, size2: int) -> ConsistencyProof:
+        """Return the proof that the first ``size2`` leaves extend the first ``size1``; it was checked.
+
+        Raises:
+            LogError: ``proof_invalid`` unless ``0 < size1 <= size2 <= head size``; ``log_damaged`` or ``root_mismatch``
+                when the stored tree does not hold together.
+        """
+        with self.database.connect() as connection:
+            _check_size(connection, max(size1, size2))
+            path = consistency_proof(connection, size1, size2)
+            roots = get_root(connection, size1), get_root(connection, size2)
+        return ConsistencyProof(size1, size2, *roots, tuple(path))
+
+    def find_receipts(self, batch_id: str) -> tuple[Receipt, ...]:
+        """Return the receipts of a batch, one for each of its deliveries in order; none for an unknown batch."""
+        with self.database.connect() as connection:
+            return find_receipt(connection, batch_id)
+
+
+def _check_size(connection: Connection, size: int) -> None:
+    """Refuse a tree larger than the log, whose missing nodes would look like damage."""
+    present = get_head(connection).size
+    if size > present:
+        raise LogError("proof_invalid", f"expected a size of at most {present}, the leaves of the log, got `{size}`")

@@ -4,6 +4,9 @@ Only ``init`` makes a ledger. Every other command asks :func:`open_database` or 
 folder is reported as what it is, and does not become a second, empty ledger with a key of its own.
 """
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import OperationalError
 
@@ -13,7 +16,10 @@ from auditsvc.ground.errors import SigningError, StorageError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.keys import LOG_KEY_FILE
 from auditsvc.ledger.ledger import Ledger
-from auditsvc.pipeline.log_identity import check_followed
+from auditsvc.pipeline.log_identity import Followed, check_followed
+from auditsvc.runtime.locks import claim_folder
+from auditsvc.store.open import open_store
+from auditsvc.store.port import EventStore
 from auditsvc.store.rows import Position
 
 
@@ -95,6 +101,23 @@ def follows_ledger(settings: Settings, position: Position) -> bool:
     finally:
         engine.dispose()
     return True
+
+
+@contextmanager
+def use_store(settings: Settings, ledger: Ledger, name: str) -> Iterator[EventStore]:
+    """Give the event store to a command that works while no core process runs, and close it.
+
+    Args:
+        settings: which store, and the data folder that is claimed meanwhile.
+        ledger: the log that the store has to follow.
+        name: what this process is, for whoever is refused.
+
+    Raises:
+        AuditError: ``folder_in_use`` when another process works in the data folder.
+        StorageError: ``storage_unavailable`` when the store cannot be opened or follows another log.
+    """
+    with claim_folder(settings.data_dir, name), closing(open_store(settings, ledger.clock)) as opened:
+        yield Followed(ledger, opened).use()
 
 
 def _translate(context: ExceptionContext) -> None:

@@ -17,6 +17,7 @@ from tests.support.engine import build_record
 from tests.support.service import Service, open_judged
 
 OFFICER, AUDITOR, SYSTEM = Role.SECURITY_OFFICER, Role.AUDITOR, Role.SYSTEM_ADMINISTRATOR
+AUDIT = Role.AUDIT_ADMINISTRATOR
 SECURITY, READER = Role.SECURITY_ADMINISTRATOR, Role.DEPARTMENT_READER
 SPAN = "from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z"
 RECORDS = (
@@ -182,6 +183,13 @@ def test_a_source_key_is_made_shown_once_and_revoked_on_record(service: Service)
     assert service.call(SYSTEM, "POST", "/api/v1/sources/nobody/keys", json={}).status_code == 404
     revoked = service.call(SYSTEM, "DELETE", f"/api/v1/source-keys/{key['key_id']}").get_json()
     assert revoked["revoked"] is not None
+    acts = service.call(AUDIT, "GET", "/api/v1/acts").get_json()["items"]
+    own = [act for act in acts if act["subject"] == key["key_id"]]
+    assert [(act["actor"], act["act"]) for act in own] == [
+        ("system-administrator", "source_key_revoke"),
+        ("system-administrator", "source_key_create"),
+    ]
+    assert {(act["detail"]["source"], act["detail"]["label"]) for act in own} == {("gateway", "shipper")}
     assert service.call(SYSTEM, "DELETE", f"/api/v1/source-keys/{key['key_id']}").status_code == 409
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.exc import OperationalError
 
 from auditsvc.api import metrics
 from auditsvc.auth.roles import Role
@@ -105,6 +106,17 @@ def test_a_store_that_is_away_leaves_its_figures_out(service: Service) -> None:
     assert value(found, "check_ready", check="store") == 0
     assert names(found).isdisjoint({"events_judged_total", "lag_records", "lag_seconds", "dead_letters"})
     assert "records_accepted_total" in names(found)
+
+
+def test_a_database_that_fails_leaves_its_figures_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_session: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+
+    monkeypatch.setattr(metrics, "count_open_alerts", fail)
+    found = scrape(service)
+    assert value(found, "part_unreadable", part="alerts") == 1
+    assert value(found, "part_unreadable", part="ledger") == 0
+    assert "alerts_open" not in names(found)
 
 
 def test_no_label_can_be_chosen_by_a_delivery(service: Service) -> None:

@@ -1,5 +1,6 @@
 """``auditsvc source``: keys are made and revoked on record, and shown once."""
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from auditsvc.auth.service import SHELL
 from auditsvc.cli.source import command
 from auditsvc.ground.clock import SystemClock
 from auditsvc.ground.database import open_engine
 from auditsvc.ground.errors import InputError
 from auditsvc.ground.settings.model import Settings
 from auditsvc.ingest.credentials import KeyRing, authenticate
+from auditsvc.ledger.acts import list_acts
 from auditsvc.ledger.leaf import iter_leaves
+from auditsvc.ledger.ledger import Ledger
 from tests.support.ingest import prepare_data
 
 
@@ -51,6 +55,9 @@ def test_a_key_is_shown_once_works_and_is_on_record(settings: Settings) -> None:
     assert revoked["revoked"] is not None
     with engine.connect() as connection:
         headers = [leaf.header for leaf in iter_leaves(connection, 0) if leaf.kind == "admin"]
+    acts, _ = list_acts(Ledger.open(engine, settings, clock), before=None, limit=9, keep=lambda _: True)
+    assert [act.actor for act in acts] == [f"{SHELL}{getpass.getuser()}"] * 2
+    assert [act.detail for act in acts] == [{"source": "native-1", "label": "room 3", "expires": made["expires"]}] * 2
     engine.dispose()
     assert [line for header in headers for line in header.splitlines() if line.startswith("act ")] == [
         "act source_key_create",

@@ -14,11 +14,9 @@ from auditsvc.ground.errors import LogError
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.format.note import Checkpoint
 from auditsvc.ledger.format.tree import build_root, hash_leaf, hash_records, verify_inclusion
-from auditsvc.ledger.leaf import Leaf, get_leaf
-from auditsvc.ledger.proof import checkpoint_at_least, inclusion_proof
+from auditsvc.ledger.leaf import Leaf
+from auditsvc.ledger.ledger import Ledger
 from auditsvc.ledger.write.proof_path import build_inclusion_path
-from auditsvc.runtime.services import Services
-from auditsvc.store.rows import StoredEvent
 
 PASS, FAIL, NOT_DONE = "pass", "fail", "not done"
 FORMAT = "auditsvc-event-proof/v1"
@@ -61,27 +59,30 @@ class EventEvidence:
     checks: tuple[ProofCheck, ...]
 
 
-def collect_evidence(services: Services, stored: StoredEvent) -> EventEvidence:
-    """Return the proof of a stored event, computed now from archive and log.
+def collect_evidence(ledger: Ledger, seq: int, record: int, indexed_hash: str) -> EventEvidence:
+    """Return the proof of an event, computed now from archive and log.
+
+    Args:
+        ledger: holds the event.
+        seq: leaf of the event's batch.
+        record: 0-based record of the batch.
+        indexed_hash: leaf hash of the record as the index has it, in hex.
 
     Raises:
         LogError: the log or the archive does not hold what the index says.
-        StorageError: the index does not say where the event stands.
     """
-    seq, record = stored.seq, stored.record
-    with services.ledger.database.connect() as connection:
-        leaf = get_leaf(connection, seq)
-        checkpoint = checkpoint_at_least(connection, seq + 1)
-        leaf_path = inclusion_proof(connection, seq, checkpoint.size) if checkpoint else []
+    leaf = ledger.get_leaf(seq)
+    checkpoint = ledger.find_checkpoint(seq + 1)
+    leaf_path = ledger.prove_inclusion(seq, checkpoint.size).path if checkpoint else ()
     header = parse_header(leaf.header)
-    payload = services.ledger.archive.read_payload(leaf.segment, leaf.offset, leaf.length)
+    payload = ledger.archive.read_payload(leaf.segment, leaf.offset, leaf.length)
     hashes = hash_records(payload, header.fields["kind"])
     if record >= len(hashes):
         raise LogError("not_found", f"batch {seq}: record {record} of {len(hashes)} does not exist")
     raw = _cut_record(payload, header.fields["kind"], record)
     record_path = _build_record_path(hashes, record)
     checks = [
-        _compare("record_hash", hashes[record].hex(), str(stored.event.get("leaf_hash", ""))),
+        _compare("record_hash", hashes[record].hex(), indexed_hash),
         _attempt("record_path", lambda: verify_inclusion(
             hashes[record], record, len(hashes), record_path, header.events_root)),
         _compare("leaf_hash", hash_leaf(leaf.header.encode("ascii")).hex(), leaf.leaf_hash.hex()),
@@ -95,7 +96,7 @@ def collect_evidence(services: Services, stored: StoredEvent) -> EventEvidence:
         records=len(hashes),
         record_hash=hashes[record],
         record_path=tuple(record_path),
-        leaf_path=tuple(leaf_path),
+        leaf_path=leaf_path,
         checkpoint=checkpoint,
         checks=tuple(checks),
     )

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from sqlalchemy import Connection
-
 from auditsvc.ledger.archive import Archive
 from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.leaf import Leaf, iter_latest
+from auditsvc.ledger.ledger import Ledger
 
 MAX_LOOKED_AT = 5_000
 """Acts looked at for one page; a page may be short when most of them are not the reader's."""
@@ -29,27 +28,26 @@ class Act:
 
 
 def list_acts(
-    connection: Connection, archive: Archive, *, before: int | None, limit: int, keep: Callable[[str], bool]
+    ledger: Ledger, *, before: int | None, limit: int, keep: Callable[[str], bool]
 ) -> tuple[list[Act], int | None]:
     """Return acts of the actors that ``keep`` names, newest first, and where the next page starts.
 
     Args:
-        connection: to the log.
-        archive: holds the details.
+        ledger: its log has the acts, its archive their details.
         before: leaf index; only acts before it.
         limit: most acts returned.
         keep: whether acts of this actor are the reader's to see.
     """
     acts: list[Act] = []
-    for looked_at, leaf in enumerate(iter_latest(connection, "admin", before)):
-        if looked_at == MAX_LOOKED_AT:
-            return acts, before
-        before = leaf.seq
-        fields = parse_header(leaf.header).fields
-        if keep(unquote(fields["actor"])):
-            acts.append(_build_act(archive, leaf))
-            if len(acts) == limit:
+    with ledger.database.connect() as connection:
+        for looked_at, leaf in enumerate(iter_latest(connection, "admin", before)):
+            if looked_at == MAX_LOOKED_AT:
                 return acts, before
+            before = leaf.seq
+            if keep(unquote(parse_header(leaf.header).fields["actor"])):
+                acts.append(_build_act(ledger.archive, leaf))
+                if len(acts) == limit:
+                    return acts, before
     return acts, None
 
 
