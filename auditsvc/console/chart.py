@@ -36,7 +36,7 @@ class ChartColumn:
         label: text below the axis.
         title: text for the pointer and for readers, with the figures.
         values: one for each series, not negative, stacked from the bottom.
-        href: where a click leads; empty for nowhere.
+        href: where a click leads: to as many rows as the column is high; empty for nowhere.
     """
 
     label: str
@@ -123,5 +123,7 @@ def _draw_column(
             )
     inner = Markup("").join(shapes)
     if column.href:
-        return Markup('<a href="{}" tabindex="-1" class="column">{}</a>').format(escape(column.href), inner)
+        return Markup('<a href="{}" tabindex="-1" class="column" data-counts="{}">{}</a>').format(
+            escape(column.href), sum(column.values), inner
+        )
     return Markup('<g class="column">{}</g>').format(inner)

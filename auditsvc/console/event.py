@@ -12,9 +12,9 @@ from auditsvc.console.blueprint import blueprint
 from auditsvc.console.chart import ChartColumn, Series, build_column_chart
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_detail import build_detail
-from auditsvc.console.event_search import FACETS, Results, read_query, search
+from auditsvc.console.event_search import FACETS, Results, narrow_text, read_query, search
 from auditsvc.console.failure import Failure, describe
-from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
+from auditsvc.console.period import ALL, CUSTOM, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language, show_number
 from auditsvc.console.today import label_bucket
 from auditsvc.event.fields import BY_NAME, FIELDS
@@ -72,6 +72,7 @@ def search_events() -> ResponseReturnValue:
         chart=build_result_chart(results, period, text, rows) if results else None,
         facet_names={name: _name_field(name) for name in FACETS},
         link=lambda **changes: _link_search(text, order, period, rows, **changes),
+        narrow=narrow_text,
         fields=FIELDS,
         examples=_EXAMPLES,
     )
@@ -141,8 +142,9 @@ def build_result_chart(results: Results, period: ShownPeriod, text: str, rows: R
 
 
 def _link_bucket(bounds_ns: tuple[int, int], period: ShownPeriod, text: str, rows: RowSet) -> str:
-    """Return the address of the same search in one bucket."""
-    return _link_search(text, Order.NEWEST, ShownPeriod("custom", *bounds_ns, period.zone), rows)
+    """Return the address of the same search in what one bucket has of the period."""
+    first_ns, last_ns = max(bounds_ns[0], period.first_ns), min(bounds_ns[1], period.last_ns)
+    return _link_search(text, Order.NEWEST, ShownPeriod(CUSTOM, first_ns, last_ns, period.zone), rows)
 
 
 def _link_search(text: str, order: Order, period: ShownPeriod, rows: RowSet, **changes: str) -> str:

@@ -18,7 +18,7 @@ CUSTOM = "custom"
 DEFAULT_RANGE = "30d"
 _RECENT_NS = DAY_NS
 """A newest event younger than this leaves ranges ending now."""
-_INPUT_FORMAT = "%Y-%m-%dT%H:%M"
+_MINUTE_NS = 60 * NS
 _UNITS = ((3 * 3600 * NS, TimeUnit.MINUTE), (4 * DAY_NS, TimeUnit.HOUR), (124 * DAY_NS, TimeUnit.DAY))
 """Longest stretch drawn in minutes, hours and days; longer ones are drawn in months."""
 
@@ -30,6 +30,8 @@ class ShownPeriod:
     Attributes:
         name: key of :data:`RANGES`, ``all`` or ``custom``.
         ends_in_past: the range ends at the newest event, not now, because that is older than a day.
+
+    Ranges begin and end at whole minutes, which is what forms and addresses can say.
     """
 
     name: str
@@ -75,11 +77,12 @@ def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zo
         raise InputError("time_invalid", f"range: expected one of {', '.join([*RANGES, ALL])}, got `{name[:32]}`")
     newest = find_newest_ns(store, now_ns)
     if newest is None:
-        return ShownPeriod(name, now_ns - RANGES.get(name, DAY_NS), now_ns, zone)
+        last_ns = _end_minute(now_ns - 1)
+        return ShownPeriod(name, last_ns - RANGES.get(name, DAY_NS), last_ns, zone)
     if name == ALL:
         return replace(_all_events(store, newest, zone), name=ALL)
     is_recent = now_ns - newest < _RECENT_NS
-    last_ns = now_ns if is_recent else newest + NS
+    last_ns = _end_minute(now_ns - 1 if is_recent else newest)
     return ShownPeriod(name, last_ns - RANGES[name], last_ns, zone, not is_recent)
 
 
@@ -109,7 +112,12 @@ def _all_events(store: EventStore, newest: int, zone: ZoneInfo) -> ShownPeriod:
     latest = store.search(query, limit=1)
     first = oldest.events[0].time_ns if oldest.events else newest
     last = latest.events[0].time_ns if latest.events else newest
-    return ShownPeriod(ALL, first, last + NS, zone)
+    return ShownPeriod(ALL, first - first % _MINUTE_NS, _end_minute(last), zone)
+
+
+def _end_minute(instant_ns: int) -> int:
+    """Return the end of the minute an instant lies in."""
+    return instant_ns - instant_ns % _MINUTE_NS + _MINUTE_NS
 
 
 def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> ShownPeriod:
@@ -135,8 +143,10 @@ def _parse(text: str, zone: ZoneInfo, default: int) -> int:
 
 
 def _format(value: int, zone: ZoneInfo) -> str:
-    """Return a local time as form fields take it."""
-    return to_datetime(min(value, MAX_TIME_NS - NS)).astimezone(zone).strftime(_INPUT_FORMAT)
+    """Return a local time as form fields take it, as short as it can be without leaving anything out."""
+    moment = to_datetime(min(value, MAX_TIME_NS - NS)).astimezone(zone).replace(tzinfo=None)
+    shortest = "microseconds" if moment.microsecond else "seconds" if moment.second else "minutes"
+    return moment.isoformat(timespec=shortest)
 
 
 def _floor(moment: datetime, unit: TimeUnit) -> datetime:

@@ -57,6 +57,8 @@ def beat(day: int, clock: str, interface: str) -> bytes:
 
 OLD = (
     build_record("old", time=at(5, "10:00:00", 10), rows=500),  # P-ROWS, of another month
+    build_record("e0", time=at(22, "00:00:00", 10)),  # just before the first minute of the last 30 days
+    build_record("e1", time=at(22, "12:00:00", 10)),
 )
 THURSDAY = (
     build_record("a1", time=at(19, "09:10:00")),

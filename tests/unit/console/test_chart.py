@@ -49,6 +49,13 @@ def test_links_of_a_chart_are_left_out_of_the_tab_order_as_the_table_offers_them
     assert [link.get("tabindex") for link in _find(text, "a")] == ["-1"]
 
 
+def test_a_column_that_leads_somewhere_says_how_many_rows_are_there() -> None:
+    text = build_column_chart(
+        [ChartColumn("a", "a", (3, 4), "/events"), ChartColumn("b", "b", (5, 6))], SERIES, summary="s"
+    )
+    assert [link.get("data-counts") for link in _find(text, "a")] == ["7"]
+
+
 def test_a_chart_without_columns_still_has_its_summary() -> None:
     assert 'aria-label="nothing"' in build_column_chart([], SERIES, summary="nothing")
 

@@ -15,6 +15,7 @@ from auditsvc.store.query import EventQuery, Page, TimeUnit
 from auditsvc.store.rows import StoredEvent
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+MINUTE_NS = 60 * NS
 NOW = count_ns(datetime(2026, 11, 23, 4, 0, tzinfo=UTC))
 
 
@@ -42,8 +43,22 @@ def test_a_range_ends_now_while_events_are_coming_in() -> None:
 
 def test_a_range_ends_at_the_newest_event_when_that_is_older_than_a_day() -> None:
     period = read(NOW - 40 * DAY_NS, range="7d")
-    assert period.last_ns == NOW - 40 * DAY_NS + NS
+    assert period.last_ns == NOW - 40 * DAY_NS + MINUTE_NS
     assert period.ends_in_past
+
+
+@pytest.mark.parametrize("name", ["1d", "90d", "all"])
+@pytest.mark.parametrize("age_ns", [1, 59 * NS, MINUTE_NS, 40 * DAY_NS + 1, 40 * DAY_NS + 30 * NS])
+def test_a_range_is_the_one_its_two_times_name(name: str, age_ns: int) -> None:
+    period = read(NOW - age_ns, range=name)
+    again = read(None, **{"from": period.first_text, "to": period.last_text})
+    assert (again.first_ns, again.last_ns) == (period.first_ns, period.last_ns)
+    assert NOW - age_ns < period.last_ns <= max(NOW, NOW - age_ns + MINUTE_NS)
+
+
+@pytest.mark.parametrize("time", ["2026-10-01T00:00:30", "2026-10-01T00:00:00.000250", "2026-10-01T00:00"])
+def test_times_given_to_the_second_are_kept(time: str) -> None:
+    assert read(None, **{"from": time}).query()["from"] == time
 
 
 def test_an_event_of_the_future_does_not_move_a_range() -> None:
