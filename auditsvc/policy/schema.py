@@ -1,7 +1,7 @@
-"""The JSON Schema of policy documents, for editors; made from the field catalogue and the grammar's own tables.
+"""The JSON Schema of policy documents, for editors; derived from the field catalogue and the grammar's own tables.
 
-An editor checks keys, modifiers and enumerations by it as an author types. It accepts everything the loader accepts;
-what only the loader can know (that a list exists, that a modifier fits a field) it leaves to ``auditsvc policy lint``.
+Editors use it to check keys, modifiers and enumerations as an author types. It accepts everything the loader accepts;
+what only the loader can check (that a list exists, that a modifier fits a field) is left to ``auditsvc policy lint``.
 """
 
 from typing import Any
@@ -41,7 +41,6 @@ def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 
 def _list(items: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a list."""
     return {"type": "array", "items": items}
 
 
@@ -76,7 +75,6 @@ def _condition() -> dict[str, Any]:
 
 
 def _policy() -> dict[str, Any]:
-    """Return the schema of a policy."""
     basis = _object({"act": _TEXT, "article": _TEXT}, ["act", "article"])
     exception = _object(
         {
@@ -124,7 +122,6 @@ def _policy() -> dict[str, Any]:
 
 
 def _calendar() -> dict[str, Any]:
-    """Return the schema of a calendar."""
     hours = _list({"type": "string", "pattern": r"^\d{2}:\d{2}-\d{2}:\d{2}$"})
     day = {"date": _DATE, "name": _ref("bilingual")}
     dated = _object({**day, "hours": hours}, ["date"])
@@ -140,7 +137,6 @@ def _calendar() -> dict[str, Any]:
 
 
 def _legal() -> dict[str, Any]:
-    """Return the schema of a legal act."""
     article = _object({"article": _TEXT, "text": _ref("bilingual")}, ["article", "text"])
     return _object(
         {
