@@ -10,7 +10,7 @@ from auditsvc.store.port import EventStore
 from auditsvc.store.rows import BatchStat
 
 SourceTotals: TypeAlias = BatchStat
-"""What became of the records of one source."""
+"""The outcome of the records of one source."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from auditsvc.figures.violations import count_by_value
 from auditsvc.store.query import AggregateRow, Measure, MeasureKind, TimeUnit
 
 NIGHT_HOURS = range(5)
-"""The small hours, [00:00, 05:00) local time."""
+"""Night hours, [00:00, 05:00) local time."""
 MINUTES_A_HOUR = 60
 CONSUMER_FAULT = range(400, 500)
 """HTTP statuses of failures the caller caused; every other failure counts as the provider's."""

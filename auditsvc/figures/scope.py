@@ -22,7 +22,7 @@ from auditsvc.store.query import (
 )
 
 MISSING = "-"
-"""Stands for a missing or null value where figures are named by a field's value."""
+"""Name of the group of missing and null values where figures are keyed by a field's value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from auditsvc.store.query import EventQuery, RowSet, TimeBucket
 
 BUSINESS = build_equals("traffic", "business")
 ACCESS = build_equals("traffic", "business", "test", "metadata", "internal")
-"""Everything but probes and heartbeats, with which nobody reads data."""
+"""Everything but probes and heartbeats, which access no data."""
 PROBE = build_equals("traffic", "probe")
 SUCCESS = build_equals("outcome", "success")
 VIOLATED = "violated"

@@ -11,7 +11,7 @@ from auditsvc.store.rows import Finding, FindingKind
 VIOLATIONS: Mapping[str, Collection[str]] = {"kind": (FindingKind.VIOLATION.value,), "status": ("active",)}
 """Findings that count as violations."""
 SEVERITIES = ("critical", "high", "medium", "low")
-"""Gravest first."""
+"""Most severe first."""
 
 Within: TypeAlias = Mapping[str, Collection[str]]
 """Values that fields of a finding may have, by field; no field: every finding; no value: none."""

@@ -40,7 +40,7 @@ SKEW_NS = 5 * 60 * NS
 LATE_NS = 7 * 86_400 * NS
 """An event accepted more than this after it happened is late."""
 QUARTER_NS = 15 * 60 * NS
-"""Undecided events are counted by quarters of an hour, the finest offset between zones."""
+"""Undecided events are counted by quarters of an hour, the finest offset between time zones."""
 _LEAF_PREFIX = b"\x00"
 
 _encode = msgspec.json.Encoder(order="deterministic").encode

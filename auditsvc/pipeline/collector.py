@@ -8,7 +8,7 @@ import atexit
 import gc
 
 YOUNG_OBJECTS = 50_000
-"""New containers before the youngest are looked through; a chunk makes some hundred thousand."""
+"""Allocations of containers before the youngest generation is collected; a chunk makes some hundred thousand."""
 YOUNG_ROUNDS, OLD_ROUNDS = 20, 100
 
 

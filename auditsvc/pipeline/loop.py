@@ -34,9 +34,9 @@ from auditsvc.store.port import EventStore
 from auditsvc.store.rows import Chunk, LedgerPlace, Position
 
 CHUNK_EVENTS = 10_000
-"""Events a chunk aims at: large enough for the store (5,000 to 20,000), small enough to search soon."""
+"""Target number of events in a chunk: large enough for the store (5,000 to 20,000), small enough to search soon."""
 CHUNK_BYTES = 64 * 1024 * 1024
-"""Most bytes of records in a chunk, but for its last record: what is made of them is some times as large in memory."""
+"""Maximum bytes of records in a chunk, apart from its last record: their decoded form is several times larger."""
 IDLE_S = 0.2
 """Wait when there is nothing to do."""
 GATHER_S = 0.05

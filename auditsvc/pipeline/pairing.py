@@ -13,11 +13,11 @@ from auditsvc.ground.ids import EventUid
 from auditsvc.store.rows import Half
 
 REACH_NS = 60 * NS
-"""Most time between the two halves, inclusive: clocks of two organisations differ by seconds."""
+"""Maximum time between the two halves, inclusive: clocks of two organisations differ by seconds."""
 WINDOW_NS = 2 * REACH_NS + 1
-"""How far around its events a chunk must know stored halves: a half in reach may have its partner in reach of itself."""
+"""How far around its events a chunk must know stored halves: a half in reach may have a partner within its own reach."""
 OPPOSITE = {"consumer": "provider", "provider": "consumer"}
-"""Sides that make a call together; gateways and stores write one record for both."""
+"""Sides that make up a call; gateways and stores write one record for both."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from auditsvc.store.open import open_rebuild
 from auditsvc.store.rows import LedgerPlace, StoreDigest
 
 OnProgress = Callable[[int, int], None]
-"""Told leaves followed and leaves in all."""
+"""Called with the number of leaves processed and the total."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from auditsvc.policy.probe import MISSING, Group, build_tables
 from auditsvc.policy.rows import Conjunction, build_rows, split_conjunction
 
 MIN_PARTITIONED = 4
-"""Fewest policies that must name a field for it to partition an epoch."""
+"""Minimum number of policies that must name a field for it to partition an epoch."""
 MAX_KNOWN = 1 << 14
-"""Most key values whose partition an epoch remembers before it starts anew."""
+"""Maximum number of partitions an epoch caches before the cache is cleared."""
 
 
 class Partition:
@@ -223,7 +223,7 @@ def _key_parts(policy: Policy) -> Iterator[Compare]:
 
 
 PARTITIONING = ("resource.code", "interface.id", "project.id", "agreement.id", "consumer.org", "provider.org")
-"""Fields that may partition: identifiers of which one city has many."""
+"""Fields that may partition: identifiers with many values in one city."""
 
 
 def _judge_slowly(policies: Sequence[Policy], context: Context, event: Event) -> Verdict:

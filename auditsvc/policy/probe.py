@@ -31,7 +31,7 @@ from auditsvc.event.fields import Field, Kind
 from auditsvc.event.model import Event
 
 MAX_REMEMBERED = 1 << 14
-"""Most values one look-up table remembers before it starts anew."""
+"""Maximum number of values one look-up table caches before it is cleared."""
 
 
 class Missing:

@@ -14,7 +14,7 @@ from auditsvc.condition.ast import All, AnyOf, Node, Not, collect_fields
 from auditsvc.policy.model import Effect, Policy
 
 MAX_ROWS = 16
-"""Most rows of one condition; a larger disjunctive form stays one probe, decided as a whole."""
+"""Maximum rows of one condition; a larger disjunctive form stays one probe, decided as a whole."""
 
 Conjunction = tuple[Node, ...]
 

@@ -25,7 +25,7 @@ from auditsvc.ground.files import SHARED, replace_file
 DEFAULT_BATCH_BYTES = 2 * 1024 * 1024
 """Large enough that syncing costs nothing, small enough that progress is seen."""
 MAX_BATCH_BYTES = 64 * 1024 * 1024
-"""What the service takes at most in its default settings."""
+"""Maximum body size that the service accepts in its default settings."""
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 15.0
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))

@@ -20,7 +20,7 @@ from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.runtime.processes import GRACE_S
 
 LOCK_FILE = "serve.lock"
-"""In the data folder: locked, and holding process id and name, as long as one process works there."""
+"""Lock file in the data folder, with the process id and name of the process that works there."""
 MAX_HOLDER = 100
 _WAIT_S = GRACE_S + 5.0
 _POLL_S = 0.2

@@ -29,16 +29,16 @@ from auditsvc.ground.files import replace_file
 GRACE_S = 10.0
 """How long a process may take to stop after its parent is gone before it is killed."""
 STOP_S = 45.0
-"""How long a supervisor waits for a child that was told to stop."""
+"""How long a supervisor waits for a child to stop."""
 MAX_BACKOFF_S = 10.0
-"""Longest wait before a child that keeps ending is started again."""
+"""Longest delay before a child that keeps ending is restarted."""
 PATIENCE_S = GRACE_S
-"""How long a child that never ran may fail to start, three times at least: what a killed service left goes in this time."""
+"""How long a child that never ran may fail to start, three times at least: the remains of a killed service disappear in this time."""
 LONG_PATIENCE_S = 300.0
-"""The same for a child that did run: what it needs may come back, such as a database that is started again."""
+"""The same for a child that did run: its dependencies may recover, such as a database that is restarted."""
 LEAST_FAILURES = 3
 MOST_EARLY_ENDS = 20
-"""Times in a row a child may end soon after it began, without saying why, before the supervisor gives up."""
+"""Consecutive times a child may end soon after its start, without a report, before the supervisor gives up."""
 _SETTLED_S = 30.0
 _POLL_S = 0.2
 _PR_SET_PDEATHSIG = 1

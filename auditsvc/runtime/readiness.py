@@ -16,7 +16,7 @@ from auditsvc.runtime.disk import MIN_FREE_BYTES, list_growing_folders, measure_
 from auditsvc.runtime.services import Services
 
 KEEP_S = 0.5
-"""How long an answer is used again, so that probes cannot wear out the disk."""
+"""How long a result is cached, so that probes do not wear out the disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import Protocol
 from auditsvc.ground.errors import AuditError
 
 RETRY_S = 5.0
-"""Wait after a failure before the engine goes on where its durable position says."""
+"""Delay after a failure before the engine continues from its durable position."""
 SETTLED_S = 15.0
-"""After this long without another failure the last one is over, provided that the engine has turned since."""
+"""After this long without another failure the last one is no longer reported, provided that the engine has completed turns."""
 LONGEST_TURNS = 8
-"""The last failure is over after so many times :data:`SETTLED_S` in any case: a store that is ill refuses a turn sooner."""
+"""After this multiple of :data:`SETTLED_S` the last failure is no longer reported in any case: a faulty store fails sooner."""
 SETTLED_TURNS = 2
-"""Whole turns that show the engine works: the second waits until what the first wrote is stored."""
+"""Complete turns that show that the engine works: the second waits until the chunk of the first is stored."""
 
 log = logging.getLogger(__name__)
 
