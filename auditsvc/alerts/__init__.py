@@ -1,1 +1,1 @@
-"""Alerts: what a person is told of findings, and what the person does about it."""
+"""Alerts: groups of findings presented to a person, and what the person does about them."""

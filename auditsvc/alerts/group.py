@@ -1,8 +1,8 @@
-"""How findings become alerts: pure grouping by the policy's own fields and quiet time.
+"""Grouping of findings into alerts, by the policy's own fields and quiet time. Pure.
 
 A finding joins the open alert of its policy and group whose opening finding is less than the quiet time away in event
-time, the nearest of several; otherwise it opens one. A closed alert takes nothing in: what comes after a person's
-decision is new to that person.
+time, the nearest of several; otherwise it opens one. A closed alert accepts no more findings: what comes after a
+person's decision is new to that person.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from auditsvc.store.rows import Finding
 
 @dataclass(slots=True)
 class OpenAlert:
-    """An alert that can still take in findings, with those that joined it here."""
+    """An alert that still accepts findings, with those that joined it here."""
 
     id: str
     anchor_ns: int
@@ -26,7 +26,7 @@ class OpenAlert:
 
 
 def format_group(group: Mapping[str, str]) -> str:
-    """Return the group's canonical text; a missing field is absent and so another group than an empty one."""
+    """Return the group's canonical text; a missing field is absent, which makes it a different group from an empty one."""
     return json.dumps(dict(group), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -43,7 +43,7 @@ def find_nearest(alerts: Iterable[OpenAlert], time: int, suppress_s: int) -> Ope
 
 
 def fill_title(title: str, group: Mapping[str, str]) -> str:
-    """Return a title with each ``{field}`` replaced by the group's value, and by a dash where it has none."""
+    """Return a title with each ``{field}`` replaced by the group's value, or by a dash if it has none."""
     return _PLACEHOLDER.sub(lambda match: group.get(match[1], "–"), title)
 
 

@@ -1,4 +1,4 @@
-"""Alerts as values: what groups findings, in which states it can be, and what may follow what."""
+"""Alerts as values: the grouping of findings, the states, and the allowed transitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from auditsvc.ground.ids import EventUid, FindingKey
 
 
 class AlertState(Enum):
-    """Where an alert is in its life."""
+    """The state of an alert."""
 
     NEW = "new"
     ACKNOWLEDGED = "acknowledged"
@@ -17,7 +17,7 @@ class AlertState(Enum):
 
 
 class CloseReason(Enum):
-    """Why an alert was closed; the closed set of answers a person chooses from."""
+    """Why an alert was closed; the closed set of reasons to choose from."""
 
     TRUE_VIOLATION = "true_violation"
     AUTHORISED = "authorised"
@@ -43,7 +43,7 @@ MAX_NOTE = 4000
 
 @dataclass(frozen=True, slots=True)
 class AlertTemplate:
-    """What the policy says of its alerts: quiet time after an alert of one group, and the titles."""
+    """A policy's settings for its alerts: quiet time after an alert of one group, and the titles."""
 
     suppress_s: int
     title_zh: str
@@ -52,7 +52,7 @@ class AlertTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of an alert's life; ``leaf_seq`` is the ledger leaf that says so."""
+    """One state transition of an alert; ``leaf_seq`` is the ledger leaf that records it."""
 
     at: datetime
     actor: str
@@ -65,7 +65,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class AlertEvidence:
-    """One finding of an alert and where its event stands in the ledger."""
+    """One finding of an alert, and its event's place in the ledger."""
 
     key: FindingKey
     uid: EventUid
@@ -77,7 +77,7 @@ class AlertEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as a person sees it.
+    """An alert as presented to a person.
 
     Attributes:
         group: values of the policy's ``alert.by`` fields that its findings share; a missing field is absent.
@@ -110,7 +110,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertPage:
-    """Some alerts, newest opened first; ``after`` is where the next page starts, None on the last one."""
+    """Some alerts, newest opened first; ``after`` is the cursor of the next page, None on the last one."""
 
     alerts: tuple[Alert, ...]
     after: str | None
@@ -118,7 +118,7 @@ class AlertPage:
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which alerts; an empty tuple or None does not limit.
+    """Which alerts to select; an empty tuple or None does not restrict.
 
     Attributes:
         opened_from, opened_until: opened in ``[opened_from, opened_until)``.

@@ -1,4 +1,4 @@
-"""What the engine, the API and the console ask of alerts. Every transition is a ledger leaf in the same transaction."""
+"""Operations on alerts for the engine, the API and the console. Every transition is a ledger leaf in the same transaction."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -30,26 +30,26 @@ from auditsvc.store.rows import Finding, FindingKind, LedgerPlace
 STAGE = "alerts"
 """The stage's name in ``engine_position``."""
 ENGINE_ACTOR = "engine"
-"""Actor of what the program does by itself."""
+"""Actor of the program's own acts."""
 _KEYS_AT_ONCE = 500
 MAX_PAGE = 500
 
 
 TemplateOf = Callable[[Finding], AlertTemplate]
-"""What the policy that made a finding says of its alerts."""
+"""Returns the alert template of a finding's policy."""
 
 
 # --- raising
 
 
 def get_position(session: Session) -> LedgerPlace:
-    """Return the first place of the ledger whose findings have not been made into alerts."""
+    """Return the first place of the ledger whose findings have not been turned into alerts."""
     row = session.get(EnginePositionRow, STAGE)
     return LedgerPlace(0) if row is None else LedgerPlace(row.seq, row.record)
 
 
 def set_position(session: Session, place: LedgerPlace) -> None:
-    """Move the stage to ``place``, in the caller's transaction."""
+    """Set the stage's position to ``place``, in the caller's transaction."""
     row = session.get(EnginePositionRow, STAGE)
     if row is None:
         session.add(EnginePositionRow(stage=STAGE, seq=place.seq, record=place.record))
@@ -60,8 +60,8 @@ def set_position(session: Session, place: LedgerPlace) -> None:
 def apply_findings(session: Session, ledger: Ledger, findings: Sequence[Finding], template_of: TemplateOf) -> int:
     """Group findings into alerts, in their order; return how many alerts were opened.
 
-    Only violations of active policies raise alerts. A finding that is already in an alert changes nothing, so the same
-    findings can be applied again. Opened alerts are one ledger leaf together.
+    Only violations of active policies raise alerts. A finding that is already in an alert is ignored, so the
+    operation is idempotent. All alerts opened are recorded in one ledger leaf.
     """
     raising = _drop_known(session, [item for item in findings if _raises(item)])
     opened: list[AlertRow] = []
@@ -91,12 +91,12 @@ def apply_findings(session: Session, ledger: Ledger, findings: Sequence[Finding]
 
 
 def _raises(finding: Finding) -> bool:
-    """Say whether a person is told of the finding."""
+    """Return whether the finding raises an alert."""
     return finding.kind is FindingKind.VIOLATION and finding.status == "active"
 
 
 def _drop_known(session: Session, findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that are in no alert yet, each key once."""
+    """Return the findings that are not in an alert yet, without duplicate keys."""
     by_key: dict[bytes, Finding] = {}
     for finding in findings:
         by_key.setdefault(finding.key, finding)
@@ -121,7 +121,7 @@ def _load_open(session: Session, policy_id: str, group_key: bytes) -> list[OpenA
 def _open_alert(
     session: Session, clock: Clock, finding: Finding, group_key: bytes, template: AlertTemplate
 ) -> AlertRow:
-    """Add a new alert for a finding; its numbers are filled in when its findings join."""
+    """Add a new alert for a finding; its counts are filled in when its findings join."""
     row = AlertRow(
         id=str(new_uuid7(clock)),
         policy_id=finding.policy_id,
@@ -145,14 +145,13 @@ def _open_alert(
 
 
 def _extend(row: AlertRow, alert: OpenAlert) -> None:
-    """Bring an alert's count and span up to date with the findings that joined it."""
+    """Update an alert's count and time span with the findings that joined it."""
     times = [finding.time for finding in alert.joined]
     row.count = len(times) + (0 if alert.is_opened_here else row.count)
     row.first_ns, row.last_ns = min(row.first_ns, *times), max(row.last_ns, *times)
 
 
 def _build_evidence(alert_id: str, finding: Finding) -> dict[str, Any]:
-    """Return the row that puts a finding in an alert."""
     return {
         "key": finding.key,
         "alert_id": alert_id,
@@ -190,11 +189,11 @@ def _record_opening(session: Session, ledger: Ledger, opened: Sequence[AlertRow]
     )
 
 
-# --- working
+# --- transitions
 
 
 def acknowledge(session: Session, ledger: Ledger, alert_id: str, *, actor: str, note: str = "") -> Alert:
-    """Take an alert on; return it as it is then.
+    """Acknowledge an alert; return it as updated.
 
     Raises:
         StorageError: ``not_found``; ``conflict`` when it is not new.
@@ -208,10 +207,10 @@ def acknowledge(session: Session, ledger: Ledger, alert_id: str, *, actor: str, 
 
 
 def close(session: Session, ledger: Ledger, alert_id: str, *, actor: str, reason: CloseReason, note: str = "") -> Alert:
-    """Close an alert with a reason; return it as it is then. A new one may be closed without being acknowledged.
+    """Close an alert with a reason; return it as updated. A new one may be closed without being acknowledged.
 
     Raises:
-        StorageError: ``not_found``; ``conflict`` when it is closed already.
+        StorageError: ``not_found``; ``conflict`` when it is already closed.
         InputError: ``input_invalid`` for a note that is too long.
     """
     row = _lock_alert(session, alert_id)
@@ -247,7 +246,7 @@ def _move(
     reason: CloseReason | None,
     note: str,
 ) -> None:
-    """Change the state, with its leaf and its row in the time line."""
+    """Change the state, and add its leaf and its row in the timeline."""
     if len(note) > MAX_NOTE:
         raise InputError("input_invalid", f"note: longer than {MAX_NOTE} characters", field="note")
     before, row.state = row.state, state.value
@@ -294,7 +293,7 @@ def get_alert(session: Session, alert_id: str) -> Alert:
 def list_alerts(
     session: Session, chosen: AlertFilter | None = None, *, limit: int = 50, after: str | None = None
 ) -> AlertPage:
-    """Return a page of alerts, newest opened first; ``after`` is what the page before gave."""
+    """Return a page of alerts, newest opened first; ``after`` is the cursor of the previous page."""
     query = _select_alerts(chosen or AlertFilter()).order_by(AlertRow.id.desc())
     if after is not None:
         query = query.where(AlertRow.id < after)
@@ -305,14 +304,14 @@ def list_alerts(
 
 
 def count_alerts(session: Session, chosen: AlertFilter | None = None) -> dict[tuple[str, AlertState], int]:
-    """Return numbers of alerts by (severity, state)."""
+    """Return the number of alerts by (severity, state)."""
     inner = _select_alerts(chosen or AlertFilter()).subquery()
     query = select(inner.c.severity, inner.c.state, func.count()).group_by(inner.c.severity, inner.c.state)
     return {(severity, AlertState(state)): number for severity, state, number in session.execute(query)}
 
 
 def list_transitions(session: Session, alert_id: str) -> list[Transition]:
-    """Return the time line of an alert, oldest first."""
+    """Return the timeline of an alert, oldest first."""
     query = select(AlertTransitionRow).where(AlertTransitionRow.alert_id == alert_id)
     return [_build_transition(row) for row in session.scalars(query.order_by(AlertTransitionRow.number))]
 
@@ -349,7 +348,6 @@ def _select_alerts(chosen: AlertFilter) -> Select[Any]:
 
 
 def _build_alert(row: AlertRow) -> Alert:
-    """Return the value of a row."""
     group: dict[str, Any] = json.loads(row.group_json)
     return Alert(
         id=row.id,
@@ -375,7 +373,6 @@ def _build_alert(row: AlertRow) -> Alert:
 
 
 def _build_transition(row: AlertTransitionRow) -> Transition:
-    """Return the value of a row."""
     at: datetime = row.at
     return Transition(
         at=at,

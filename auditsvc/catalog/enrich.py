@@ -16,7 +16,7 @@ from auditsvc.event.model import Event, Value
 from auditsvc.event.time import count_ns
 
 MAX_REMEMBERED = 65_536
-"""Most remembered combinations; a city has some thousands, so reaching this means made-up ids, and all are forgotten."""
+"""Maximum cached combinations; a city has some thousands, so reaching this implies bogus ids, and the cache is cleared."""
 
 TRAFFIC_LABEL = "labels.traffic"
 """Label by which a producer marks an access as test, probe, metadata or internal."""

@@ -21,7 +21,7 @@ READERS = ("native", "combined", "mapped", "xroad")
 UPDATE_CYCLES = ("real_time", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular")
 TARGET_OPERATORS = ("gte", "lte", "eq")
 VERSION_DIGITS = 16
-"""Hex digits of a catalogue's digest that events carry."""
+"""Hex digits of a catalogue's digest recorded in events."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from auditsvc.event.model import Scalar
 TEXT_KINDS = frozenset({Kind.KEYWORD, Kind.TEXT, Kind.ENUM})
 """Kinds whose values are compared as text, character by character."""
 ORDERED_KINDS = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.TIME})
-"""Kinds whose values have a less and a greater."""
+"""Kinds whose values are ordered."""
 
 
 class Operator(Enum):
@@ -158,7 +158,7 @@ Leaf: TypeAlias = Compare | Length | Reference | Exists | IsNull | InList | InCa
 Node: TypeAlias = All | AnyOf | Not | Leaf
 
 ALWAYS = All(())
-"""The condition that every event meets."""
+"""The condition that every event satisfies."""
 
 
 def iter_leaves(node: Node) -> Iterator[Leaf]:

@@ -11,7 +11,7 @@ _RE2: Any = re2
 """The binding has no annotations."""
 
 MAPPED_FIRST = 0xFFFF_0000_0000
-"""``::ffff:0:0`` as an integer: where IPv4 stands among the 16-byte addresses."""
+"""``::ffff:0:0`` as an integer: the start of IPv4 among the 16-byte addresses."""
 MAPPED_LAST = 0xFFFF_FFFF_FFFF
 MAX_PATTERN = 512
 """Longest pattern in characters; a longer one is a list in disguise."""

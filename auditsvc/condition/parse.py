@@ -34,7 +34,7 @@ from auditsvc.ground.errors import DocumentError, InputError, Problem
 
 CODE = "condition_invalid"
 MAX_NODES = 2000
-"""Most leaves of one condition; more is a list in disguise."""
+"""Maximum leaves of one condition; more is a list in disguise."""
 
 _OPERATORS = {operator.value: operator for operator in Operator}
 _QUESTIONS = frozenset({"exists", "null", "in_list", "calendar"})

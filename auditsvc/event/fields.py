@@ -181,7 +181,7 @@ FIELDS: tuple[Field, ...] = (
 BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
 
 INPUT_ONLY = {"subject.id": "plain numbers of the data subjects; replaced by their keyed hashes, never stored"}
-"""Names native JSON accepts but no event holds."""
+"""Names that native JSON accepts but no event contains."""
 
 
 def find_field(name: str) -> Field | None:

@@ -22,9 +22,9 @@ from auditsvc.ground.errors import InputError
 from auditsvc.ground.jsontext import refuse_duplicate_keys
 
 MAX_INTEGER = 2**53
-"""Largest magnitude of an integer from outside: what every JSON reader keeps exact."""
+"""Largest magnitude of an input integer: exact in every JSON parser."""
 MAX_NUMBER = float(MAX_INTEGER)
-"""Largest magnitude of another number from outside: beyond any measurement, and every store can sum such numbers."""
+"""Largest magnitude of any other input number: beyond any measurement, and every store can sum such numbers."""
 
 _UNKNOWN = re.compile(r"object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"object missing required field `(.*)`")
@@ -86,14 +86,14 @@ def _define_event() -> tuple[type[Struct], dict[str, dict[str, str]]]:
 
 
 NativeEvent, _NAMES = _define_event()
-"""The struct, and per group its keys with their short names."""
+"""The struct, and for each group its keys with their short names."""
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(NativeEvent)
 _TIMES = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.TIME)
 _NUMBERS = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.NUMBER)
 _ADDRESSES = tuple(field.name for field in FIELDS if field.is_input and field.kind is Kind.IP)
 
 HashSubject = Callable[[str], str]
-"""Takes a data subject's plain number, gives ``<key id>:<hex>`` of its keyed hash."""
+"""Maps a data subject's plain number to ``<key id>:<hex>`` of its keyed hash."""
 
 
 def decode_native(record: bytes) -> Struct:

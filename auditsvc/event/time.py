@@ -12,7 +12,7 @@ MIN_TIME_NS = 0
 MAX_TIME_NS = 7_258_118_400 * NS
 """2200-01-01T00:00:00Z, exclusive: inside 64-bit nanoseconds, beyond any real log."""
 MIN_DAY, MAX_DAY = date(1970, 1, 1), date(2200, 1, 1)
-"""Local days that may bound a stretch of event time, both inclusive; in a zone they begin up to a day off the above."""
+"""Local days that may bound an interval of event time, both inclusive; in a zone they begin up to a day off the above."""
 
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}):(\d{2})(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII

@@ -20,7 +20,7 @@ SECONDS_AN_HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class OpenAlerts:
-    """Alerts that are not closed: by severity, gravest first, none left out; and those nobody has acknowledged."""
+    """Alerts that are not closed: by severity, most severe first, zeros included; and those not acknowledged."""
 
     by_severity: Mapping[str, int]
     unacknowledged: int
@@ -33,7 +33,7 @@ class OpenAlerts:
 
 @dataclass(frozen=True, slots=True)
 class AlertTimes:
-    """One alert: severity, state (``new``, ``acknowledged``, ``closed``), number of findings, and when it was handled."""
+    """One alert: severity, state (``new``, ``acknowledged``, ``closed``), number of findings, and the times of its transitions."""
 
     severity: str
     state: str
@@ -46,7 +46,7 @@ class AlertTimes:
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Finished spans in hours, two decimals: number, median and 90th percentile by nearest rank; None without any."""
+    """Durations in hours, two decimals: number, median and 90th percentile by nearest rank; None if there are none."""
 
     count: int
     median: Decimal | None
@@ -60,7 +60,7 @@ class AlertHandling:
     Attributes:
         raised: number of alerts.
         findings: number of findings in them.
-        by_severity: severity, gravest first, to number by state; severities without alerts are left out.
+        by_severity: severity, most severe first, to number by state; severities without alerts are omitted.
         close_reasons: reason to number, in order of the reason.
     """
 
@@ -100,7 +100,7 @@ def list_alert_times(session: Session, first_ns: int, last_ns: int) -> list[Aler
 
 
 def measure_handling(alerts: Iterable[AlertTimes]) -> AlertHandling:
-    """Return how alerts were handled, from their times alone."""
+    """Return how alerts were handled, computed from their times alone."""
     listed = list(alerts)
     by_severity: dict[str, Counter[str]] = {}
     for alert in listed:
@@ -117,7 +117,7 @@ def measure_handling(alerts: Iterable[AlertTimes]) -> AlertHandling:
 
 
 def _measure_durations(spans: Sequence[tuple[datetime, datetime | None]]) -> Durations:
-    """Return the figures of the spans that have ended."""
+    """Return the figures of the durations that have ended."""
     hours = sorted(
         quotient(int((end - start).total_seconds()), SECONDS_AN_HOUR) for start, end in spans if end is not None
     )
@@ -125,7 +125,7 @@ def _measure_durations(spans: Sequence[tuple[datetime, datetime | None]]) -> Dur
 
 
 def _find_rank(ordered: Sequence[Decimal], percentile: int) -> Decimal | None:
-    """Return the value at a nearest rank; None without values."""
+    """Return the value at the nearest rank; None without values."""
     if not ordered:
         return None
     return ordered[max(0, -(-percentile * len(ordered) // 100) - 1)]

@@ -41,7 +41,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Coverage of a scope, interface by interface; only those are listed in which a log is due."""
+    """Coverage of a scope by interface; only interfaces for which a log is due are listed."""
 
     interfaces: tuple[InterfaceCoverage, ...]
 
@@ -75,8 +75,8 @@ def measure_coverage(scope: Scope, catalog: Catalog | None, interfaces: Collecti
     """Return the coverage of the whole hours of a scope.
 
     Args:
-        catalog: says when a log is due; without one, none is.
-        interfaces: only these, no interface when empty; None for all.
+        catalog: determines when a log is due; without one, none is.
+        interfaces: ids to include, none when empty; None means all.
     """
     if catalog is None:
         return Coverage(())
@@ -93,7 +93,7 @@ def measure_coverage(scope: Scope, catalog: Catalog | None, interfaces: Collecti
 
 
 def _list_seen_cells(scope: Scope) -> set[Cell]:
-    """Return the cells with any record: an access, a probe, a heartbeat, even a repeat."""
+    """Return the cells with any record: an access, a probe, a heartbeat, even a duplicate."""
     rows = scope.aggregate(None, "interface.id", scope.bucket(TimeUnit.HOUR), rows=RowSet.ALL)
     return {Cell(name, row.instant(1)) for row in rows if (name := row.text()) is not None}
 

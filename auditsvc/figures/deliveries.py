@@ -1,4 +1,4 @@
-"""What became of the records of the log as far as it is judged, by source. Populations: records and events, not accesses."""
+"""The outcome of the records of the log, as far as it is judged, by source. Populations: records and events, not accesses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from auditsvc.store.port import EventStore
 from auditsvc.store.rows import BatchStat
 
 SourceTotals: TypeAlias = BatchStat
-"""What became of the records of one source."""
+"""The outcome of the records of one source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class DeliveryTotals:
 
     @property
     def events(self) -> int:
-        """Events: records, or items of records, that a reader could read; repeats and second halves included."""
+        """Events: records, or items of records, that a reader could read; duplicates and second halves included."""
         return sum(stat.events for stat in self.sources)
 
     @property
     def duplicates(self) -> int:
-        """Events that repeat one stored before."""
+        """Events that duplicate an earlier one."""
         return sum(stat.duplicates for stat in self.sources)
 
     @property
@@ -41,7 +41,7 @@ class DeliveryTotals:
 
 
 def measure_deliveries(store: EventStore) -> DeliveryTotals:
-    """Return what became of every record, whenever it was accepted."""
+    """Return the outcome of all records, whenever they were accepted."""
     stats = store.batch_stats(MIN_TIME_NS, MAX_TIME_NS)
     return DeliveryTotals(tuple(sorted(stats, key=lambda stat: stat.source)))
 
@@ -54,7 +54,7 @@ def count_quarantined(
 
 
 def list_silent_sources(store: EventStore, catalog: Catalog | None, first_ns: int, last_ns: int) -> tuple[str, ...]:
-    """Return the sources of the catalogue of which nothing was accepted in ``[first_ns, last_ns)``, in order."""
+    """Return the sources of the catalogue from which nothing was accepted in ``[first_ns, last_ns)``, in order."""
     if catalog is None:
         return ()
     heard = {stat.source for stat in store.batch_stats(first_ns, last_ns)}

@@ -1,4 +1,4 @@
-"""How far each stage is: the log, its last checkpoint, and the event store behind them."""
+"""The progress of each stage: the log, its last checkpoint, and the event store."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from auditsvc.pipeline.progress import measure_progress
 
 @dataclass(frozen=True, slots=True)
 class LogStatus:
-    """How the log stands.
+    """The status of the log.
 
     Attributes:
         size: number of leaves.
@@ -36,15 +36,15 @@ class LogStatus:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """How the event store stands; figures are None when it does not answer.
+    """The status of the event store; figures are None when it is unavailable.
 
     Attributes:
         kind: ``duckdb`` or ``elasticsearch``.
-        reason: why it does not answer, None when it does.
-        judged_size: leaves the store has followed.
+        reason: why it is unavailable, None when it is available.
+        judged_size: leaves the store has processed.
         leaves_behind: leaves accepted but not judged yet.
         records_behind: records accepted but not judged yet.
-        dead_letters: rows the store could not take; 0 for DuckDB.
+        dead_letters: rows the store could not store; 0 for DuckDB.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class StoreStatus:
 
 
 def read_log_status(ledger: Ledger) -> LogStatus:
-    """Return how the log stands."""
+    """Return the status of the log."""
     with ledger.database.connect() as connection:
         head = get_head(connection)
         signed = latest_checkpoint(connection)
@@ -71,11 +71,11 @@ def read_log_status(ledger: Ledger) -> LogStatus:
 
 
 def read_store_status(kind: str, followed: Followed, ledger: Ledger) -> StoreStatus:
-    """Return how the event store stands; one that does not answer is a status, not an error.
+    """Return the status of the event store; an unavailable one is a status, not an error.
 
     Args:
         kind: ``duckdb`` or ``elasticsearch``.
-        followed: the store, held to the log of ``ledger``.
+        followed: the store, guarded by the log of ``ledger``.
     """
     try:
         position = followed.read_position()
@@ -87,9 +87,9 @@ def read_store_status(kind: str, followed: Followed, ledger: Ledger) -> StoreSta
 
 
 def count_records_accepted(ledger: Ledger, after_seq: int = -1) -> tuple[int, int]:
-    """Return the last batch's leaf and the number of records of the batches behind ``after_seq``.
+    """Return the last batch's leaf and the number of records of the batches after ``after_seq``.
 
-    Batches are only ever added, so those counted before need not be read again. Without new batches the leaf is
+    Batches are only ever added, so those already counted need not be read again. Without new batches the leaf is
     ``after_seq`` and the number 0.
     """
     newer = select(func.max(batch.c.seq), func.sum(batch.c.records)).where(batch.c.seq > after_seq)

@@ -1,4 +1,4 @@
-"""Whole local days, and the instants they begin and end at."""
+"""Periods of whole local days, and the instants at which they begin and end."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,7 +13,7 @@ MAX_DAYS = 366
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Local days ``first`` to ``last``, both included."""
+    """Local days ``first`` to ``last``, both inclusive."""
 
     first: date
     last: date
@@ -25,7 +25,7 @@ class Period:
 
 
 def build_period(first: date, last: date) -> Period:
-    """Return the period of the local days ``first`` to ``last``, both included.
+    """Return the period of the local days ``first`` to ``last``, both inclusive.
 
     Raises:
         InputError: ``input_invalid`` when it ends before it begins or is longer than :data:`MAX_DAYS`; ``time_invalid``

@@ -17,7 +17,7 @@ from auditsvc.figures.violations import count_by_value
 from auditsvc.store.query import AggregateRow, Measure, MeasureKind, TimeUnit
 
 NIGHT_HOURS = range(5)
-"""The small hours, [00:00, 05:00) local time."""
+"""Night hours, [00:00, 05:00) local time."""
 MINUTES_A_HOUR = 60
 CONSUMER_FAULT = range(400, 500)
 """HTTP statuses of failures the caller caused; every other failure counts as the provider's."""
@@ -42,7 +42,7 @@ class InterfaceUse:
 class Minutes:
     """Interface-minutes within the hours of the service level.
 
-    ``faulty`` had a provider fault and no success; ``observed`` had any traffic or probe; ``window`` are all there are.
+    ``faulty`` had a provider fault and no success; ``observed`` had any traffic or probe; ``window`` is their total number.
     """
 
     faulty: int
@@ -58,10 +58,10 @@ class ProjectUse:
         interfaces: by interface id, those with at least one success.
         delivered: interfaces with a success on or before the period's end.
         events: business accesses; ``successes`` those that succeeded.
-        provider_faults, consumer_faults, denied: the accesses that failed, by whose fault.
+        provider_faults, consumer_faults, denied: the accesses that failed, by the side at fault.
         cross: consumer organisation to successes where it is not the provider.
         own: successes where consumer and provider are one organisation.
-        night: successes in the small hours, :data:`NIGHT_HOURS` of local time.
+        night: successes at night, in :data:`NIGHT_HOURS` of local time.
         verdicts: verdict to business accesses.
         violations: severity to violations of active policies.
         minutes: for availability; None when the project has no service level.
@@ -144,7 +144,7 @@ def list_first_seen(scope: Scope, catalog: Catalog, project: Project) -> dict[st
 
 
 def _list_first_days(scope: Scope, rows: list[AggregateRow]) -> dict[str, date]:
-    """Return the local day of the first event by group; groups without any are left out."""
+    """Return the local day of the first event by group; groups without events are omitted."""
     found: dict[str, date] = {}
     for row in rows:
         first_ns = row.whole()
@@ -180,7 +180,7 @@ def _count_cross(scope: Scope, success: Node) -> tuple[dict[str, int], int]:
 
 
 def _count_failures(scope: Scope, business: Node) -> dict[str, int]:
-    """Return numbers of accesses that failed, by whose fault."""
+    """Return the number of failed accesses by the side at fault."""
     found = {"provider": 0, "consumer": 0, "denied": 0}
     for row in scope.aggregate(business, "outcome", "http.status"):
         outcome, status = row.text(0), row.number(1)
@@ -193,7 +193,7 @@ def _count_failures(scope: Scope, business: Node) -> dict[str, int]:
 
 
 def _count_night(scope: Scope, success: Node) -> int:
-    """Return successes in the small hours, local time."""
+    """Return successes at night, in local time."""
     rows = scope.aggregate(success, scope.bucket(TimeUnit.HOUR))
     return sum(row.count for row in rows if scope.local_hour(row.instant()) in NIGHT_HOURS)
 

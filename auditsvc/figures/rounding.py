@@ -1,4 +1,4 @@
-"""Quotients and percentages as figures print them: fixed decimals, half to even."""
+"""Quotients and percentages of figures: fixed decimals, rounded half to even."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 

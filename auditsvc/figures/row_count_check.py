@@ -1,7 +1,7 @@
-"""Whether the event store holds as many events as came of the batches it followed, before figures are signed.
+"""Checking, before figures are signed, that the event store has as many events as the batches it processed.
 
-The store is an index that an administrator of its server can change. A row that was added or taken away shows here; one
-that was changed in place does not, and is found by ``auditsvc reindex`` only.
+The store is an index that an administrator of its server can change. A row that was added or removed is detected here; one
+that was changed in place is detected only by ``auditsvc reindex``.
 """
 
 from auditsvc.event.time import MAX_TIME_NS
@@ -10,9 +10,9 @@ from auditsvc.store.port import EventStore
 
 
 def check_held(store: EventStore) -> None:
-    """Check the number of events against the sums of what became of each batch; events may come in meanwhile.
+    """Check the number of events against the sums over batches; events may be added concurrently.
 
-    Rows the store could not take and months that were removed may be missing.
+    Rows the store could not store and removed months may be missing.
 
     Raises:
         StorageError: ``storage_unavailable`` when there are more or fewer.
@@ -29,5 +29,5 @@ def check_held(store: EventStore) -> None:
 
 
 def _count_followed(store: EventStore) -> int:
-    """Return how many events the batches gave that the store followed."""
+    """Return the number of events in the batches that the store has processed."""
     return sum(stat.events for stat in store.batch_stats(0, MAX_TIME_NS))

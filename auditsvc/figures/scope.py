@@ -1,4 +1,4 @@
-"""Which events a figure is of: one store, a stretch of event time, and the zone whose days and hours count."""
+"""The scope of a figure: one store, an interval of event time, and the time zone of its days and hours."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from auditsvc.store.query import (
 )
 
 MISSING = "-"
-"""Stands for a missing or null value where figures are named by a field's value."""
+"""Name of the group of missing and null values where figures are keyed by a field's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Scope:
 
     Attributes:
         store: the event store.
-        zone: whose days and hours are meant.
+        zone: time zone of days and hours.
         first_ns, last_ns: event time in ``[first_ns, last_ns)``, nanoseconds since 1970-01-01T00:00:00Z.
     """
 
@@ -47,21 +47,21 @@ class Scope:
 
     @classmethod
     def of_all(cls, store: EventStore, zone: ZoneInfo) -> "Scope":
-        """Return the scope of every event, whenever it happened."""
+        """Return the scope of all events, whatever their time."""
         return cls(store, zone, MIN_TIME_NS, MAX_TIME_NS)
 
     def query(self, where: Node | None, rows: RowSet = RowSet.COUNTED) -> EventQuery:
-        """Return the query for the events of the scope on which ``where`` is true."""
+        """Return the query for the events of the scope for which ``where`` is true."""
         return EventQuery(where, self.first_ns, self.last_ns, rows=rows)
 
     def aggregate(
         self, where: Node | None, *by: By, measures: tuple[Measure, ...] = (COUNT,), rows: RowSet = RowSet.COUNTED
     ) -> list[AggregateRow]:
-        """Return exact figures over the events on which ``where`` is true."""
+        """Return exact aggregates over the events for which ``where`` is true."""
         return self.store.aggregate(self.query(where, rows), by, measures)
 
     def count_findings(self, equal: Mapping[str, Collection[str]], *by: By) -> list[AggregateRow]:
-        """Return numbers of findings; an empty collection of values finds nothing."""
+        """Return numbers of findings; an empty collection of values matches nothing."""
         return self.store.count_findings(FindingQuery(self.first_ns, self.last_ns, equal), by)
 
     def bucket(self, unit: TimeUnit) -> TimeBucket:
@@ -77,12 +77,12 @@ class Scope:
         return to_datetime(instant_ns).astimezone(self.zone).hour
 
     def local_days(self) -> list[date]:
-        """Return the local days that the scope touches, in order."""
+        """Return the local days that the scope overlaps, in order."""
         first, last = self.local_day(self.first_ns), self.local_day(self.last_ns - 1)
         return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
     def before(self) -> "Scope":
-        """Return everything up to the scope's end."""
+        """Return the scope of everything up to the scope's end."""
         return Scope(self.store, self.zone, 0, self.last_ns)
 
 

@@ -1,7 +1,7 @@
 """Accesses: how many, of which class and verdict, by value and by time.
 
-An access is an event that is neither a repeat nor the second half of a call already counted, neither a heartbeat nor a
-probe. A business access is one whose ``traffic`` is ``business``.
+An access is an event that is neither a duplicate, the second half of a call already counted, a heartbeat nor a probe.
+A business access is one whose ``traffic`` is ``business``.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from auditsvc.store.query import EventQuery, RowSet, TimeBucket
 
 BUSINESS = build_equals("traffic", "business")
 ACCESS = build_equals("traffic", "business", "test", "metadata", "internal")
-"""Everything but probes and heartbeats, with which nobody reads data."""
+"""Everything but probes and heartbeats, which access no data."""
 PROBE = build_equals("traffic", "probe")
 SUCCESS = build_equals("outcome", "success")
 VIOLATED = "violated"
@@ -23,7 +23,7 @@ VIOLATED = "violated"
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Accesses by verdict and by class of traffic, and the probes beside them."""
+    """Accesses by verdict and by traffic class, and the number of probes."""
 
     by_verdict: Mapping[str, int]
     by_class: Mapping[str, int]
@@ -46,20 +46,20 @@ class TimeCount:
 def select_accesses(
     where: Node | None, first_ns: int, last_ns: int, *, context: Context = EMPTY_CONTEXT, rows: RowSet = RowSet.COUNTED
 ) -> EventQuery:
-    """Return the query for the accesses on which ``where`` is true; with :attr:`RowSet.ALL`, for every stored row.
+    """Return the query for the accesses for which ``where`` is true; with :attr:`RowSet.ALL`, for every stored row.
 
     Args:
         where: a condition, None for all.
         first_ns, last_ns: event time in ``[first_ns, last_ns)``.
         context: lists and calendars that the condition may name.
-        rows: whether what is no access is left out.
+        rows: whether to leave out rows that are not accesses.
     """
     query = EventQuery(where, first_ns, last_ns, context, rows)
     return query if rows is RowSet.ALL else query.narrowed(ACCESS)
 
 
 def count_accesses(scope: Scope, where: Node = ACCESS) -> int:
-    """Return the number of accesses on which ``where`` is true."""
+    """Return the number of accesses for which ``where`` is true."""
     return sum(row.count for row in scope.aggregate(where))
 
 
@@ -75,12 +75,12 @@ def measure_traffic(scope: Scope) -> Traffic:
 
 
 def count_by_value(scope: Scope, field: str, where: Node = ACCESS) -> dict[str, int]:
-    """Return accesses by a text field's value; those without a value are left out."""
+    """Return accesses by a text field's value; those without a value are omitted."""
     return {row.text() or MISSING: row.count for row in scope.aggregate(where, field) if row.text() is not None}
 
 
 def count_by_time(scope: Scope, bucket: TimeBucket, where: Node = ACCESS) -> dict[int, TimeCount]:
-    """Return accesses by time: first instant of a bucket to its counts; buckets without accesses are left out."""
+    """Return accesses by time: first instant of a bucket to its counts; buckets without accesses are omitted."""
     accesses: dict[int, int] = {}
     violated: dict[int, int] = {}
     for row in scope.aggregate(where, bucket, "verdict"):
@@ -92,6 +92,6 @@ def count_by_time(scope: Scope, bucket: TimeBucket, where: Node = ACCESS) -> dic
 
 
 def count_quality_flags(scope: Scope) -> dict[str, int]:
-    """Return quality flag to the number of rows that carry it, repeats and second halves included."""
+    """Return quality flag to the number of rows that carry it, duplicates and second halves included."""
     found = name_values(scope.aggregate(ACCESS, "quality", rows=RowSet.ALL))
     return {flag: count for flag, count in found.items() if flag != MISSING}

@@ -11,7 +11,7 @@ from auditsvc.store.rows import Finding, FindingKind
 VIOLATIONS: Mapping[str, Collection[str]] = {"kind": (FindingKind.VIOLATION.value,), "status": ("active",)}
 """Findings that count as violations."""
 SEVERITIES = ("critical", "high", "medium", "low")
-"""Gravest first."""
+"""Most severe first."""
 
 Within: TypeAlias = Mapping[str, Collection[str]]
 """Values that fields of a finding may have, by field; no field: every finding; no value: none."""
@@ -20,12 +20,12 @@ EVERYWHERE: Within = {}
 
 @dataclass(frozen=True, slots=True)
 class PolicyFindings:
-    """What one policy found.
+    """The findings of one policy.
 
     Attributes:
-        severity: of its findings, the gravest when it changed meanwhile.
+        severity: of its findings; the highest, if it changed in the period.
         violations, excepted: findings while the policy was active.
-        shadow: findings while it was on trial.
+        shadow: findings while the policy was in shadow mode.
     """
 
     policy_id: str
@@ -36,7 +36,7 @@ class PolicyFindings:
 
 
 def count_by_policy(scope: Scope, within: Within = EVERYWHERE) -> dict[str, PolicyFindings]:
-    """Return what each policy found, by policy id; policies without findings are left out."""
+    """Return the findings of each policy by policy id; policies without findings are omitted."""
     found: dict[str, PolicyFindings] = {}
     chosen = {"status": ("active", "shadow"), **within}
     for row in scope.count_findings(chosen, "policy_id", "severity", "kind", "status"):
@@ -47,7 +47,6 @@ def count_by_policy(scope: Scope, within: Within = EVERYWHERE) -> dict[str, Poli
 
 
 def _add(known: PolicyFindings, kind: str, status: str, count: int) -> PolicyFindings:
-    """Return a policy's figures with ``count`` more findings of a kind."""
     if status != "active":
         return replace(known, shadow=known.shadow + count)
     if kind == FindingKind.EXCEPTED.value:
@@ -56,14 +55,14 @@ def _add(known: PolicyFindings, kind: str, status: str, count: int) -> PolicyFin
 
 
 def _gravest(one: str, other: str) -> str:
-    """Return the graver of two severities; one that is not in the table is the least."""
+    """Return the higher of two severities; an unknown one is the lowest."""
     rank = {severity: place for place, severity in enumerate(SEVERITIES)}
     return min(one, other, key=lambda severity: rank.get(severity, len(rank)))
 
 
 @dataclass(frozen=True, slots=True)
 class ListedViolation:
-    """One violation as it is shown: who against which policy, when, and the event it is on.
+    """One violation for display: who violated which policy, when, and by which event.
 
     Attributes:
         uid: of the event, hex.
@@ -121,7 +120,7 @@ def list_violations(scope: Scope, within: Within = EVERYWHERE, *, limit: int, of
 
 
 def list_gravest(scope: Scope, within: Within = EVERYWHERE, *, limit: int) -> list[Finding]:
-    """Return the first violations, those of the gravest severity first, each severity in order of time and place."""
+    """Return the first violations, by severity from highest to lowest, then in order of time and place."""
     chosen: list[Finding] = []
     for severity in SEVERITIES:
         room = limit - len(chosen)
@@ -131,6 +130,6 @@ def list_gravest(scope: Scope, within: Within = EVERYWHERE, *, limit: int) -> li
 
 
 def _list_findings(scope: Scope, within: Within, *, limit: int, offset: int = 0) -> list[Finding]:
-    """Return violations as the store holds them, in order of time and place."""
+    """Return violations as findings of the store, in order of time and place."""
     query = FindingQuery(scope.first_ns, scope.last_ns, {**VIOLATIONS, **within})
     return scope.store.list_findings(query, limit=limit, offset=offset)

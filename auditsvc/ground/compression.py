@@ -10,9 +10,9 @@ from auditsvc.ground.errors import InputError
 
 CHUNK_BYTES = 64 * 1024
 ZSTD_STEP_BYTES = 1024
-"""Compressed bytes given to zstd at once: 4 of them can unpack to 128 KiB, so a step stays below 32 MiB."""
+"""Compressed bytes passed to zstd at once: 4 of them can expand to 128 KiB, so a step stays below 32 MiB."""
 ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
-"""Largest window accepted, the least every decoder must support (RFC 8878, section 3.1.1.1.2)."""
+"""Largest window accepted, the minimum that every decoder must support (RFC 8878, section 3.1.1.1.2)."""
 
 
 class Decoder(Protocol):

@@ -62,7 +62,7 @@ class RequestDatabase(SQLAlchemy):
 
 
 db = RequestDatabase(model_class=Base)
-"""The session of the request that is being answered; see :func:`read_session`."""
+"""The session of the current request; see :func:`read_session`."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

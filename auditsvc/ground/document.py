@@ -22,7 +22,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from auditsvc.ground.errors import DocumentError, InputError, Problem
 
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
-"""A larger document is refused: nobody reviews it, and parsing is linear in memory."""
+"""Larger documents are refused: they cannot be reviewed, and memory use of the parser is linear."""
 MAX_DEPTH = 64
 """Deeper nesting is refused before it can exhaust the stack."""
 

@@ -15,9 +15,9 @@ EXIT_FINDING = 1
 EXIT_USAGE = 2
 EXIT_DEPENDENCY = 3
 EXIT_INCOMPLETE = 2
-"""A verification's own: nothing failed, but a step could not be done; a verification never says "usage" with it."""
+"""For verifications only: nothing failed, but a step could not be done; a verification never uses it for "usage"."""
 EXIT_NOT_BEGUN = 3
-"""A verification's own: nothing was checked, because the call was wrong or there was nothing to check."""
+"""For verifications only: nothing was checked, because the call was wrong or there was nothing to check."""
 
 
 class AuditError(Exception):

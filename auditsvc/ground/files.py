@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 PRIVATE = 0o600
-"""Mode of a secret: its owner only."""
+"""Mode of a secret: accessible only to its owner."""
 SHARED = 0o666
-"""Mode of everything else: whom the process's umask lets read."""
+"""Mode of all other files, subject to the process's umask."""
 _PRIVATE_FOLDER = 0o700
 
 

@@ -12,9 +12,9 @@ PolicyId = NewType("PolicyId", str)
 InterfaceId = NewType("InterfaceId", str)
 BatchId = NewType("BatchId", str)
 EventUid = NewType("EventUid", bytes)
-"""16 bytes that name one access in the store; see :func:`build_event_uid`."""
+"""16-byte id of one access in the store; see :func:`build_event_uid`."""
 FindingKey = NewType("FindingKey", bytes)
-"""16 bytes that name one finding, the same for every replay."""
+"""16-byte key of one finding, the same for every replay."""
 
 
 def new_uuid7(clock: Clock) -> uuid.UUID:

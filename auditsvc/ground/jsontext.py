@@ -11,7 +11,7 @@ import msgspec
 from auditsvc.ground.errors import InputError
 
 _GAPS = ((b" ", b" :"), (b"\t", b"\t:"), (b"\n", b"\n:"), (b"\r", b"\r:"))
-"""JSON's white space, and how it looks before a colon."""
+"""JSON's white space, and each character of it before a colon."""
 
 
 def decode_json(text: bytes) -> Any:

@@ -21,7 +21,7 @@ from auditsvc.ground.errors import InputError, Problem
 
 CODE = "document_invalid"
 MAX_SHOWN = 64
-"""Characters of a wrong value that an error text repeats."""
+"""Characters of a wrong value that an error message quotes."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _WHOLE = re.compile(r"(0|[1-9][0-9]{0,15})\Z", re.ASCII)

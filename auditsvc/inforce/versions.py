@@ -1,7 +1,7 @@
-"""What is in force at a place of the ledger: the catalogue with its enricher and readers, the policy set with its judge.
+"""The catalogue with its enricher and readers, and the policy set with its judge, in force at a place of the ledger.
 
-One type, :class:`InForce`, and one cache, :class:`Versions`, for everybody who asks: ingest, the engine, reports, console,
-API and commands.
+One type, :class:`InForce`, and one cache, :class:`Versions`, are shared by ingest, the engine, reports, console, API
+and commands.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CatalogVersion:
 
     @property
     def enricher(self) -> Enricher:
-        """Fills in what the catalogue knows of an event."""
+        """Adds catalogue data to events."""
         if self._enricher is None:
             self._enricher = Enricher(self.catalog)
         return self._enricher
@@ -68,7 +68,7 @@ class PolicyVersion:
 
     @property
     def version(self) -> str:
-        """The set's version, as the events that it judged carry it."""
+        """The set's version, as recorded in events judged by it."""
         return self.policy_set.digest.hex()[:VERSION_DIGITS]
 
     @property
@@ -79,7 +79,7 @@ class PolicyVersion:
         return self._judge
 
     def get_alert_rule(self, policy_id: str, version: int) -> AlertRule:
-        """Return how a version of a policy raises alerts; the version is one that judged by this set."""
+        """Return how a version of a policy raises alerts; the version is one of this set."""
         key = (policy_id, version)
         if key not in self._rules:
             for policy in self.policy_set.policies:
@@ -89,7 +89,7 @@ class PolicyVersion:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """Catalogue and policy set at one place of the ledger, loaded when first asked for.
+    """Catalogue and policy set at one place of the ledger, loaded on first use.
 
     Attributes:
         catalog_seq, policy_seq: the leaves that put them in force; None before the first one.
@@ -103,7 +103,7 @@ class InForce:
         """Return the catalogue; None when none was in force.
 
         Raises:
-            LogError: the archive does not hold it as the leaf says.
+            LogError: the archived object is missing or does not match the leaf.
         """
         return None if self.catalog_seq is None else self._versions.get_catalog(self.catalog_seq).catalog
 
@@ -133,29 +133,29 @@ class InForce:
 
 
 class Versions:
-    """Loads what ``catalog`` and ``policy`` leaves put in force, each once. Thread-safe."""
+    """Loads and caches the catalogues and policy sets that leaves put in force. Thread-safe."""
 
     def __init__(self, ledger: Ledger) -> None:
-        """Read leaves and bundles of ``ledger``, when they are asked for."""
+        """Load from ``ledger``, on demand."""
         self._ledger = ledger
         self._lock = threading.Lock()
         self._catalogs: dict[int, CatalogVersion] = {}
         self._policies: dict[int, PolicyVersion] = {}
 
     def find(self, before: int | None = None) -> InForce:
-        """Return what is in force now, or what was at leaf ``before``."""
+        """Return what is in force now, or was in force just before leaf ``before``."""
         catalog, policy = (self._ledger.find_latest(kind, before) for kind in ("catalog", "policy"))
         return self.at(None if catalog is None else catalog.seq, None if policy is None else policy.seq)
 
     def at(self, catalog_seq: int | None, policy_seq: int | None) -> InForce:
-        """Return what these leaves put in force."""
+        """Return the catalogue and policy set that these leaves put in force."""
         return InForce(catalog_seq, policy_seq, self)
 
     def get_catalog(self, seq: int) -> CatalogVersion:
         """Return the catalogue of leaf ``seq``.
 
         Raises:
-            LogError: the archive does not hold it as the leaf says.
+            LogError: the archived object is missing or does not match the leaf.
         """
         return self._get(self._catalogs, seq, self._load_catalog)
 
@@ -164,7 +164,7 @@ class Versions:
         return self._get(self._policies, seq, self._load_policies)
 
     def _get(self, kept: dict[int, _Version], seq: int, load: Callable[[int], _Version]) -> _Version:
-        """Return a version, loading it when it is not kept; the oldest makes room."""
+        """Return a version, loading it unless it is cached; the oldest one is evicted."""
         found = kept.get(seq)
         if found is not None:
             return found

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from auditsvc.ledger.receipt import Received, find_by_body, find_by_key
 
 Identity = tuple[str, str | bytes]
-"""What a delivery is recognised by: its source, and its idempotency key or else the digest of its body."""
+"""The identity of a delivery: its source, and its idempotency key or else the digest of its body."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from auditsvc.ledger.receipt import Receipt, find_receipt
 from auditsvc.ledger.write.appender import Appender
 
 _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
-"""Printable ASCII that stands as it is in a header value; ``%`` and everything else is percent-encoded."""
+"""Printable ASCII that is left unquoted in a header value; ``%`` and everything else is percent-encoded."""
 
 
 def quote_value(text: str) -> str:

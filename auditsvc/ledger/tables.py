@@ -8,7 +8,7 @@ from auditsvc.ground.database import Base, UtcDateTime
 SEQ = BigInteger().with_variant(Integer, "sqlite")
 """Type of leaf indexes that are a primary key: in SQLite only ``INTEGER`` is the row's own number, without a second index."""
 HEAD_ID = 1
-"""The one row of ``head``."""
+"""The id of the only row of ``head``."""
 
 leaf = Table(
     "leaf",

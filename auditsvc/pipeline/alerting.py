@@ -1,5 +1,5 @@
-"""The stage that makes findings into alerts. It has a position of its own in the relational database, because alerts are
-not rebuilt with the store: people act on them.
+"""The stage that raises alerts from findings. It has its own position in the relational database, because alerts are not
+rebuilt with the store: people act on them.
 """
 
 from itertools import islice
@@ -19,7 +19,7 @@ FINDINGS_AT_ONCE = 2_000
 
 
 class AlertStage:
-    """Follows the store's findings in ledger order."""
+    """Consumes the store's findings in ledger order."""
 
     def __init__(self, ledger: Ledger, store: EventStore, versions: Versions) -> None:
         """Read from ``store``, write alerts to the ledger's database."""
@@ -32,9 +32,9 @@ class AlertStage:
             self._position = get_position(session)
 
     def step(self, end: LedgerPlace) -> int:
-        """Make the findings before ``end`` not yet seen into alerts; return how many findings there were.
+        """Raise alerts for new findings before ``end``; return the number of findings.
 
-        A crash in between changes nothing: alerts and position are one transaction, and a finding is in one alert only.
+        Safe against crashes: alerts and position are one transaction, and a finding is in only one alert.
         """
         seen = 0
         while self._position < end:
@@ -51,7 +51,7 @@ class AlertStage:
         return seen
 
     def _cut_at_record(self, findings: list[Finding]) -> tuple[list[Finding], LedgerPlace]:
-        """Return the findings before the last record, which may go on, and its place; or all of the one record."""
+        """Return the findings before the last record, which may have more, and its place; or all of a single record."""
         last = findings[-1]
         place = LedgerPlace(last.seq, last.record)
         whole = [finding for finding in findings if (finding.seq, finding.record) < (last.seq, last.record)]
@@ -61,12 +61,12 @@ class AlertStage:
         return list(self._store.iter_findings(place, behind)), behind
 
     def save(self) -> None:
-        """Keep the position, where nothing had to be stored since; a restart then looks at less again."""
+        """Save the position, which advances only in memory while there are no findings; a restart then re-reads less."""
         with write_session(self._ledger.database) as session:
             set_position(session, self._position)
 
     def _find_template(self, finding: Finding) -> AlertTemplate:
-        """Return what the policy that made a finding says of alerts: the set in force at the finding's batch."""
+        """Return the alert template of a finding's policy, from the set in force at the finding's batch."""
         if finding.seq != self._last_batch:
             policy_seq = self._versions.find(finding.seq).policy_seq
             if policy_seq is None:

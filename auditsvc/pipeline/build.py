@@ -1,7 +1,7 @@
-"""From records to a chunk: identity, enrichment, pairing, verdicts and findings, in ledger order.
+"""Building a chunk from records: identity, enrichment, pairing, verdicts and findings, in ledger order.
 
-The result depends on the places of the ledger before and in the chunk, never on where chunks begin and end: what
-earlier chunks hold is asked of the store (and of the chunk that is being written meanwhile).
+The result depends on the places of the ledger before and in the chunk, never on chunk boundaries: the contents of
+earlier chunks are looked up in the store (and in the chunk that is being written concurrently).
 """
 
 import hashlib
@@ -40,7 +40,7 @@ SKEW_NS = 5 * 60 * NS
 LATE_NS = 7 * 86_400 * NS
 """An event accepted more than this after it happened is late."""
 QUARTER_NS = 15 * 60 * NS
-"""Undecided events are counted by quarters of an hour, the finest offset between zones."""
+"""Undecided events are counted by quarters of an hour, the finest offset between time zones."""
 _LEAF_PREFIX = b"\x00"
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -48,7 +48,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 @dataclass(slots=True)
 class Part:
-    """The part of one batch that a chunk holds, and what is in force for it."""
+    """The part of one batch in a chunk, and what is in force for it."""
 
     batch: Batch
     catalog: CatalogVersion | None
@@ -64,7 +64,7 @@ class Part:
     constants: Event = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Prepare what every event of the part gets."""
+        """Precompute the values shared by all events of the part."""
         self.constants = {
             "ingested": self.batch.accepted,
             "source_id": self.batch.source,
@@ -89,7 +89,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """What a chunk holds that the next one must know while it is being written."""
+    """The data of a chunk that the next one needs while it is being written."""
 
     digests: dict[EventUid, set[EventDigest]] = field(default_factory=dict)
     halves: tuple[Half, ...] = ()
@@ -97,10 +97,10 @@ class Recent:
 
 
 class ChunkBuilder:
-    """Collects records, then makes the chunk they are."""
+    """Collects records, then builds a chunk from them."""
 
     def __init__(self, store: EventStore, recent: Recent) -> None:
-        """Build on what ``store`` holds and on ``recent``, the chunk before, which the store may not hold yet."""
+        """Look up earlier data in ``store`` and in ``recent``, the previous chunk, which may not be stored yet."""
         self._store = store
         self._recent = recent
         self._drafts: list[Draft] = []
@@ -136,7 +136,7 @@ class ChunkBuilder:
         part.last_record = max(part.last_record, current + 1)
 
     def _add_reject(self, part: Part, record: int, item: int, error: InputError, raw: bytes) -> None:
-        """Collect a record or item that is no event."""
+        """Collect a record or item that could not be read as an event."""
         part.quarantined += 1
         batch = part.batch
         self._quarantine.append(
@@ -163,10 +163,10 @@ class ChunkBuilder:
             self._drafts.append(Draft(event, part, uid, EventDigest(digest), key, time if isinstance(time, int) else 0))
         part.events += len(items)
 
-    # --- making the chunk
+    # --- building the chunk
 
     def build(self, first: LedgerPlace, position: Position) -> Chunk:
-        """Return the chunk of the places ``[first, position.next)`` that the collected records are."""
+        """Return the chunk of the collected records, at the places ``[first, position.next)``."""
         known = self._find_digests()
         pairs = self._find_pairs()
         rows = [self._finish(draft, known, pairs) for draft in self._drafts]
@@ -189,7 +189,7 @@ class ChunkBuilder:
         )
 
     def _find_digests(self) -> dict[EventUid, set[EventDigest]]:
-        """Return the digests known under the chunk's uids before it."""
+        """Return the digests stored under the chunk's uids before this chunk."""
         wanted = {draft.uid for draft in self._drafts}
         known = {uid: set(digests) for uid, digests in self._store.find_uids(wanted).items()}
         recent = self._recent.digests
@@ -198,7 +198,7 @@ class ChunkBuilder:
         return known
 
     def _find_pairs(self) -> Pairs:
-        """Return the halves stored near the chunk's own."""
+        """Return the halves stored near those of the chunk."""
         halves = [draft for draft in self._drafts if draft.access_key is not None and draft.event["side"] in OPPOSITE]
         if not halves:
             return Pairs(())
@@ -242,14 +242,14 @@ class ChunkBuilder:
         return NewEvent(event, draft.uid, draft.digest, draft.access_key, partner)
 
     def _pair(self, draft: Draft, pairs: Pairs) -> EventUid | None:
-        """Return the uid of the half stored before, when the event is a call's second half."""
+        """Return the uid of the first half, when the event is a call's second half."""
         side = draft.event["side"]
         if draft.access_key is None or not isinstance(side, str) or side not in OPPOSITE:
             return None
         return pairs.add(draft.access_key, side, draft.time, draft.uid)
 
     def _judge(self, draft: Draft, partner: EventUid | None) -> None:
-        """Give the event its verdict and collect what was found."""
+        """Set the event's verdict and collect its findings."""
         policies = draft.part.policies
         if policies is None:
             draft.event["verdict"] = "not_covered"
@@ -261,7 +261,7 @@ class ChunkBuilder:
             self._collect(draft, partner, policies, verdict)
 
     def _collect(self, draft: Draft, partner: EventUid | None, policies: PolicyVersion, verdict: Verdict) -> None:
-        """Collect the violations, exceptions and undecided policies of a verdict."""
+        """Collect the violations, exceptions and indeterminate policies of a verdict."""
         violated = [violation.policy_id for violation in verdict.violations if violation.status == "active"]
         if violated:
             draft.event["violations"] = violated
@@ -274,7 +274,7 @@ class ChunkBuilder:
             self._undecided[group] = self._undecided.get(group, 0) + 1
 
     def _name_findings(self) -> None:
-        """Give the collected candidates their keys, in ledger order, and keep those that are new findings."""
+        """Assign keys to the collected candidates, in ledger order, and keep those that are new findings."""
         keys = [candidate.build_keys() for candidate in self._candidates]
         others = {key for candidate in self._candidates for key in candidate.build_partner_keys()}
         taken = self._store.find_finding_uids(others.union(*keys))
@@ -290,7 +290,7 @@ class ChunkBuilder:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """What one policy says against one event, not yet known to be a new finding."""
+    """A violation by one event, not yet known to be a new finding."""
 
     draft: Draft
     partner: EventUid | None
@@ -299,11 +299,11 @@ class _Candidate:
     item: Violation
 
     def build_keys(self) -> list[FindingKey]:
-        """Return the keys the finding may have, the first free one being its own.
+        """Return the possible keys of the finding, of which the first free one is used.
 
-        The access key comes first, so that both halves of a call give one finding whichever arrives first. When that
-        name is taken by another access (a correlation id used twice), the event's own uid names it, then its content:
-        no finding is lost to another one's name.
+        The access key comes first, so that both halves of a call yield one finding, whichever arrives first. When that
+        key is taken by another access (a correlation id used twice), the event's own uid is used, then its content:
+        so no finding is lost to a key collision.
         """
         draft = self.draft
         anchors = [draft.uid, draft.uid + bytes.fromhex(draft.digest)]
@@ -312,13 +312,13 @@ class _Candidate:
         return [build_finding_key(self._name, anchor) for anchor in anchors]
 
     def build_partner_keys(self) -> list[FindingKey]:
-        """Return the keys under which the call's other half may have the finding already; none without partner."""
+        """Return the keys under which the call's other half may already have the finding; none without a partner."""
         anchors = (self.draft.access_key, self.partner) if self.partner is not None else ()
         return [build_finding_key(self._name, anchor) for anchor in anchors if anchor is not None]
 
     @property
     def _name(self) -> str:
-        """The policy as it goes into the key; an exception is another finding than a violation."""
+        """The policy's part of the key; an exception and a violation are different findings."""
         return self.item.policy_id if self.kind is FindingKind.VIOLATION else f"{self.item.policy_id}#{self.kind.value}"
 
     def build_finding(self, key: FindingKey) -> Finding:
@@ -358,7 +358,7 @@ def _build_finding(
 
 
 def _format_group_value(value: Value) -> str:
-    """Return a value as part of a group; a list is one value, its elements in order of text."""
+    """Return a value as part of a group; a list is one value, with its elements sorted as text."""
     return ",".join(sorted(value)) if isinstance(value, list) else str(value)
 
 
@@ -373,7 +373,7 @@ def _number(value: Value) -> int:
 
 
 def _is_half(row: NewEvent) -> bool:
-    """Say whether the row is one side of a call that a later row may complete or belong to."""
+    """Return whether the row is one side of a call that a later row may complete or belong to."""
     if row.access_key is None or row.event["side"] not in OPPOSITE:
         return False
     quality = row.event.get("quality")
@@ -381,14 +381,13 @@ def _is_half(row: NewEvent) -> bool:
 
 
 def _build_half(row: NewEvent, time: int) -> Half:
-    """Return the row as the store would give it back."""
+    """Return the row as the store would return it."""
     event = row.event
     place = (_number(event["seq"]), _number(event["record"]), _number(event["item"]))
     return Half(row.access_key or b"", row.uid, str(event["side"]), time, row.partner, *place)
 
 
 def _build_stat(part: Part) -> BatchStat:
-    """Return a part's figures."""
     return BatchStat(
         seq=part.batch.seq,
         first_record=part.first_record,

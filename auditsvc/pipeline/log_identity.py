@@ -1,9 +1,9 @@
-"""Whether an event store follows this log: its position names the last leaf it followed by the leaf's hash.
+"""Checking that an event store belongs to this log: its position records the hash of the last leaf it processed.
 
-A store that another ledger fills (one prefix, two services), or that outlived a log put back to an earlier backup, stands at
-places this log has not or has otherwise. Taken for its own, it would look level while records stay unjudged, and its
-findings would become alerts of this ledger, its events answers and reports. So every use of a store begins with
-:meth:`Followed.use`.
+A store that is filled by another ledger (one prefix, two services), or that outlived a log restored from an earlier
+backup, is at a place that this log lacks or where it has another leaf. If it were used, it would appear up to date while
+records remain unjudged, and its findings and events would get into this ledger's alerts, query results and reports. So
+every use of a store goes through :meth:`Followed.use`.
 """
 
 from auditsvc.ground.errors import LogError, StorageError
@@ -19,10 +19,10 @@ ADVICE = (
 
 
 def check_followed(ledger: Ledger, position: Position) -> None:
-    """Check that a store's position is one of this log; a store from before its leaf was kept is held to the log's length.
+    """Check that a store's position is one of this log; if the position has no leaf hash, only against the log's length.
 
     Raises:
-        StorageError: ``storage_unavailable``, saying what to do.
+        StorageError: ``storage_unavailable``, with what to do.
     """
     place = position.next
     seq = place.seq if place.record else place.seq - 1
@@ -41,16 +41,16 @@ def check_followed(ledger: Ledger, position: Position) -> None:
 
 
 class Followed:
-    """An event store that is handed out only while it follows this log; may be used by any thread."""
+    """An event store that is only accessible while it belongs to this log; thread-safe."""
 
     def __init__(self, ledger: Ledger, store: EventStore) -> None:
-        """Hold ``store`` to the log of ``ledger``; neither is asked yet."""
+        """Guard ``store`` by the log of ``ledger``; neither is accessed yet."""
         self._ledger = ledger
         self._store = store
         self._checked: Position | None = None
 
     def close(self) -> None:
-        """Close the store, whatever it follows."""
+        """Close the store, whichever log it belongs to."""
         self._store.close()
 
     def use(self) -> EventStore:
@@ -59,7 +59,7 @@ class Followed:
         return self._store
 
     def read_position(self) -> Position:
-        """Return how far the store has followed this log; raise as :func:`check_followed` does."""
+        """Return the store's position in this log; raise as :func:`check_followed` does."""
         position = self._store.position()
         if position != self._checked:
             check_followed(self._ledger, position)

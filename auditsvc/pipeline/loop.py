@@ -1,13 +1,13 @@
-"""The engine: follows the ledger in order and keeps the event store and the alerts behind it.
+"""The engine: processes the ledger in order and keeps the event store and the alerts up to date.
 
-Order of one turn, and what a crash after each step leaves:
-1. build the chunk of the next records (nothing durable; built again);
-2. wait until the chunk before is stored (rows and position in one transaction: whole or not at all);
-3. hand the chunk to the writing thread, so that reading and judging go on while it is stored;
-4. make stored findings into alerts (alerts, their ledger leaf and the stage's position in one transaction).
+Order of one turn, and the state after a crash in each step:
+1. build the chunk of the next records (nothing is durable; it is built again);
+2. wait until the previous chunk is stored (rows and position in one transaction: all or nothing);
+3. pass the chunk to the writer thread, so that reading and judging continue while it is stored;
+4. raise alerts from stored findings (alerts, their ledger leaf and the stage's position in one transaction).
 
-INVARIANT: the store's position is the only memory of how far judging has come. A failed turn forgets everything in
-memory and starts again from it, so every record is stored exactly once.
+INVARIANT: the store's position is the only record of judging progress. A failed turn discards everything in
+memory and restarts from it, so every record is stored exactly once.
 """
 
 import logging
@@ -34,9 +34,9 @@ from auditsvc.store.port import EventStore
 from auditsvc.store.rows import Chunk, LedgerPlace, Position
 
 CHUNK_EVENTS = 10_000
-"""Events a chunk aims at: large enough for the store (5,000 to 20,000), small enough to search soon."""
+"""Target number of events in a chunk: large enough for the store (5,000 to 20,000), small enough to search soon."""
 CHUNK_BYTES = 64 * 1024 * 1024
-"""Most bytes of records in a chunk, but for its last record: what is made of them is some times as large in memory."""
+"""Maximum bytes of records in a chunk, apart from its last record: their decoded form is several times larger."""
 IDLE_S = 0.2
 """Wait when there is nothing to do."""
 GATHER_S = 0.05
@@ -51,16 +51,16 @@ log = logging.getLogger(__name__)
 
 
 def ignore_point(name: str) -> None:
-    """Do nothing at a point."""
+    """A crash point that does nothing."""
 
 
 def ignore_turn() -> None:
-    """Do nothing after a turn."""
+    """An ``on_turn`` callback that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnProgress:
-    """What one turn did: records taken, findings made into alerts; idle when everything is done and durable."""
+    """The result of one turn: records read, findings turned into alerts; idle when everything is done and durable."""
 
     records: int
     findings: int
@@ -69,7 +69,7 @@ class TurnProgress:
 
 @dataclass(slots=True)
 class _OpenBatch:
-    """A batch that is being read, and where in it."""
+    """A batch that is being read, and the position in it."""
 
     batch: Batch
     scan: Iterator[Scanned]
@@ -77,7 +77,7 @@ class _OpenBatch:
 
 
 class Engine:
-    """Ties ledger, readers, catalogue, policies, store and alerts together; one thread calls it."""
+    """Ties ledger, readers, catalogue, policies, store and alerts together; to be used by one thread."""
 
     def __init__(
         self,
@@ -90,10 +90,10 @@ class Engine:
         raises_alerts: bool = True,
         on_point: OnPoint = ignore_point,
     ) -> None:
-        """Continue where ``store`` stands; a rebuild does so without raising alerts.
+        """Continue from the position of ``store``; a rebuild raises no alerts.
 
         Raises:
-            SigningError: the key of data subjects' hashes cannot be read or made.
+            SigningError: the key for hashes of data subjects cannot be read or created.
         """
         self._ledger = ledger
         self._store = store
@@ -111,14 +111,14 @@ class Engine:
     # --- turning
 
     def run(self, stop_event: threading.Event, on_turn: Callable[[], None] = ignore_turn) -> None:
-        """Work until ``stop_event`` is set; finish the present chunk before returning.
+        """Run until ``stop_event`` is set; finish the current chunk before returning.
 
         Args:
-            stop_event: ends the work.
+            stop_event: ends the run.
             on_turn: called after each turn that did not fail.
 
         Raises:
-            AuditError: what stopped the work; calling again continues from what is durable.
+            AuditError: the failure that stopped the run; calling again continues from what is durable.
         """
         self._forget()
         while not stop_event.is_set():
@@ -132,17 +132,17 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Keep what only saves work on the next start."""
+        """Save the alert position, which only saves work on the next start."""
         if self._alerts is not None:
             self._alerts.save()
 
     def catch_up(self) -> None:
-        """Work until everything in the log is judged, stored and made into alerts."""
+        """Run until everything in the log is judged and stored, and its alerts raised."""
         while not self.step().is_idle:
             pass
 
     def step(self) -> TurnProgress:
-        """Do one turn; on a failure forget what is not durable, and raise."""
+        """Do one turn; on failure, discard what is not durable, and raise."""
         try:
             return self._step()
         except BaseException:
@@ -150,7 +150,6 @@ class Engine:
             raise
 
     def _step(self) -> TurnProgress:
-        """Do one turn."""
         chunk, recent, records = self._build_next()
         self._on_point("chunk_built")
         self._settle()
@@ -164,7 +163,7 @@ class Engine:
         return TurnProgress(records, self._make_alerts(), False)
 
     def _make_alerts(self) -> int:
-        """Make stored findings into alerts; return how many there were."""
+        """Raise alerts from stored findings; return the number of findings."""
         if self._alerts is None:
             return 0
         stored = self._followed.read_position()
@@ -176,21 +175,21 @@ class Engine:
         return findings
 
     def _settle(self) -> None:
-        """Wait until the chunk that is being written is durable; raise what stopped it."""
+        """Wait until the chunk that is being written is durable; raise the error if it failed."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
             self._on_point("chunk_stored")
 
     def _abandon(self) -> None:
-        """Wait for a write that is under way, whatever becomes of it, and forget what is not durable."""
+        """Wait for a write in progress, ignoring its outcome, and discard what is not durable."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.exception()
         self._forget()
 
     def _forget(self) -> None:
-        """Start again from the store's position, which is asked for when it is needed: the store may be away just now."""
+        """Restart from the store's position, which is read lazily, since the store may be unavailable."""
         self._next = None
         self._recent = Recent()
         self._leaves: deque[Leaf] = deque()
@@ -199,7 +198,7 @@ class Engine:
     # --- building
 
     def _build_next(self) -> tuple[Chunk | None, Recent, int]:
-        """Return the next chunk with what the one after must know of it, and its size; None at the end of the log."""
+        """Return the next chunk, the data of it that its successor needs, and its size; None at the end of the log."""
         if self._next is None:
             self._store.prepare()
             self._next = self._followed.read_position()
@@ -219,14 +218,14 @@ class Engine:
         return builder.build(first, position), builder.result, builder.size
 
     def _take_leaf(self, seq: int) -> Leaf | None:
-        """Return leaf ``seq``, None when the log is not that long yet."""
+        """Return leaf ``seq``, None when it does not exist yet."""
         if not self._leaves:
             with self._ledger.database.connect() as connection:
                 self._leaves.extend(islice(iter_leaves(connection, seq), LEAVES_AT_ONCE))
         return self._leaves.popleft() if self._leaves else None
 
     def _enter(self, leaf: Leaf, position: Position) -> Position:
-        """Open a batch, or take note of another leaf; return the position after that."""
+        """Open a batch, or process a leaf of another kind; return the position after it."""
         behind = LedgerPlace(leaf.seq + 1)
         if leaf.kind == "policy":
             return Position(behind, position.catalog_seq, leaf.seq, leaf.leaf_hash.hex())
@@ -261,15 +260,15 @@ class Engine:
             return replace(position, next=LedgerPlace(opened.batch.seq + 1))
         return replace(position, next=LedgerPlace(opened.batch.seq, opened.next_record))
 
-    # --- telling
+    # --- status
 
     def status(self) -> EngineStatus:
-        """Return how far the engine is, from what is durable; may be asked by any thread."""
+        """Return the engine's progress, from what is durable; thread-safe."""
         return measure_progress(self._ledger, self._followed.read_position())
 
 
 def _take_records(opened: _OpenBatch, limit: int, limit_bytes: int) -> Iterator[Scanned]:
-    """Give at least ``limit`` items or bytes, ending between two records; ``next_record`` says where, -1 at the end."""
+    """Yield at least ``limit`` items or bytes, ending at a record boundary; ``next_record`` is the next record, -1 at the end."""
     current, size = -1, 0
     for taken, scanned in enumerate(opened.scan):
         if (taken >= limit or size >= limit_bytes) and scanned.record != current:

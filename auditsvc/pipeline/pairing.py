@@ -1,8 +1,8 @@
 """Pairing the two sides of one call, so that no indicator counts it twice. Pure.
 
 A consumer's and a provider's record with the same correlation id, at most :data:`REACH_NS` apart, are two halves of one
-call. The half that comes second in the ledger is *paired* with the nearest half still alone (ties: the one that came
-first); every half pairs once. A half that finds nobody stays alone and is counted.
+call. The half that comes second in the ledger is *paired* with the nearest unpaired half (ties: the one that came first);
+every half pairs once. A half without a partner remains unpaired and is counted.
 """
 
 from collections.abc import Iterable
@@ -13,16 +13,16 @@ from auditsvc.ground.ids import EventUid
 from auditsvc.store.rows import Half
 
 REACH_NS = 60 * NS
-"""Most time between the two halves, inclusive: clocks of two organisations differ by seconds."""
+"""Maximum time between the two halves, inclusive: clocks of two organisations differ by seconds."""
 WINDOW_NS = 2 * REACH_NS + 1
-"""How far around its events a chunk must know stored halves: a half in reach may have its partner in reach of itself."""
+"""How far around its events a chunk must know stored halves: a half in reach may have a partner within its own reach."""
 OPPOSITE = {"consumer": "provider", "provider": "consumer"}
-"""Sides that make a call together; gateways and stores write one record for both."""
+"""Sides that make up a call; gateways and stores write one record for both."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A half without partner."""
+    """An unpaired half."""
 
     side: str
     time: int
@@ -33,7 +33,7 @@ class Pairs:
     """The halves near a chunk: those stored, and those of the chunk as they are added in ledger order."""
 
     def __init__(self, stored: Iterable[Half]) -> None:
-        """Know the stored halves, each given once or more often."""
+        """Start with the stored halves, which may contain duplicates."""
         self._waiting: dict[bytes, list[_Waiting]] = {}
         halves = sorted(set(stored), key=lambda half: (half.seq, half.record, half.item))
         taken = {(half.access_key, half.partner) for half in halves if half.partner is not None}

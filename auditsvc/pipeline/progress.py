@@ -1,4 +1,4 @@
-"""How far judging is: leaves and records of the log that the event store has not followed yet."""
+"""Progress of judging: leaves and records of the log that the event store has not processed yet."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from auditsvc.store.rows import Position
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """How far the engine is: leaves and records of the log that are not judged yet, and the store's position."""
+    """The engine's progress: leaves and records of the log that are not judged yet, and the store's position."""
 
     position: Position
     head_size: int
@@ -21,7 +21,7 @@ class EngineStatus:
 
 
 def measure_progress(ledger: Ledger, position: Position) -> EngineStatus:
-    """Return how far a store at ``position`` is behind the log."""
+    """Return how far a store at ``position`` lags behind the log."""
     records = select(func.coalesce(func.sum(batch.c.records), 0)).where(batch.c.seq >= position.next.seq)
     with ledger.database.connect() as connection:
         size = get_head(connection).size

@@ -1,7 +1,7 @@
-"""Building the event store again from the archive, beside the old one, and putting it in the old one's place.
+"""Rebuilding the event store from the archive, alongside the old one, and replacing the old one with it.
 
-The embedded store has one owner, so its service must be stopped; with Elasticsearch the service goes on meanwhile and
-moves over by itself. Alerts are not touched, since people act on them; findings keep their keys, so alerts stay connected
+The embedded store has one owner, so its service must be stopped; with Elasticsearch the service keeps running and
+switches over by itself. Alerts are not touched, since people act on them; findings keep their keys, so alerts stay connected
 to them.
 """
 
@@ -18,19 +18,19 @@ from auditsvc.store.open import open_rebuild
 from auditsvc.store.rows import LedgerPlace, StoreDigest
 
 OnProgress = Callable[[int, int], None]
-"""Told leaves followed and leaves in all."""
+"""Called with the number of leaves processed and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """What came of it.
+    """The result of a rebuild.
 
     Attributes:
-        position: where the new store stands.
+        position: of the new store.
         digest: of the new store.
-        previous: of the old store when it stood at the same place; None when it could not be compared.
+        previous: of the old store, if it was at the same place; None when they could not be compared.
         removed: months that were removed from the old store, and so from the new one; None when the old one could not be
-            read, in which case months that had been removed are back.
+            read, in which case removed months have been restored.
     """
 
     position: LedgerPlace
@@ -40,7 +40,7 @@ class Rebuild:
 
     @property
     def is_identical(self) -> bool | None:
-        """Whether old and new hold the same; None when they could not be compared."""
+        """Whether old and new store are equal; None when they could not be compared."""
         return None if self.previous is None else self.previous == self.digest
 
 
@@ -51,14 +51,15 @@ def reindex(
     *,
     replaces_other: bool = False,
 ) -> Rebuild:
-    """Build the store again and swap it in.
+    """Rebuild the store and swap it in.
 
     Args:
-        replaces_other: also in the place of a store that follows another log.
+        replaces_other: also replace a store that belongs to another log.
 
     Raises:
-        StorageError: ``storage_unavailable`` when the embedded store's service runs, a file cannot be written, or
-            Elasticsearch does not answer or does not allow it, or the old store follows another log; the old store stays.
+        StorageError: ``storage_unavailable`` when the embedded store's service is running, a file cannot be written,
+            Elasticsearch is unavailable or denies access, or the old store belongs to another log; the old store stays in
+            use.
     """
     with closing(open_rebuild(settings, ledger.clock)) as rebuild:
         present = None if replaces_other else rebuild.read_position()
@@ -66,7 +67,9 @@ def reindex(
             check_followed(ledger, present)
         _fill(Engine(ledger, Versions(ledger), rebuild.draft, settings, raises_alerts=False), on_progress)
         removed = rebuild.read_removed()
-        for month in removed or ():  # at the end: until then their events tell what is a duplicate or a second half
+        for month in (
+            removed or ()
+        ):  # at the end: until then their events are needed to recognise duplicates and second halves
             rebuild.draft.delete_month(month, ledger.clock.now_ns())
         place, digest = rebuild.draft.position().next, rebuild.draft.digest()
         previous = rebuild.read_previous(place)
@@ -75,7 +78,7 @@ def reindex(
 
 
 def _fill(engine: Engine, on_progress: OnProgress) -> None:
-    """Follow the log to its end."""
+    """Process the log to its end."""
     while True:
         progress = engine.step()
         status = engine.status()

@@ -1,8 +1,8 @@
-"""Reading batches of the ledger: payload checked against its header, then record by record, in order.
+"""Reading batches of the ledger: the payload is checked against its header, then read record by record, in order.
 
-A batch whose payload is not what its header commits to gives no events: judging altered bytes would launder them. It is
-quarantined as a whole and the engine goes on; an archive that cannot be reached stops the engine instead, because
-nothing is known to be wrong.
+A batch whose payload does not match its header yields no events: judging altered bytes would launder them. It is
+quarantined as a whole and the engine continues; an unavailable archive stops the engine instead, because nothing is
+known to be wrong.
 """
 
 import hashlib
@@ -51,10 +51,10 @@ def read_batch_facts(leaf: Leaf) -> Batch:
 def scan_batch(
     leaf: Leaf, batch: Batch, archive: Archive, reader: BatchReader | None, hash_subject: HashSubject
 ) -> Iterator[Scanned]:
-    """Give what the batch holds, in order; every record appears.
+    """Yield the contents of the batch, in order; every record appears.
 
     Raises:
-        StorageError: ``storage_unavailable`` when the archive cannot be read now.
+        StorageError: ``storage_unavailable`` when the archive is unavailable.
     """
     try:
         payload = _read_payload(leaf, batch, archive)
@@ -71,7 +71,7 @@ def scan_batch(
 
 
 def _read_payload(leaf: Leaf, batch: Batch, archive: Archive) -> bytes:
-    """Return the payload if it is what the header commits to."""
+    """Return the payload if it matches the header."""
     payload = archive.read_payload(leaf.segment, leaf.offset, leaf.length)
     found = hashlib.sha256(payload).hexdigest()
     if found != batch.raw_sha256:

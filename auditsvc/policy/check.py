@@ -11,7 +11,7 @@ from auditsvc.policy.model import Expectation, InlineTest, Policy, PolicySet
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """What one inline test gave.
+    """The result of one inline test.
 
     Attributes:
         message: expected and got; empty when the test passed.
@@ -29,10 +29,10 @@ class TestResult:
 
 
 def require_policies(policy_set: PolicySet) -> None:
-    """Refuse a policy set that judges nothing.
+    """Refuse a policy set without policies.
 
     Raises:
-        PolicyError: ``policy_invalid`` when it holds no policy.
+        PolicyError: ``policy_invalid`` when it contains no policy.
     """
     if not policy_set.policies:
         raise PolicyError("policy_invalid", "expected at least one policy, got none; name the folder that holds them")
@@ -44,7 +44,7 @@ def run_tests(policy_set: PolicySet) -> list[TestResult]:
 
 
 def run_test(policy: Policy, test: InlineTest, context: Context) -> TestResult:
-    """Return the result of one inline test; its own lists stand before those of the policy set."""
+    """Return the result of one inline test; its own lists take precedence over those of the policy set."""
     own = Context({**context.lists, **test.lists}, context.calendars)
     decisions = [decide_policy(policy, event, own) for event in test.given]
     states = Counter(decision.state for decision in decisions)

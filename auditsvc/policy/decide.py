@@ -1,8 +1,8 @@
-"""The reference judgement: one policy on one event, then the algebra of all of them.
+"""The reference judgement: one policy on one event, then the combination of all of them.
 
-An event is a violation if any targeted ``forbid`` holds, any targeted ``require`` does not hold, or it is targeted by
-permit policies and satisfies none of them. Exceptions come after. Shadow policies are judged by the same rules among
-themselves and never change the verdict.
+An event is a violation if a ``forbid`` that targets it is true, a ``require`` that targets it is false, or permit
+policies target it and it satisfies none of them. Exceptions are applied afterwards. Shadow policies are judged by the
+same rules among themselves and never change the verdict.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from auditsvc.policy.model import Effect, OnMissing, Policy, PolicySet, PolicySt
 
 
 class PolicyState(Enum):
-    """What one policy makes of one event."""
+    """The result of one policy on one event."""
 
     NOT_TARGETED = "not_targeted"
     UNTARGETABLE = "untargetable"
@@ -37,7 +37,7 @@ class Decision:
     reason: str = ""
 
     def as_violation(self) -> Violation:
-        """Return the decision as a verdict lists it."""
+        """Return the decision as an entry of a verdict."""
         policy = self.policy
         return Violation(
             policy.id,
@@ -56,7 +56,7 @@ def find_time(event: Event) -> int | None:
 
 
 def decide_policy(policy: Policy, event: Event, context: Context) -> Decision:
-    """Return what one policy alone makes of an event; a permit policy as if it were the only one."""
+    """Return the decision of one policy alone on an event; a permit policy as if it were the only one."""
     target = evaluate(policy.target, event, context)
     if target is Truth.FALSE:
         return Decision(policy, PolicyState.NOT_TARGETED)
@@ -86,16 +86,16 @@ def find_exceptions(policy: Policy, event: Event, context: Context) -> tuple[str
 
 
 def describe_reason(policy: Policy, body: Truth, event: Event, context: Context) -> str:
-    """Return one line: what the policy asks, which part decided, and what the event has there."""
+    """Return a one-line reason: the policy's demand, the part that decided, and the event's values in it."""
     cause: Node = find_cause(policy.body, event, context)
     answer = {Truth.TRUE: "holds", Truth.FALSE: "does not hold", Truth.UNKNOWN: "cannot be decided"}[body]
     return f"{policy.kind.value} `{format_node(cause)}` {answer}: {format_seen(cause, event)}"
 
 
 def settle_permits(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
-    """Return what permit policies of one status, all targeted, say together: nothing when one is satisfied.
+    """Return the combined decisions of permit policies of one status that target the event: none when one is satisfied.
 
-    Else the event is indeterminate when one cannot be decided, and otherwise against every one of them.
+    Otherwise the event is indeterminate if one cannot be decided, else it violates all of them.
     """
     if any(decision.state is PolicyState.SATISFIED for decision in decisions):
         return ()
@@ -104,11 +104,11 @@ def settle_permits(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
 
 
 def build_verdict(decisions: Sequence[Decision], *, is_covered: bool, untargetable: int) -> Verdict:
-    """Return the verdict of decisions against an event, given in order of policy ids.
+    """Return the verdict that follows from decisions, which are in order of policy ids.
 
     Args:
-        decisions: of policies that target the event, satisfied ones may be left out.
-        is_covered: an active policy targets the event.
+        decisions: of policies that target the event; satisfied ones may be omitted.
+        is_covered: whether an active policy targets the event.
         untargetable: policies whose target is unknown.
     """
     against: list[Decision] = []
@@ -137,12 +137,12 @@ def build_verdict(decisions: Sequence[Decision], *, is_covered: bool, untargetab
 
 
 def _select(decisions: Sequence[Decision], state: PolicyState) -> tuple[Violation, ...]:
-    """Return the decisions of one state as a verdict lists them."""
+    """Return the decisions of one state as entries of a verdict."""
     return tuple(decision.as_violation() for decision in decisions if decision.state is state)
 
 
 def judge_reference(policy_set: PolicySet, event: Event) -> Verdict:
-    """Return the verdict of a policy set on an event, policy by policy: slow, and the meaning of the fast index."""
+    """Return the verdict of a policy set on an event, policy by policy: slow, but the specification of the fast index."""
     time = find_time(event)
     policies = policy_set.in_force(time) if time is not None else ()
     decisions = [decide_policy(policy, event, policy_set.context) for policy in policies]

@@ -1,4 +1,4 @@
-"""Why a verdict is what it is: every policy, every node of its conditions, and the values seen."""
+"""The explanation of a verdict: every policy, every node of its conditions, and the event's values."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ class PolicyStep:
     """One policy's part in a verdict.
 
     Attributes:
-        state: what the policy alone makes of the event; a permit policy as if it were the only one.
-        reason: why, when it is not satisfied.
+        state: the result of the policy alone; of a permit policy as if it were the only one.
+        reason: why it is not satisfied.
         exceptions: ids of the exceptions that excuse the violation.
         target, body: the conditions node by node.
     """
@@ -36,7 +36,7 @@ class Explanation:
 
 
 def explain(policy_set: PolicySet, event: Event) -> Explanation:
-    """Return the verdict of an event with the truth of every node of every policy in force at its time."""
+    """Return the verdict of an event with the truth value of every node of every policy in force at its time."""
     time = find_time(event)
     steps = []
     for policy in policy_set.in_force(time) if time is not None else ():

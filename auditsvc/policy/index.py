@@ -1,11 +1,11 @@
-"""The bit-vector index: all policies judged at once, and only those with something against an event one by one.
+"""The bit-vector index: all policies are judged at once, and only those an event may violate one by one.
 
 The policies in force change at few instants; between two of them lies an *epoch*. In an epoch, policies whose target
 names values of one field (most often ``resource.code``) are *partitioned* by it: an event meets only the policies that
 name its value and those that name none. A partition holds the policies' rows (:mod:`auditsvc.policy.rows`) and one
 table per field (:mod:`auditsvc.policy.probe`). The AND of the tables' masks says for every row whether it holds, can
 hold, or does not. A policy with a row against the event is then decided by the reference, reason and exceptions
-included; so a fast verdict is never more than the slow one leaves out.
+included; so the index only skips policies that cannot change the verdict.
 """
 
 from bisect import bisect_right
@@ -23,16 +23,16 @@ from auditsvc.policy.probe import MISSING, Group, build_tables
 from auditsvc.policy.rows import Conjunction, build_rows, split_conjunction
 
 MIN_PARTITIONED = 4
-"""Fewest policies that must name a field for it to partition an epoch."""
+"""Minimum number of policies that must name a field for it to partition an epoch."""
 MAX_KNOWN = 1 << 14
-"""Most key values whose partition an epoch remembers before it starts anew."""
+"""Maximum number of partitions an epoch caches before the cache is cleared."""
 
 
 class Partition:
-    """The policies an event of one key value can meet, as rows and tables."""
+    """The policies that can apply to events with one key value, as rows and tables."""
 
     def __init__(self, policies: Sequence[Policy], context: Context, dropped: frozenset[Node]) -> None:
-        """Build rows and tables; parts of targets in ``dropped`` are true for every event that comes here."""
+        """Build rows and tables; parts of targets in ``dropped`` are true for every event of this partition."""
         self.policies = list(policies)
         self.context = context
         groups = _Groups(dropped)
@@ -60,7 +60,7 @@ class Partition:
         self.quiet: dict[tuple[bool, int], Verdict] = {}
 
     def judge(self, event: Event) -> Verdict:
-        """Return the verdict of an event whose time and key led here."""
+        """Return the verdict of an event of this partition."""
         mask = self.full
         get = event.get
         for name, table in self.values:
@@ -85,14 +85,14 @@ class Partition:
         return verdict if verdict is not None else self.build_quiet(*key)
 
     def build_quiet(self, is_covered: bool, untargetable: int) -> Verdict:
-        """Return, and remember, the verdict of events that nothing is against."""
+        """Return, and cache, the verdict of events that violate nothing."""
         verdict = build_verdict([], is_covered=is_covered, untargetable=untargetable)
         return self.quiet.setdefault((is_covered, untargetable), verdict)
 
     def judge_closely(self, event: Event, mask: int, unsatisfied: int, untargetable: int) -> Verdict:
-        """Return the verdict, deciding by the reference every policy that targets the event with a row against it.
+        """Return the verdict, deciding by the reference every policy of which a row is true or unknown for the event.
 
-        ``unsatisfied`` has the target bits of permit policies of which, in their status, none is satisfied.
+        ``unsatisfied`` has the target bits of permit policies, if none of the same status is satisfied.
         """
         targeted = (mask >> self.size) & self.all_targets
         decisions = [
@@ -169,7 +169,7 @@ class Epoch:
         return next((part for part in _key_parts(policy) if part.field.name == self.key), None)
 
     def build_all(self) -> None:
-        """Build the partitions of every single value named, so that judging does not have to."""
+        """Build the partitions of all named values in advance, so that judging does not have to."""
         self.get_partition(frozenset())
         for value in self.by_value:
             self.get_partition(frozenset((value,)))
@@ -183,11 +183,11 @@ class Epoch:
                 partition = self.find_partition(value)
             return partition.judge(event)
         except TypeError:
-            # a value of an unhashable wrong type, which no table holds
+            # a value of a wrong, unhashable type, which no table contains
             return _judge_slowly(self.policies, self.context, event)
 
     def find_partition(self, value: object) -> Partition:
-        """Return, and remember, the partition of an event's key value."""
+        """Return, and cache, the partition of an event's key value."""
         if not self.key or not has_type(get_field(self.key), value):
             if self.whole is None:
                 self.whole = Partition(self.policies, self.context, frozenset())
@@ -202,7 +202,7 @@ class Epoch:
         return partition
 
     def get_partition(self, values: frozenset[str]) -> Partition:
-        """Return the partition of events that have these of the named values."""
+        """Return the partition of events with these named values."""
         partition = self.partitions.get(values)
         if partition is None:
             numbers = sorted({*self.general, *(number for value in values for number in self.by_value[value])})
@@ -215,7 +215,7 @@ class Epoch:
 
 
 def _key_parts(policy: Policy) -> Iterator[Compare]:
-    """Give the parts of a policy's target that name whole values of a text field."""
+    """Yield the parts of a policy's target that name whole values of a text field."""
     for part in split_conjunction(policy.target):
         match part:
             case Compare(known, Operator.EQ, _, Quantifier.ANY, False) if known.name in PARTITIONING:
@@ -223,7 +223,7 @@ def _key_parts(policy: Policy) -> Iterator[Compare]:
 
 
 PARTITIONING = ("resource.code", "interface.id", "project.id", "agreement.id", "consumer.org", "provider.org")
-"""Fields that may partition: identifiers of which one city has many."""
+"""Fields that may partition: identifiers with many values in one city."""
 
 
 def _judge_slowly(policies: Sequence[Policy], context: Context, event: Event) -> Verdict:
@@ -232,20 +232,20 @@ def _judge_slowly(policies: Sequence[Policy], context: Context, event: Event) ->
 
 
 class Judge:
-    """Judges events by one policy set; verdicts equal those of :func:`judge_reference`.
+    """Judges events by one policy set; equivalent to :func:`judge_reference`.
 
-    A judge remembers what it has seen, so one thread uses it at a time.
+    Not thread-safe, since a judge caches what it has seen.
     """
 
     def __init__(self, policy_set: PolicySet) -> None:
-        """Build the index of the latest epoch; earlier ones are built when an event of theirs comes."""
+        """Build the index of the latest epoch; earlier ones are built on demand."""
         self.policy_set = policy_set
         self.edges = policy_set.edges()
         self.epochs: list[Epoch | None] = [None] * (len(self.edges) + 1)
         self.get_epoch(len(self.edges)).build_all()
 
     def get_epoch(self, number: int) -> Epoch:
-        """Return the epoch that ends before edge ``number``, 0 being that before any policy."""
+        """Return the epoch that ends before edge ``number``, 0 being the epoch before any policy."""
         epoch = self.epochs[number]
         if epoch is None:
             policies = self.policy_set.in_force(self.edges[number - 1]) if number else ()
@@ -263,5 +263,5 @@ class Judge:
 
 
 def compile_policy_set(policy_set: PolicySet) -> Judge:
-    """Return a judge by ``policy_set``; takes long for thousands of policies, so not on the way of an event."""
+    """Return a judge for ``policy_set``; slow for thousands of policies, so call it before events are judged."""
     return Judge(policy_set)

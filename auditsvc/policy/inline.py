@@ -1,4 +1,4 @@
-"""Inline tests of a policy, from its document: events in short field names, and what is expected of them."""
+"""Inline tests of a policy, from its document: events in short field names, and the expected results."""
 
 from auditsvc.condition.ast import Operator
 from auditsvc.condition.values import parse_constant
@@ -13,7 +13,7 @@ from auditsvc.policy.scalars import CODE, MAX_COUNT, open_mapping
 
 
 def read_inline_test(value: Value, valid_from_ns: int, problems: list[Problem]) -> InlineTest:
-    """Return one test; an event without a time happens at ``now``, by default when the policy becomes valid."""
+    """Return one test; an event without a time gets that of ``now``, by default the start of the policy's validity."""
     reader = open_mapping(value, "test", problems)
     name = reader.text("name")
     now = reader.find_parsed("now", parse_time_ns, valid_from_ns)
@@ -29,7 +29,6 @@ def read_inline_test(value: Value, valid_from_ns: int, problems: list[Problem]) 
 
 
 def _read_event(value: Value, now: int, problems: list[Problem]) -> model.Event:
-    """Return a flat event."""
     if value.mapping is None:
         problems.append(value.problem(CODE, f"test: expected an event, got a {value.kind}"))
         return {}
@@ -60,7 +59,7 @@ def _read_value(known: Field, value: Value) -> model.Value:
 
 
 def _read_expectation(reader: MappingReader, events: int) -> Expectation:
-    """Return what is expected: ``none``, ``indeterminate`` (of every event) or counts."""
+    """Return the expectation: ``none``, ``indeterminate`` (of every event) or counts."""
     value = reader.get("expect")
     if value is None:
         return Expectation(0, 0, 0)

@@ -1,6 +1,6 @@
 """The judgement of events by a policy set: what the engine, the console and the reports use.
 
-:func:`judge_reference` is the meaning; :class:`Judge` gives the same verdicts through an index.
+:func:`judge_reference` is the specification; :class:`Judge` returns the same verdicts, using an index.
 """
 
 from auditsvc.policy.decide import judge_reference

@@ -1,4 +1,4 @@
-"""What is allowed by the grammar and still most likely a mistake; each finding says what to do about it."""
+"""Checks for policies that are valid but probably mistaken; each finding has a remedy."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -42,7 +42,6 @@ Finding = tuple[int, str, str]
 
 
 def _check(policy: Policy) -> Iterator[Finding]:
-    """Give line, code and text of each finding on one policy."""
     conditions = [policy.target, policy.body, *(exception.match for exception in policy.exceptions)]
     for condition in conditions:
         yield from _check_condition(policy, condition)
@@ -60,7 +59,7 @@ def _check(policy: Policy) -> Iterator[Finding]:
 
 
 def _check_tests(policy: Policy) -> Iterator[Finding]:
-    """Give findings on missing inline tests."""
+    """Yield findings on missing inline tests."""
     if policy.status not in JUDGING:
         return
     if not any(_expects_violation(test) for test in policy.tests):
@@ -75,7 +74,7 @@ def _expects_violation(test: InlineTest) -> bool:
 
 
 def _check_condition(policy: Policy, condition: Node) -> Iterator[Finding]:
-    """Give findings on one condition."""
+    """Yield findings on one condition."""
     for conjunction in _iter_conjunctions(condition):
         for text in find_contradictions(conjunction):
             yield policy.line, "lint_contradiction", text
@@ -95,7 +94,7 @@ def _is_list(pattern: str) -> bool:
 
 
 def _iter_conjunctions(node: Node) -> Iterator[Sequence[Node]]:
-    """Give the parts of every conjunction inside a condition."""
+    """Yield the parts of every conjunction within a condition."""
     parts = split_conjunction(node)
     yield parts
     for part in parts:
@@ -108,7 +107,7 @@ def _iter_conjunctions(node: Node) -> Iterator[Sequence[Node]]:
 
 
 def find_contradictions(parts: Sequence[Node]) -> Iterator[str]:
-    """Give a text for each pair of parts that cannot both be true of one event."""
+    """Yield a message for each pair of parts that cannot both be true for one event."""
     known = set(parts)
     for part in parts:
         if isinstance(part, Not) and part.node in known:
@@ -125,9 +124,9 @@ def find_contradictions(parts: Sequence[Node]) -> Iterator[str]:
 
 
 class _RangeBound(NamedTuple):
-    """A value, and 1 when only greater ones count, -1 when only smaller ones do, 0 when the value counts too.
+    """A bound and whether it is exclusive: 1 for values greater than it, -1 for smaller ones, 0 if it is inclusive.
 
-    The higher of two bounds is the greater tuple.
+    Bounds compare as tuples.
     """
 
     value: float
@@ -168,7 +167,7 @@ def _bounds(node: Compare) -> tuple[_RangeBound, _RangeBound] | None:
 
 
 def _find_shadowing(policy: Policy, judging: Sequence[Policy]) -> Policy | None:
-    """Return an active forbid that holds wherever a permit does, None when there is none or the policy is no permit."""
+    """Return an active forbid that is true wherever a permit is, None when there is none or the policy is not a permit."""
     if policy.kind is not Effect.PERMIT:
         return None
     satisfied = {*split_conjunction(policy.target), *split_conjunction(policy.body)}

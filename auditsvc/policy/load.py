@@ -1,6 +1,6 @@
 """A policy set from a bundle of YAML documents; every problem of every file is reported at once.
 
-A document is a mapping with one key that says what it is: ``policy``, ``list``, ``calendar`` or ``legal``.
+A document is a mapping with one key, its kind: ``policy``, ``list``, ``calendar`` or ``legal``.
 """
 
 import re
@@ -52,7 +52,7 @@ POLICY_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 
 
 def load_policy_set(bundle: Bundle) -> PolicySet:
-    """Return the policy set that a bundle states.
+    """Return the policy set in a bundle.
 
     Raises:
         DocumentError: ``document_invalid`` for broken YAML, else ``policy_invalid`` with every problem of the bundle.
@@ -88,7 +88,7 @@ def load_policy_set(bundle: Bundle) -> PolicySet:
 def _unique(
     what: str, items: Sequence[tuple[Value, str, T]], problems: list[Problem], known: dict[str, T] | None = None
 ) -> dict[str, T]:
-    """Return the items by id, an id that stands twice being a problem."""
+    """Return the items by id; a duplicate id is a problem."""
     result: dict[str, T] = {}
     for value, name, item in items:
         if name in result or name in (known or {}):
@@ -98,7 +98,7 @@ def _unique(
 
 
 def _check_versions(policies: Sequence[Policy], problems: list[Problem]) -> None:
-    """Report a version of a policy that stands twice."""
+    """Report duplicate versions of a policy."""
     seen: dict[tuple[str, int], Policy] = {}
     for policy in policies:
         first = seen.setdefault((policy.id, policy.version), policy)
@@ -122,7 +122,7 @@ class _PolicyReader:
         self.zone = self.reader.find_zone("zone", DEFAULT_ZONE)
 
     def read(self) -> Policy:
-        """Return the policy; where something is wrong, a stand-in that is never used."""
+        """Return the policy; on problems, a placeholder that is never used."""
         reader = self.reader
         policy_id = reader.parsed("id", _parse_id, "?")
         title = read_title(reader, "title")
@@ -157,7 +157,7 @@ class _PolicyReader:
         return policy
 
     def read_body(self) -> tuple[Effect, Node]:
-        """Return the effect and its condition, of which there must be exactly one."""
+        """Return the only effect and its condition."""
         limit = self.reader.find("limit")
         if limit is not None:
             text = "`limit` policies are not judged by this version; it judges permit, forbid and require"
@@ -170,7 +170,7 @@ class _PolicyReader:
         return present[0], self.read_condition(self.reader, present[0].value)
 
     def read_condition(self, reader: MappingReader, key: str) -> Node:
-        """Return the condition of a key, one that always holds when it is absent; names in it must exist."""
+        """Return the condition of a key, one that is always true if absent; the names it refers to must exist."""
         value = reader.find(key)
         if value is None:
             return ALWAYS
@@ -191,7 +191,7 @@ class _PolicyReader:
         return node
 
     def read_valid(self) -> tuple[int, int | None]:
-        """Return the instants between which the version judges."""
+        """Return the interval in which the version judges."""
         inner = self.reader.reader("valid")
         if inner is None:
             self.reader.note_at(self.value, "policy: `valid` is missing; it says from when the version judges")
@@ -208,7 +208,7 @@ class _PolicyReader:
         return parse_instant_in(text, self.zone)
 
     def read_legal_basis(self, status: PolicyStatus) -> tuple[LegalBasis, ...]:
-        """Return the articles the policy rests on, each of an act in the policy set."""
+        """Return the articles that are the policy's legal basis; their acts must be in the policy set."""
         items = self.reader.readers("legal_basis", "legal_basis")
         if not items and status is PolicyStatus.ACTIVE:
             self.reader.note_at(self.value, "policy: an active policy needs at least one `legal_basis`")
@@ -226,7 +226,7 @@ class _PolicyReader:
         return tuple(basis)
 
     def read_exceptions(self) -> tuple[PolicyException, ...]:
-        """Return the exceptions; every one ends, is approved and says why."""
+        """Return the exceptions; each must have an end, an approval and a reason."""
         exceptions: list[PolicyException] = []
         for inner in self.reader.readers("exceptions", "exception"):
             inner.get("match")

@@ -12,7 +12,7 @@ from auditsvc.ground.bilingual import Text
 
 
 class PolicyStatus(Enum):
-    """Where a policy is in its life; only ``shadow`` and ``active`` ones judge."""
+    """The stage of a policy's life cycle; only ``shadow`` and ``active`` ones judge."""
 
     DRAFT = "draft"
     SHADOW = "shadow"
@@ -21,7 +21,7 @@ class PolicyStatus(Enum):
 
 
 class Severity(Enum):
-    """How much a violation matters."""
+    """The severity of a violation."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -30,7 +30,7 @@ class Severity(Enum):
 
 
 class Effect(Enum):
-    """What a policy does with the events it targets."""
+    """What a policy does to the events it targets."""
 
     PERMIT = "permit"
     FORBID = "forbid"
@@ -38,7 +38,7 @@ class Effect(Enum):
 
 
 class OnMissing(Enum):
-    """What becomes of an unknown body."""
+    """The result when the truth value of the body is unknown."""
 
     VIOLATE = "violate"
     PASS = "pass"  # noqa: S105 - a verdict, not a password
@@ -55,16 +55,16 @@ JUDGING = frozenset({PolicyStatus.SHADOW, PolicyStatus.ACTIVE})
 
 @dataclass(frozen=True, slots=True)
 class LegalAct:
-    """A norm as dated data.
+    """A law or other norm, with its dates.
 
     Attributes:
-        id: what policies call it.
+        id: used in policies.
         title: official title and a translation.
         issued_by: who issued it.
         effective_from: first day in force.
         source: where the text here was taken from.
-        verified: whether a person compared it with the official text.
-        articles: article label to what it demands.
+        verified: whether someone compared it with the official text.
+        articles: article label to what it requires.
     """
 
     id: str
@@ -78,20 +78,20 @@ class LegalAct:
 
 @dataclass(frozen=True, slots=True)
 class LegalBasis:
-    """What a policy rests on: an article of an act, as the policy set's legal data has it."""
+    """The legal basis of a policy: an article of an act in the policy set's legal data."""
 
     act: LegalAct
     article: str
 
     @property
     def text(self) -> Text:
-        """What the article demands."""
+        """What the article requires."""
         return self.act.articles[self.article]
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyException:
-    """A dated, approved exception: violations in ``[from_ns, until_ns)`` that match are excepted."""
+    """A dated, approved exception: matching violations in ``[from_ns, until_ns)`` are excepted."""
 
     id: str
     match: Node
@@ -136,13 +136,13 @@ class Policy:
     """One version of one policy.
 
     Attributes:
-        valid_from_ns, valid_until_ns: the version judges events with ``valid_from_ns <= time < valid_until_ns``; no end
-            is None.
-        target: which events the policy is about.
+        valid_from_ns, valid_until_ns: the version judges events with ``valid_from_ns <= time < valid_until_ns``; None
+            means no end.
+        target: which events the policy applies to.
         body: what is permitted, forbidden or required of them, by ``kind``.
         approved_by: who approved this version.
-        source_text: the YAML file it stands in, as reviewed.
-        file, line: where.
+        source_text: text of its YAML file, as reviewed.
+        file, line: its location.
     """
 
     id: str
@@ -168,13 +168,13 @@ class Policy:
     line: int
 
     def is_valid_at(self, instant_ns: int) -> bool:
-        """Return whether the version's dates include an instant."""
+        """Return whether the version is valid at an instant."""
         return self.valid_from_ns <= instant_ns and (self.valid_until_ns is None or instant_ns < self.valid_until_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies with the lists, calendars and acts they name, under one digest.
+    """All policies with the lists, calendars and acts they refer to, under one digest.
 
     Attributes:
         policies: every version of every policy, ordered by id and version.
@@ -197,10 +197,9 @@ class PolicySet:
         return versions[-1] if versions else None
 
     def in_force(self, instant_ns: int) -> tuple[Policy, ...]:
-        """Return the version of each policy that judges an event of an instant, in order of ids.
+        """Return the version of each policy that judges events at an instant, in order of ids.
 
-        It is the highest version whose dates include the instant; when that one is retired or a draft, a retired
-        version ends the policy and a draft is passed over.
+        It is the highest version valid at the instant; a retired version ends the policy, a draft is skipped.
         """
         chosen: dict[str, Policy] = {}
         for policy in self.policies:
@@ -217,12 +216,12 @@ class PolicySet:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What one policy says against one event, whether violated, excepted or indeterminate.
+    """A policy that an event violates, is excepted from or cannot be decided by.
 
     Attributes:
         status: ``active`` or ``shadow``; a shadow policy's violation is a finding without a verdict or an alert.
         exception_id: ids of the exceptions that excuse it, joined by ``,``; None when none does.
-        reason: what was seen against what was asked, in English.
+        reason: expected and actual values, in English.
     """
 
     policy_id: str
@@ -235,7 +234,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What all policies say of one event.
+    """The combined result of all policies on one event.
 
     Attributes:
         verdict: permitted, violated, excepted, indeterminate or not_covered; active policies only.

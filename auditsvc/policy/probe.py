@@ -1,7 +1,7 @@
-"""Probes: for one field of an event, the mask of rows that can still hold, by look-up or bisection.
+"""Probes: for one field of an event, the mask of rows that can still be true, by look-up or bisection.
 
-A mask has two bits per row: the low half says "not false", the high half "true". A row's probes on a field that is false
-clear both, unknown clears the high one. The masks of all fields, combined by AND, give Kleene's conjunction of every
+A mask has two bits per row: the low half says "not false", the high half "true". A false probe of a row clears both
+bits, an unknown one the high bit. The masks of all fields, combined by AND, give Kleene's conjunction of every
 row at once.
 """
 
@@ -31,11 +31,11 @@ from auditsvc.event.fields import Field, Kind
 from auditsvc.event.model import Event
 
 MAX_REMEMBERED = 1 << 14
-"""Most values one look-up table remembers before it starts anew."""
+"""Maximum number of values one look-up table caches before it is cleared."""
 
 
 class Missing:
-    """Stands for a field that is not there."""
+    """The type of the marker for a missing field."""
 
 
 MISSING = Missing()
@@ -43,10 +43,10 @@ MISSING = Missing()
 
 @dataclass(slots=True)
 class Group:
-    """The probes on one field, or one condition that ties fields: each with the rows it belongs to.
+    """The probes on one field, or one condition that relates several fields: each with the rows it belongs to.
 
     Attributes:
-        fields: one field, or those of the tied condition.
+        fields: one field, or those of the relating condition.
         probes: condition and low-half bits of its rows.
     """
 
@@ -55,7 +55,7 @@ class Group:
 
 
 def clear_bits(truth: Truth, rows: int, size: int) -> int:
-    """Return the bits that a probe of ``rows`` takes away: none when true, the high ones when unknown, else both."""
+    """Return the bits that a probe of ``rows`` clears: none when true, the high ones when unknown, both when false."""
     if truth is Truth.TRUE:
         return 0
     return rows << size if truth is Truth.UNKNOWN else rows | rows << size
@@ -71,23 +71,23 @@ class Masker:
     full: int
 
     def compute(self, event: Event) -> int:
-        """Return the mask of the group for an event that holds at least its fields."""
+        """Return the mask of the group for an event with at least the group's fields."""
         mask = self.full
         for node, rows in self.group.probes:
             mask &= ~clear_bits(evaluate(node, event, self.context), rows, self.size)
         return mask
 
     def compute_value(self, value: Any) -> int:
-        """Return the mask for one value of a group with one field; :data:`MISSING` for none."""
+        """Return the mask for one value of a group with one field; :data:`MISSING` means no value."""
         name = self.group.fields[0].name
         return self.compute({} if value is MISSING else {name: value})
 
 
 class ValueTable(dict[Any, int]):
-    """Value to mask for hashable values; values outside ``named`` that cannot matter share one mask."""
+    """Value to mask for hashable values; values not in ``named`` share one mask if they cannot be told apart."""
 
     def __init__(self, masker: Masker, named: frozenset[str] | None) -> None:
-        """Remember masks of values; ``named`` are the values the conditions name, None when patterns look inside."""
+        """Cache masks of values; ``named`` are the values in the conditions, None when they have patterns."""
         super().__init__()
         self.masker = masker
         self.named = named
@@ -95,7 +95,7 @@ class ValueTable(dict[Any, int]):
         self.other = masker.compute_value(_other_text(named)) if named is not None else 0
 
     def __missing__(self, value: Any) -> int:
-        """Return the mask of a value not seen before, and remember it."""
+        """Compute and cache the mask of a value not seen before."""
         if self.named is not None and type(value) is str and value not in self.named:
             return self.other
         if len(self) >= MAX_REMEMBERED:
@@ -110,14 +110,14 @@ class TupleTable(dict[tuple[str, ...], int]):
     """List value, as a tuple, to mask."""
 
     def __init__(self, masker: Masker) -> None:
-        """Remember masks of lists."""
+        """Cache masks of lists."""
         super().__init__()
         self.masker = masker
         self.missing = masker.compute_value(MISSING)
         self.null = masker.compute_value(None)
 
     def __missing__(self, value: tuple[str, ...]) -> int:
-        """Return the mask of a list not seen before, and remember it."""
+        """Compute and cache the mask of a list not seen before."""
         if len(self) >= MAX_REMEMBERED:
             self.clear()
         mask = self.masker.compute_value(list(value))
@@ -125,7 +125,7 @@ class TupleTable(dict[tuple[str, ...], int]):
         return mask
 
     def find(self, value: Any) -> int:
-        """Return the mask of whatever the event has."""
+        """Return the mask for the event's value, of any type."""
         if value.__class__ is list:
             try:
                 return self[tuple(value)]
@@ -142,9 +142,9 @@ class OrderedTable:
     __slots__ = ("masker", "masks", "missing", "null", "points")
 
     def __init__(self, masker: Masker) -> None:
-        """Cut the line where conditions change their truth, and sweep over it once.
+        """Compute the masks in one sweep over the points at which conditions change their truth value.
 
-        INVARIANT: each row stands in one probe of a group only, so a probe's bits can be set anew at its own points.
+        INVARIANT: each row belongs to only one probe of a group, so a probe's bits can be recomputed at its own points.
         """
         self.masker = masker
         self.missing = masker.compute_value(MISSING)
@@ -165,7 +165,7 @@ class OrderedTable:
             self.masks.append(mask)
 
     def find(self, value: Any) -> int:
-        """Return the mask of whatever the event has."""
+        """Return the mask for the event's value, of any type."""
         if value.__class__ is int:
             return self.masks[bisect_right(self.points, value)]
         if value is None:
@@ -179,7 +179,7 @@ class BooleanTable:
     __slots__ = ("masker", "missing", "null", "when_false", "when_true")
 
     def __init__(self, masker: Masker) -> None:
-        """Compute the four masks there are."""
+        """Compute the four possible masks."""
         self.masker = masker
         self.missing = masker.compute_value(MISSING)
         self.null = masker.compute_value(None)
@@ -187,7 +187,7 @@ class BooleanTable:
         self.when_false = masker.compute_value(False)
 
     def find(self, value: Any) -> int:
-        """Return the mask of whatever the event has."""
+        """Return the mask for the event's value, of any type."""
         if value is True:
             return self.when_true
         if value is False:
@@ -198,25 +198,25 @@ class BooleanTable:
 
 
 class PresenceTable:
-    """Masks of a field of which only presence is asked."""
+    """Masks of a field that is only tested for presence."""
 
     __slots__ = ("missing", "null", "present")
 
     def __init__(self, masker: Masker) -> None:
-        """Compute the three masks there are; a value of any type is present."""
+        """Compute the three possible masks; a value of any type is present."""
         self.missing = masker.compute_value(MISSING)
         self.null = masker.compute_value(None)
         self.present = masker.compute_value("")
 
     def find(self, value: Any) -> int:
-        """Return the mask of whatever the event has."""
+        """Return the mask for the event's value, of any type."""
         if value is None:
             return self.null
         return self.missing if value is MISSING else self.present
 
 
 class TiedProbe:
-    """Masks of one condition that ties fields, by its truth."""
+    """Masks of one condition that relates several fields, by its truth value."""
 
     __slots__ = ("context", "masks", "node", "remembered", "rows")
 
@@ -233,12 +233,12 @@ class TiedProbe:
 
 
 class TiedText(TiedProbe):
-    """Masks of a reference between text fields, remembered by both values."""
+    """Masks of a reference between text fields, cached by both values."""
 
     __slots__ = ("left", "right")
 
     def __init__(self, masker: Masker, reference: Reference) -> None:
-        """Take the group's only condition, which holds ``reference`` and no other leaf."""
+        """Take the group's only condition, which contains ``reference`` and no other leaf."""
         super().__init__(masker)
         self.left, self.right = reference.field.name, reference.other.name
 
@@ -280,7 +280,7 @@ class TiedNumber(TiedProbe):
 
 
 def build_tied(masker: Masker) -> TiedProbe:
-    """Return the probe of a group that ties fields."""
+    """Return the probe of a group that relates several fields."""
     node = masker.group.probes[0][0]
     reference = node.node if isinstance(node, Not) else node
     if not isinstance(reference, Reference):
@@ -295,12 +295,12 @@ Finder = Callable[[Any], int]
 
 @dataclass(slots=True)
 class Tables:
-    """The probes of one index, by how they are asked.
+    """The probes of one index, by the way they are looked up.
 
     Attributes:
         values: field name and its table, subscripted by the value itself.
         finders: field name and function of the value.
-        tied: probes of the whole event, asked only while one of their rows can hold.
+        tied: probes of the whole event, used only if one of their rows can still be true.
     """
 
     values: list[tuple[str, ValueTable]]
@@ -309,7 +309,7 @@ class Tables:
 
 
 def build_tables(groups: Sequence[Group], context: Context, size: int) -> Tables:
-    """Return the tables of all groups, each of the cheapest kind that is exact."""
+    """Return the tables of all groups, each of the fastest kind that is exact."""
     tables = Tables([], [], [])
     full = (1 << 2 * size) - 1
     for group in groups:
@@ -357,7 +357,7 @@ def _other_text(named: frozenset[str] | None) -> str:
 
 
 def find_named(found: Sequence[Leaf], context: Context) -> frozenset[str] | None:
-    """Return the texts that leaves on a text field compare whole, None when one of them looks inside a text."""
+    """Return the texts that leaves on a text field compare for equality, None when one of them matches parts or patterns."""
     named: set[str] = set()
     for leaf in found:
         match leaf:
@@ -373,7 +373,7 @@ def find_named(found: Sequence[Leaf], context: Context) -> frozenset[str] | None
 
 
 def find_points(found: Iterable[Leaf], context: Context) -> set[int]:
-    """Return where the truth of leaves on an integer or time field can change."""
+    """Return the values at which the truth of leaves on an integer or time field can change."""
     points: set[int] = set()
     for leaf in found:
         match leaf:
@@ -393,7 +393,7 @@ def find_points(found: Iterable[Leaf], context: Context) -> set[int]:
 
 @lru_cache(maxsize=64)
 def find_calendar_points(calendar: Calendar) -> frozenset[int]:
-    """Return the instants at which the answer of a calendar with a fixed offset can change."""
+    """Return the instants at which the result of a calendar with a fixed offset can change."""
     points = {count_local_ns(calendar.first, calendar.zone), count_local_ns(calendar.last, calendar.zone)}
     for day in calendar.days():
         start = count_local_ns(day, calendar.zone)

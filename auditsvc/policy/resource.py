@@ -1,4 +1,4 @@
-"""What policies name: lists, calendars and legal acts, from their documents."""
+"""Resources of policies: lists, calendars and legal acts, from their documents."""
 
 import re
 from datetime import date, timedelta

@@ -1,10 +1,10 @@
-"""Policies as rows of single-purpose tests: what the bit-vector index is built from.
+"""Policies as rows of single-purpose tests: the input of the bit-vector index.
 
-A *row* is a conjunction of *probes*; a probe is a condition that reads one field, or, where a condition ties fields
-together, that condition as a whole. A policy gives one row for its target and rows for ``target and against``, where
-``against`` is the body of a ``forbid`` or the negated body of a ``require``, in disjunctive form; a permit policy gives
+A *row* is a conjunction of *probes*; a probe is a condition that reads one field, or, where a condition relates
+several fields, that condition as a whole. A policy has one row for its target and rows for ``target and against``, where
+``against`` is the body of a ``forbid`` or the negated body of a ``require``, in disjunctive form; a permit policy has
 rows for ``target and body``. Kleene's logic is a distributive lattice with De Morgan's laws, so the disjunction of a
-policy's rows has exactly the truth of the condition, unknown included.
+policy's rows has exactly the truth value of the condition, including unknown.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from auditsvc.condition.ast import All, AnyOf, Node, Not, collect_fields
 from auditsvc.policy.model import Effect, Policy
 
 MAX_ROWS = 16
-"""Most rows of one condition; a larger disjunctive form stays one probe, decided as a whole."""
+"""Maximum rows of one condition; a larger disjunctive form stays one probe, decided as a whole."""
 
 Conjunction = tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRows:
-    """The rows of one policy: target, and either what is against it or, for a permit, what satisfies it."""
+    """The rows of one policy: target, and either what violates it or, for a permit, what satisfies it."""
 
     policy: Policy
     target: Conjunction
@@ -57,7 +57,7 @@ def split_conjunction(node: Node) -> Conjunction:
 
 
 def split_disjunction(node: Node) -> tuple[Conjunction, ...]:
-    """Return the disjunctive form of a condition, at most :data:`MAX_ROWS` rows, else the condition as one row."""
+    """Return the disjunctive form of a condition, at most :data:`MAX_ROWS` rows, otherwise the condition as one row."""
     if len(collect_fields(node)) == 1:
         return ((node,),)
     match node:

@@ -1,4 +1,4 @@
-"""What policy documents write in their own way: durations, instants in the policy's zone, texts in one or two languages."""
+"""Scalars specific to policy documents: durations, instants in the policy's zone, texts in one or two languages."""
 
 import re
 from datetime import date
@@ -38,7 +38,7 @@ def find_title(reader: MappingReader, key: str, default: Text) -> Text:
 
 
 def parse_bound(text: str) -> date:
-    """Return a date events can be bounded by; raise ``ValueError`` or ``InputError`` for anything else."""
+    """Return a date within the range of event times; raise ``ValueError`` or ``InputError`` for anything else."""
     return check_day(parse_day(text))
 
 

@@ -1,4 +1,4 @@
-"""Policies and explanations as plain data, for JSON output; names are stable."""
+"""Policies and explanations as plain data, for JSON output; keys are stable."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def dump_verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def dump_violation(violation: Violation) -> dict[str, Any]:
-    """Return one policy's word against an event as plain data."""
+    """Return a violation as plain data."""
     return {
         "policy": violation.policy_id,
         "version": violation.version,

@@ -1,4 +1,4 @@
-"""Free space of the folders that grow."""
+"""Free disk space of the folders that grow."""
 
 import shutil
 from pathlib import Path
@@ -15,9 +15,9 @@ def list_growing_folders(settings: Settings) -> tuple[Path, ...]:
 
 
 def measure_free_bytes(folder: Path) -> int:
-    """Return the bytes a folder's disk has left.
+    """Return the free bytes on a folder's disk.
 
     Raises:
-        OSError: the folder is not there.
+        OSError: the folder does not exist.
     """
     return shutil.disk_usage(folder).free

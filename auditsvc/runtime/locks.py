@@ -1,7 +1,7 @@
-"""What a process claims before it starts: the data folder and the addresses it listens on, each for itself alone.
+"""Exclusive claims of a process at start: the data folder and the addresses it listens on.
 
 The web server shares its ports between worker processes (``SO_REUSEPORT``), so the operating system would also share
-them between two services, and requests would go to either. A claim prevents it. Every claim ends with the process,
+them between two services, and requests would go to either. A claim prevents that. Every claim ends with the process,
 however it ends.
 """
 
@@ -20,7 +20,7 @@ from auditsvc.ground.errors import AuditError, StorageError
 from auditsvc.runtime.processes import GRACE_S
 
 LOCK_FILE = "serve.lock"
-"""In the data folder: locked, and holding process id and name, as long as one process works there."""
+"""Lock file in the data folder, with the process id and name of the process that works there."""
 MAX_HOLDER = 100
 _WAIT_S = GRACE_S + 5.0
 _POLL_S = 0.2
@@ -28,11 +28,11 @@ _POLL_S = 0.2
 
 @contextmanager
 def claim_folder(folder: Path, name: str) -> Iterator[bool]:
-    """Be the only process that works in ``folder``; give whether the process before was killed.
+    """Claim ``folder`` for this process alone; return whether the previous process was killed.
 
     Args:
-        folder: the data folder; exists.
-        name: what this process is, for whoever is refused, such as ``serve``.
+        folder: the data folder, which must exist.
+        name: name of this process in the error of another one, such as ``serve``.
 
     Raises:
         AuditError: ``folder_in_use`` when another process holds it.
@@ -65,13 +65,13 @@ def claim_folder(folder: Path, name: str) -> Iterator[bool]:
 
 @contextmanager
 def claim_address(setting: str, host: str, port: int, *, after_kill: bool = False) -> Iterator[None]:
-    """Make sure that no other program listens at an address, and none will; this process's children may.
+    """Ensure that no other program listens on an address, now or later; this process's children may.
 
     Args:
         setting: the setting the port comes from, for the message.
         host: an IP address of this machine.
         port: 1 to 65535.
-        after_kill: the service before was killed: wait for its processes, which notice and end within seconds.
+        after_kill: the previous service was killed: wait for its processes, which notice and end within seconds.
 
     Raises:
         AuditError: ``address_unavailable``.
@@ -91,19 +91,20 @@ def claim_address(setting: str, host: str, port: int, *, after_kill: bool = Fals
 
 
 def _is_in_use(err: BaseException) -> bool:
-    """Return whether another program listens at the address."""
+    """Return whether another program listens on the address."""
     return isinstance(err, OSError) and err.errno == errno.EADDRINUSE
 
 
 def _hold(host: str, port: int) -> socket.socket:
-    """Return a socket that keeps other programs from an address and takes no connection itself.
+    """Return a socket that reserves an address and accepts no connections itself.
 
-    Listening without ``SO_REUSEPORT`` succeeds for one program at a time; that is the check. The socket kept has it, so
-    that the web server's sockets, of the same user and with it too, are let in beside, and a later check is not.
+    Listening without ``SO_REUSEPORT`` succeeds for only one program at a time; that is the check. The socket kept has the
+    option, so that the web server's sockets, of the same user and also with the option, can bind, and a later check
+    cannot.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe, ExitStack() as opened:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that ended lately do not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # recently closed connections do not count
         probe.bind((host, port))
         probe.listen(1)
         held = opened.enter_context(socket.socket(family))
@@ -112,13 +113,13 @@ def _hold(host: str, port: int) -> socket.socket:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind((host, port))
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # or another program could listen beside it
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # otherwise another program could listen as well
         opened.pop_all()
         return held
 
 
 def _explain(setting: str, host: str, port: int, err: OSError) -> str:
-    """Return what is wrong with an address, and what to do."""
+    """Return why an address cannot be claimed, and what to do."""
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     advice = {
         errno.EADDRINUSE: f"another program listens there (`ss -ltnp sport = :{port}` names it); stop it, or set another",

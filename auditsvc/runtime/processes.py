@@ -1,10 +1,10 @@
-"""How a process of the service lives: it ends with its parent, and the parent restarts it when it ends by itself.
+"""The life cycle of the service's processes: a child ends with its parent, and is restarted when it ends by itself.
 
-A supervisor killed with SIGKILL can tell its children nothing, and a child left behind would keep ports and the event
-store's lock. So every child asks the kernel for SIGTERM on its parent's death (Linux), and also looks for itself.
+A supervisor killed with SIGKILL cannot notify its children, and an orphaned child would keep ports and the event store's
+lock. So every child asks the kernel for SIGTERM on its parent's death (Linux), and also polls its parent's id.
 
-A child that cannot start says so in a file its starter names (:class:`Start`). Starting it again and again would hide
-the reason, so the supervisor gives up; a child that was killed, or fell over its work, is started again.
+A child that cannot start reports this in a file named by its parent (:class:`Start`). Restarting it repeatedly would
+hide the reason, so the supervisor gives up; a child that was killed, or crashed later, is restarted.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ from auditsvc.ground.files import replace_file
 GRACE_S = 10.0
 """How long a process may take to stop after its parent is gone before it is killed."""
 STOP_S = 45.0
-"""How long a supervisor waits for a child that was told to stop."""
+"""How long a supervisor waits for a child to stop."""
 MAX_BACKOFF_S = 10.0
-"""Longest wait before a child that keeps ending is started again."""
+"""Longest delay before a child that keeps ending is restarted."""
 PATIENCE_S = GRACE_S
-"""How long a child that never ran may fail to start, three times at least: what a killed service left goes in this time."""
+"""How long a child that never ran may fail to start, three times at least: the remains of a killed service disappear in this time."""
 LONG_PATIENCE_S = 300.0
-"""The same for a child that did run: what it needs may come back, such as a database that is started again."""
+"""The same for a child that did run: its dependencies may recover, such as a database that is restarted."""
 LEAST_FAILURES = 3
 MOST_EARLY_ENDS = 20
-"""Times in a row a child may end soon after it began, without saying why, before the supervisor gives up."""
+"""Consecutive times a child may end soon after its start, without a report, before the supervisor gives up."""
 _SETTLED_S = 30.0
 _POLL_S = 0.2
 _PR_SET_PDEATHSIG = 1
@@ -47,12 +47,14 @@ log = logging.getLogger(__name__)
 
 
 def stop_with_parent(parent: int | None = None) -> None:
-    """Let this process be told to stop when its parent ends, also by SIGKILL.
+    """Arrange for this process to be stopped when its parent ends, also by SIGKILL.
 
     Args:
-        parent: the parent's process id, where the starter knows it; a parent that is gone already counts as ended.
+        parent: the parent's process id, if known to the caller; a parent that is already gone counts as ended.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a forked worker has its parent's handler, which does nothing here
+    signal.signal(
+        signal.SIGTERM, signal.SIG_DFL
+    )  # a forked worker inherits its parent's handler, which does nothing here
     expected = os.getppid() if parent is None else parent
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -60,12 +62,12 @@ def stop_with_parent(parent: int | None = None) -> None:
 
 
 def at_exit(act: Callable[[], None]) -> None:
-    """Run ``act`` when this process ends in order; also in a forked worker, where ``atexit`` does not."""
+    """Run ``act`` when this process exits normally; also in a forked worker, where ``atexit`` does not work."""
     multiprocessing.util.Finalize(None, act, exitpriority=10)
 
 
 def _watch_parent(parent: int) -> None:
-    """Stop this process when its parent is another one than ``parent``; kill it if it does not stop."""
+    """Stop this process when its parent is no longer ``parent``; kill it if it does not stop."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -75,44 +77,44 @@ def _watch_parent(parent: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A file in which a process says how its start went; readable at any moment.
+    """A file in which a process reports the outcome of its start; readable at any time.
 
-    ``path`` is in a folder of the starter's own; a missing file means that the process has not said anything yet.
+    ``path`` is in a folder owned by the parent; a missing file means that the process has not reported yet.
     """
 
     path: Path
 
     def clear(self) -> None:
-        """Forget what the process before said."""
+        """Remove the report of the previous process."""
         self.path.unlink(missing_ok=True)
 
     def tell_started(self) -> None:
-        """Say that everything is open and running, unless another process of the group said that it cannot."""
+        """Report a successful start, unless another process of the group has reported a failure."""
         if self.find_failure() is None:
             self._write({})
 
     def tell_failed(self, error: AuditError) -> None:
-        """Say why the process cannot run."""
+        """Report why the process cannot run."""
         self._write({"code": error.code, "message": error.message})
 
     def has_started(self) -> bool:
-        """Tell whether the process said that it runs."""
+        """Return whether the process has reported a successful start."""
         return self._read() == {}
 
     def find_failure(self) -> AuditError | None:
-        """Return why the process cannot run, if it said so."""
+        """Return why the process cannot run, None unless it has reported so."""
         said = self._read() or {}
         code, message = said.get("code"), said.get("message")
         known = isinstance(code, str) and isinstance(message, str) and code in CODES
         return AuditError(str(code), str(message)) if known else None
 
     def _write(self, said: Mapping[str, str]) -> None:
-        """Write at once; a full disk leaves the file missing."""
+        """Write atomically; on a full disk the file stays missing."""
         with contextlib.suppress(OSError):
             replace_file(self.path, json.dumps(said).encode())
 
     def _read(self) -> dict[str, Any] | None:
-        """Return what was said, None when nothing was."""
+        """Return the report, None when there is none."""
         try:
             said = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -122,14 +124,14 @@ class Start:
 
 @dataclass(slots=True)
 class Child:
-    """One supervised process and how it has fared.
+    """One supervised process and its history.
 
     Attributes:
-        failing_since: when the first of the present row of failed starts was noticed; 0 without.
-        failures: failed starts in a row.
-        early_ends: times in a row it ended soon after it began, without saying why.
-        is_settled: the present process has run for a while.
-        was_settled: one of its processes did.
+        failing_since: when the first of the current series of failed starts was noticed; 0 if there is none.
+        failures: consecutive failed starts.
+        early_ends: consecutive times it ended soon after its start, without a report.
+        is_settled: the current process has run for a while.
+        was_settled: one of its earlier processes did.
     """
 
     name: str
@@ -155,10 +157,10 @@ class Child:
         log.info("child_started", extra={"child": self.name, "pid": self.process.pid})
 
     def tend(self) -> None:
-        """Notice that the process ended, and start it again when its wait is over.
+        """Check whether the process has ended, and restart it after its delay.
 
         Raises:
-            AuditError: it cannot be started; with the reason it gave.
+            AuditError: it cannot be started; with the reason it reported.
         """
         now = time.monotonic()
         if self.process is not None:
@@ -175,12 +177,12 @@ class Child:
             self.start()
 
     def _note_settled(self) -> None:
-        """Forget failures: the process runs, and has for a while."""
+        """Reset the failure counts once the process has run for a while."""
         self.is_settled, self.was_settled = True, True
         self.failures, self.early_ends, self.failing_since = 0, 0, 0.0
 
     def _note_end(self, code: int, now: float) -> None:
-        """Log an end, count it, and give up on a process that cannot run."""
+        """Log and count an exit, and give up on a process that cannot run."""
         failure = self.start_file.find_failure()
         reason = None if failure is None else failure.message
         log.error(
@@ -206,7 +208,7 @@ class Child:
 
 
 def supervise(children: Sequence[Child], stop: threading.Event, on_turn: Callable[[], None]) -> bool:
-    """Run ``children`` until ``stop`` is set, then stop the last started first; call ``on_turn`` a few times a second.
+    """Run ``children`` until ``stop`` is set, then stop them in reverse order; call ``on_turn`` a few times a second.
 
     Returns:
         Whether every child stopped by itself within :data:`STOP_S`.

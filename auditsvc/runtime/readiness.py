@@ -1,7 +1,6 @@
-"""Whether a core process can keep its promises now: database, archive, disk, event store, engine, checkpoints.
+"""Readiness of a core process: database, archive, disk, event store, engine, checkpoints.
 
-Checked anew at every call (at most twice a second), never remembered from the start. Each check names what is wrong, in
-words an operator can act on.
+Checked again at every call (at most twice a second). Each check names what is wrong, in words an operator can act on.
 """
 
 import threading
@@ -17,19 +16,19 @@ from auditsvc.runtime.disk import MIN_FREE_BYTES, list_growing_folders, measure_
 from auditsvc.runtime.services import Services
 
 KEEP_S = 0.5
-"""How long an answer is used again, so that probes cannot wear out the disk."""
+"""How long a result is cached, so that probes do not wear out the disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCheck:
-    """One thing looked at: ``reason`` is None when it is as it should be."""
+    """The result of one check: ``reason`` is None when it passed."""
 
     name: str
     reason: str | None
 
 
 class Readiness:
-    """Checks whether the services can do their work."""
+    """Checks whether the services are able to work."""
 
     def __init__(self, services: Services) -> None:
         """Check ``services``."""
@@ -50,7 +49,7 @@ class Readiness:
 
 
 def _check_database(services: Services) -> None:
-    """Raise when the relational database does not answer."""
+    """Raise when the relational database is unavailable."""
     with services.ledger.database.connect() as connection:
         connection.execute(text("select 1"))
 
@@ -61,7 +60,7 @@ def _check_archive(services: Services) -> None:
 
 
 def _check_disk(services: Services) -> str | None:
-    """Return which folder has too little space left."""
+    """Return which folder has too little free space, None when none has."""
     for folder in list_growing_folders(services.settings):
         free = measure_free_bytes(folder)
         if free < MIN_FREE_BYTES:
@@ -70,17 +69,17 @@ def _check_disk(services: Services) -> str | None:
 
 
 def _check_store(services: Services) -> None:
-    """Raise when the event store does not answer."""
+    """Raise when the event store is unavailable."""
     services.store.position()
 
 
 def _check_engine(services: Services) -> str | None:
-    """Return why the engine does not follow the ledger."""
+    """Return why the engine is not processing the ledger, None when it is."""
     return services.worker.find_failure() if services.worker else None
 
 
 def _check_checkpoints(services: Services) -> str | None:
-    """Return why no checkpoint is signed."""
+    """Return why no checkpoint is being signed, None when they are."""
     refusal = services.checkpointer.refusal if services.checkpointer else None
     return refusal.message if refusal else None
 

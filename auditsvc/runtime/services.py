@@ -1,6 +1,6 @@
-"""What one core process has open: made once by ``app.create_app``, found by the API and the console in the application.
+"""The services of one core process: created once by ``app.create_app``, stored in the application for API and console.
 
-A route asks :func:`get_services` and hands what it needs to one service function; nothing else is shared between
+A route calls :func:`get_services` and passes what it needs to one service function; nothing else is shared between
 requests.
 """
 
@@ -29,18 +29,18 @@ EXTENSION = "auditsvc"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The open parts of one core process.
+    """The open services of one core process.
 
     Attributes:
         settings: what the operator set.
         ledger: the log with its archive, database and clock.
         versions: what is in force at a place of the ledger.
-        followed: the event index, held to this log; this process is its one owner.
+        followed: the event index, guarded by this log; this process is its only owner.
         accounts: people, their roles and passwords.
         tokens: bearer tokens of the API.
-        event_engine: follows the ledger; None where a process only reads.
-        worker: the thread that runs the engine; None where a process only reads.
-        checkpointer: signs the log; None where a process only reads.
+        event_engine: processes the ledger; None in a read-only process.
+        worker: the thread that runs the engine; None in a read-only process.
+        checkpointer: signs the log; None in a read-only process.
     """
 
     settings: Settings
@@ -58,27 +58,27 @@ class Services:
         """The event index.
 
         Raises:
-            StorageError: ``storage_unavailable`` when it does not answer or follows another log.
+            StorageError: ``storage_unavailable`` when it is unavailable or belongs to another log.
         """
         return self.followed.use()
 
 
 def read_status(services: Services) -> StoreStatus:
-    """Return how the event store stands; one that does not answer is a status, not an error."""
+    """Return the status of the event store; an unavailable one is a status, not an error."""
     return read_store_status(services.settings.event_store, services.followed, services.ledger)
 
 
 def get_services() -> Services:
-    """Return the services of the application that answers the present request."""
+    """Return the services of the application that handles the current request."""
     services: Services = current_app.extensions[EXTENSION]
     return services
 
 
 def record_reading(actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """Put in the ledger that ``actor`` searched or fetched something; reading is an act like any other.
+    """Record in the ledger that ``actor`` searched or fetched something; reading is an act like any other.
 
     Raises:
-        StorageError: ``storage_unavailable``; then the reader gets nothing.
+        StorageError: ``storage_unavailable``; then nothing may be returned to the reader.
     """
     ledger = get_services().ledger
     with begin_write(ledger.database) as connection:

@@ -1,4 +1,4 @@
-"""The thread that runs the engine inside the core process, and what it says of itself to the health endpoint."""
+"""The thread that runs the engine in the core process, and the status it reports to the health endpoint."""
 
 import logging
 import threading
@@ -9,26 +9,26 @@ from typing import Protocol
 from auditsvc.ground.errors import AuditError
 
 RETRY_S = 5.0
-"""Wait after a failure before the engine goes on where its durable position says."""
+"""Delay after a failure before the engine continues from its durable position."""
 SETTLED_S = 15.0
-"""After this long without another failure the last one is over, provided that the engine has turned since."""
+"""After this long without another failure the last one is no longer reported, provided that the engine has completed turns."""
 LONGEST_TURNS = 8
-"""The last failure is over after so many times :data:`SETTLED_S` in any case: a store that is ill refuses a turn sooner."""
+"""After this multiple of :data:`SETTLED_S` the last failure is no longer reported in any case: a faulty store fails sooner."""
 SETTLED_TURNS = 2
-"""Whole turns that show the engine works: the second waits until what the first wrote is stored."""
+"""Complete turns that show that the engine works: the second waits until the chunk of the first is stored."""
 
 log = logging.getLogger(__name__)
 
 
 class Runnable(Protocol):
-    """What the thread runs: the engine."""
+    """Interface of what the thread runs, the engine."""
 
     def run(self, stop_event: threading.Event, on_turn: Callable[[], None]) -> None:
-        """Work until ``stop_event`` is set; call ``on_turn`` after each whole turn."""
+        """Run until ``stop_event`` is set; call ``on_turn`` after each whole turn."""
 
 
 class EngineWorker:
-    """Keeps the engine running and remembers why it last failed."""
+    """Keeps the engine running and records why it last failed."""
 
     def __init__(self, engine: Runnable) -> None:
         """Prepare the thread for ``engine``; :meth:`start` starts it."""
@@ -40,17 +40,17 @@ class EngineWorker:
         self._failed_at = 0.0
 
     def start(self) -> None:
-        """Start following the ledger."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """Ask the engine to stop after its present chunk and wait for it."""
+        """Ask the engine to stop after its current chunk, and wait for it."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def find_failure(self) -> str | None:
-        """Return why the engine does not work now, or None."""
+        """Return why the engine is currently failing, or None."""
         if self._failure is not None and time.monotonic() - self._failed_at < self._find_quiet_s():
             return self._failure
         if not self._thread.is_alive():
@@ -58,7 +58,7 @@ class EngineWorker:
         return None
 
     def _find_quiet_s(self) -> float:
-        """Return how long after a failure it still stands."""
+        """Return how long a failure is still reported after it occurred, in seconds."""
         return SETTLED_S if self._turns >= SETTLED_TURNS else SETTLED_S * LONGEST_TURNS
 
     def _count_turn(self) -> None:
@@ -69,10 +69,10 @@ class EngineWorker:
         while not self._stop.is_set():
             try:
                 self._engine.run(self._stop, self._count_turn)
-            except Exception as err:  # the outermost loop of the thread: nothing else would tell anybody
+            except Exception as err:  # the outermost loop of the thread: nothing else would report the error
                 self._turns = 0
                 self._failure = f"the engine failed: {err}"
                 self._failed_at = time.monotonic()
-                is_told = isinstance(err, AuditError)  # an illness with a name; anything else is ours to look into
+                is_told = isinstance(err, AuditError)  # a known failure; anything else is a bug and needs its traceback
                 log.error("engine_failed", extra={"reason": str(err)}, exc_info=not is_told)
                 self._stop.wait(RETRY_S)

@@ -13,9 +13,9 @@ from auditsvc.store.query import Key, Measure, MeasureKind, NoValue, TimeUnit
 
 UNIT_NS = {TimeUnit.MINUTE: 60 * NS, TimeUnit.HOUR: 3600 * NS, TimeUnit.DAY: 86_400 * NS}
 SUM_SCALE = 6
-"""Decimal digits behind the point in sums of numbers, so that they do not depend on the order of adding."""
+"""Decimal places in sums of numbers, so that they do not depend on the order of addition."""
 _STEP_NS = 3600 * NS
-"""Offsets of zones are looked for hour by hour: none changes twice within one."""
+"""Step of the search for offset changes: no time zone changes twice within an hour."""
 
 
 @dataclass(frozen=True, slots=True)

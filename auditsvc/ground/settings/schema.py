@@ -20,14 +20,14 @@ from auditsvc.ground.settings.check import check_path
 _DIGITS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 Texts = dict[str, str | list[Any] | dict[Any, Any]]
-"""Texts of a field's errors, as marshmallow declares them."""
+"""Error messages of a field, in the form marshmallow declares them."""
 _TEXT: Texts = {"invalid": "expected text in quotes, got `{input}`"}
 _TRUTH: Texts = {"invalid": "expected true or false, got `{input}`"}
 _TRUE: set[object] = {"true", "1"}
 _FALSE: set[object] = {"false", "0"}
 
 FieldTypes = Mapping[type, type[fields.Field[Any]]]
-"""Type of a setting to the field that reads it."""
+"""Type of a setting to the field that parses it."""
 
 
 class TextSetting(fields.String):
@@ -98,9 +98,9 @@ class TypedBoolean(fields.Boolean):
 ENVIRONMENT: FieldTypes = MappingProxyType(
     {int: WrittenInteger, bool: WrittenBoolean, str: TextSetting, Path: PathSetting}
 )
-"""How text is read."""
+"""Fields for text, from the environment."""
 TOML_FILE: FieldTypes = MappingProxyType({int: TypedInteger, bool: TypedBoolean, str: TextSetting, Path: PathSetting})
-"""How values that have a type are read."""
+"""Fields for typed values, from TOML."""
 
 
 def build_schema(declared: type[Any], types: FieldTypes) -> Schema:

@@ -9,7 +9,7 @@ import zstandard
 from auditsvc.ground.errors import LogError
 
 MAX_PAYLOAD_BYTES = 1024 * 1024 * 1024
-"""Largest payload a frame may claim; more than any group commit writes, less than what would exhaust a verifier."""
+"""Largest payload a frame may claim; larger than any group commit writes, small enough not to exhaust a verifier."""
 _MAGIC = b"\x28\xb5\x2f\xfd"
 
 

@@ -13,9 +13,9 @@ from auditsvc.ground.errors import LogError
 from auditsvc.ledger.format.note import decode_base64
 
 MAX_HEADER_BYTES = 4096
-"""Headers are small; every verifier holds all of them."""
+"""Headers are small; every verifier keeps all of them in memory."""
 NONE = "-"
-"""Value that stands for nothing, as in the ``prev`` of a source's first batch."""
+"""The empty value, as in the ``prev`` of a source's first batch."""
 
 _SEQ = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
 _TEXT = re.compile(r"[\x21-\x7e]{1,256}\Z")
@@ -51,7 +51,7 @@ FIELDS: Mapping[str, Mapping[str, re.Pattern[str]]] = MappingProxyType(
         "admin": {**_FIRST, "act": _TEXT, "actor": _TEXT, "subject": _TEXT, "detail-sha256": _HEX},
     }
 )
-"""Kind of leaf to its keys, in order, with the form of each value."""
+"""Kind of leaf to its keys, in order, with the pattern of each value."""
 
 OBJECT_FIELDS: Mapping[str, str] = MappingProxyType({"policy": "sha256", "catalog": "sha256", "admin": "detail-sha256"})
 """Kind of leaf to the key that names an object of the archive."""

@@ -29,7 +29,7 @@ from auditsvc.ledger.verify.step import Step, failed, not_done, passed
 from auditsvc.ledger.verify.trust import LogTrust
 
 INSERTED_BYTES = 1024 * 1024
-"""A frame may be this much (and as much again) longer than accepted and is still read, so that an insertion is named."""
+"""A frame may exceed its accepted size by this much (and by as much again) and is still read, to report an insertion."""
 MAX_FINDINGS = 100
 """Contradictions listed for one step; a rewritten log contradicts everywhere."""
 

@@ -16,13 +16,13 @@ from auditsvc.ledger.format.header import Header
 FINGERPRINT_BYTES = 4
 """Leading bytes of a record's leaf hash, kept to name a changed record; see ``docs/ledger.md``."""
 MAX_TEXT_BYTES = 4 * 1024 * 1024 * 1024
-"""Headers of ten million batches; more is not read into memory."""
+"""Size limit of the headers, those of ten million batches; more is not read into memory."""
 MAX_FRAME_BYTES = MAX_PAYLOAD_BYTES + MAX_PAYLOAD_BYTES // 64
-"""No frame of a payload that is read is longer, even when nothing of it could be compressed."""
+"""Maximum size of a frame, even if its payload is incompressible."""
 LOCK_WAIT_S = 1.0
-"""The service locks nobody out that only reads; whoever does is not waited for long."""
+"""Lock time-out; the service never blocks readers, so a long wait has another cause."""
 _UNAVAILABLE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_NOMEM")
-"""Names of SQLite's errors that say nothing about what is stored."""
+"""Names of SQLite errors that do not indicate damage to the stored data."""
 _SEGMENT = re.compile(r"w[0-9]+-[0-9]{6}\.seg\Z")
 
 

@@ -21,7 +21,7 @@ from auditsvc.ledger.write.appender import Appender, digest_header
 from auditsvc.ledger.write.segment import FramePlace, IndexedDelivery, IndexLine
 
 FINGERPRINT_BYTES = 4
-"""Leading bytes of each record's leaf hash kept beside the batch: not evidence, but it lets a verifier name the record."""
+"""Leading bytes of each record's leaf hash kept beside the batch: not evidence, but it lets a verifier identify the record."""
 
 
 _READ_SOURCES = select(source_head).where(source_head.c.source.in_(bindparam("sources", expanding=True)))

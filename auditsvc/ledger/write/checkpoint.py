@@ -43,7 +43,7 @@ from auditsvc.ledger.write.checkpoint_file import read_last_note
 __all__ = ["Checkpoint", "Checkpointer"]
 
 INTERVAL_S = 0.5
-"""Half of the promised second, so that a checkpoint is there within it."""
+"""Half of the promised second, so that a checkpoint is signed within it."""
 
 _log = logging.getLogger(__name__)
 

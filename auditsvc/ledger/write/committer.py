@@ -30,9 +30,9 @@ from auditsvc.ledger.write.segment import SegmentWriter
 __all__ = ["Committer", "Delivery", "Receipt"]
 
 MAX_GROUP_BYTES = 32 * 1024 * 1024
-"""A group takes no further delivery past this, so that small ones do not wait for a long compression."""
+"""A group accepts no further delivery past this, so that small ones do not wait for a long compression."""
 MAX_GROUP_DELIVERIES = 1024
-"""Bounds the size of the statements that look for known deliveries."""
+"""Limits the size of the statements that look up known deliveries."""
 
 _log = logging.getLogger(__name__)
 

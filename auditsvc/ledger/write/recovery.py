@@ -42,7 +42,7 @@ from auditsvc.ledger.write.segment import (
 )
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""A frame may lie for long: whatever the log ever received of it counts, not only what is within the horizon."""
+"""A frame may be old: all deliveries ever received count, not only those within the duplicate horizon."""
 
 State = Literal["reoffered", "superseded", "unattributed", "torn"]
 

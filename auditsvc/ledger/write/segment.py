@@ -20,13 +20,13 @@ from auditsvc.ground.files import sync_folder
 from auditsvc.ledger.archive import Archive
 
 SEGMENT_BYTES = 256 * 1024 * 1024
-"""A segment that has grown past this is closed."""
+"""A segment larger than this is closed."""
 MAX_SLOTS = 64
 """More ingest workers than one machine runs."""
 CLAIM_TRIES = 100
 CLAIM_PAUSE_S = 0.1
-"""Longest pause before the next try. A named slot may be held for a moment by another worker that recovers it; the five
-seconds that all pauses take together are more than enough for that."""
+"""Longest pause between attempts. A given slot may be held briefly by another worker that recovers it; all pauses together
+take five seconds, which is more than enough for that."""
 
 
 class IndexedDelivery(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from auditsvc.store.duckdb.store import DuckStore, own_file
 from auditsvc.store.rows import LedgerPlace, Position, StoreDigest
 
 NEW_SUFFIX = ".rebuild"
-"""Behind the store's file name: the store that is being built."""
+"""Suffix of the store's file name for the store that is being built."""
 
 log = logging.getLogger(__name__)
 

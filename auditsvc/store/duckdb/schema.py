@@ -49,11 +49,11 @@ TABLES = (
 
 
 REMOVED_TABLE = 'CREATE TABLE IF NOT EXISTS removed_month ("month" VARCHAR)'
-"""Apart from the others: a store from before months could be removed gets it when it is opened."""
+"""Separate from the others: a store from before months could be removed gets it when it is opened."""
 
 
 LEAF_COLUMN = 'ALTER TABLE position ADD COLUMN IF NOT EXISTS "leaf" VARCHAR'
-"""Apart from the others for the same reason: a store from before the last leaf was kept gets it when it is opened."""
+"""Separate for the same reason: a store from before the last leaf was recorded gets it when it is opened."""
 
 
 def create_tables(connection: DuckDBPyConnection) -> None:

@@ -14,10 +14,10 @@ from auditsvc.store.query import Cursor, Order, Page
 from auditsvc.store.rows import EventDigest, Half, StoredEvent
 
 MAX_PAGE = 1_000
-"""Most events of one page; more is an export, read page by page."""
+"""Maximum events of one page; more is an export, read page by page."""
 
 EXPORT_PAGE = 10_000
-"""Events an export reads at once: each page looks through the rest of the interval, so small ones cost more."""
+"""Events an export reads at once: each page scans the rest of the interval, so small ones cost more."""
 _SELECT = " ".join(["SELECT", ", ".join(quote(name) for name in READ_NAMES), "FROM event"])
 _PLACE = '("time", "seq", "record", "item")'
 _DIRECTIONS = {Order.NEWEST: ("<", "DESC"), Order.OLDEST: (">", "ASC")}

@@ -46,9 +46,9 @@ from auditsvc.store.rows import (
 )
 
 CHECKPOINT_THRESHOLD = "256MB"
-"""DuckDB's own 16 MB makes every twentieth chunk wait a second."""
+"""With DuckDB's default of 16 MB, every twentieth chunk waits a second."""
 WRITE_ROWS = 20_000
-"""Most rows of one insert; larger ones gain nothing and hold more memory."""
+"""Maximum rows of one insert; larger ones gain nothing and take more memory."""
 
 DAY_NS = 86_400 * 10**9
 _NEW_ROWS = "new_rows"

@@ -33,16 +33,16 @@ from auditsvc.store.measure import find_local_midnight, find_offsets
 from auditsvc.store.query import By, Key, Measure, MeasureKind, NoValue, TimeBucket, TimeUnit
 
 EXACT = 2**53
-"""Below this every integer is a double."""
+"""Below this, every integer is exact as a double."""
 PAGE = 10_000
 """Groups of one page."""
 SLICE_ROWS = 50_000
 """Rows of one part of the interval, where the values of rows are paged through."""
 _HOUR = {"date_histogram": {"field": TIMESTAMP, "fixed_interval": "1h"}}
 _MOST_BUCKETS = 60_000
-"""Buckets of one answer; a server allows 65,536."""
+"""Buckets of one response; a server allows 65,536."""
 _LONG_INTERVAL_NS = 400 * 86_400 * NS
-"""Above this the interval is first cut to the times there are, before offsets are looked for in it."""
+"""Above this the interval is first narrowed to existing times, before time zone offsets are looked up in it."""
 _MS = 1_000_000
 
 _PAGED = frozenset({MeasureKind.SUM, MeasureKind.DISTINCT, MeasureKind.QUANTILE})

@@ -23,16 +23,16 @@ from auditsvc.store.elasticsearch.retry import Sleep, build_retrying
 from auditsvc.store.rows import LedgerPlace
 
 MAX_ITEMS = 1_000
-"""Most documents of one bulk; larger ones make the server stall for seconds."""
+"""Maximum documents of one bulk; larger ones make the server stall for seconds."""
 AT_ONCE = 2
-"""Bulks on their way together: one is made ready and read while the server works on the other."""
+"""Bulks in flight: one is built and its response read while the server works on the other."""
 MADE_READY = 2 * AT_ONCE
-"""Bulks held at a time: a chunk of large documents is not in memory as a whole."""
+"""Bulks in memory at a time: a chunk of large documents is not in memory as a whole."""
 _AGAIN = frozenset({429, 502, 503, 504})
 _TOO_LARGE = 413
 _EXISTS = 409
 _FAULTS = frozenset({"document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception"})
-"""Kinds of a 400 that are the document's own fault, on every cluster and at every time."""
+"""Error types of a 400 that are caused by the document itself, on any cluster at any time."""
 _IMMENSE = "immense term"
 _FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
 

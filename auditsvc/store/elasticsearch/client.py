@@ -22,12 +22,12 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.store.elasticsearch.failure import CODE, HostFailure, get_reason, storage_errors
 
 CLIENT_MAJOR: int = __version__[0]
-"""The major version of the server this program talks to."""
+"""The supported major version of the server."""
 UNKNOWN = "unknown"
 _READS = frozenset({"_count", "_field_caps", "_mget", "_msearch", "_refresh", "_search"})
-"""Last part of the addresses that are asked by POST and change nothing."""
+"""Last path segment of the POST endpoints that change nothing."""
 _OTHER_HOST_STATUS = (502, 503, 504)
-"""Answers to a read that another host may give better."""
+"""Response statuses to a read for which another host is tried."""
 _LARGEST_SECRET = 8192
 
 
@@ -107,7 +107,7 @@ class _FastReader(JsonSerializer):
 
 
 _asked = threading.local()
-"""The host this thread asked last: the library reads an answer where it does not say any more whose it is."""
+"""The host this thread queried last: where the library parses a response, it no longer knows the host."""
 
 
 class _NamedNode(Urllib3HttpNode):

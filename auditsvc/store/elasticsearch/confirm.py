@@ -22,7 +22,7 @@ from auditsvc.store.elasticsearch.failure import CODE, storage_errors
 from auditsvc.store.elasticsearch.retry import Sleep, build_retrying
 
 LOOKS = 5
-"""How often copies are looked at; a write on its way takes milliseconds."""
+"""How often copies are checked; a write in flight takes milliseconds."""
 _FIGURES = "indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no"
 
 DocumentKey = tuple[str, str]

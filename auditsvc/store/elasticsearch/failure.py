@@ -14,9 +14,9 @@ from auditsvc.ground.errors import StorageError
 
 CODE = "storage_unavailable"
 _BLOCK = "cluster_block_exception"
-"""Type of the reason when an index or the cluster is closed to what was asked, whoever asks; it names index and block."""
+"""Error type when an index or the cluster blocks the operation for every user; it names index and block."""
 _REASON_LENGTH = 500
-"""Most of the server's own words in a message; they can quote a whole request."""
+"""Maximum length of the server's own text in a message; it can quote a whole request."""
 
 
 class HostFailure(TransportError):

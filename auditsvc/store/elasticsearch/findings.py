@@ -24,7 +24,7 @@ _NEWEST_FIRST = [{name: "desc"} for name in ("seq", "record", "item")]
 _SOURCE = "hits.hits._source,hits.hits.sort"
 _COUNTS = ("records", "events", "duplicates", "conflicts", "paired", "quarantined", "untargetable")
 _MOST_NAMES = 10_000
-"""Most sources or policies of one answer; there are some hundred."""
+"""Maximum sources or policies of one response; there are some hundred."""
 
 
 def build_finding_query(view: View, query: FindingQuery) -> dict[str, Any]:

@@ -20,9 +20,9 @@ VERSION = 1
 """Raised when a mapping changes; a store of another version must be rebuilt."""
 FIRST_GENERATION = "1"
 COPY_AGAIN = "10s"
-"""How long after a node went its copies are made anew elsewhere; nothing is written until there are two again."""
+"""Delay after a node left before its copies are reallocated; nothing is written until there are two again."""
 PRIORITY = 500
-"""Above templates that come with a cluster."""
+"""Higher than that of templates that come with a cluster."""
 
 LABELS = "labels"
 TIMESTAMP = "@timestamp"
@@ -63,7 +63,7 @@ _SELDOM = frozenset(
     {"leaf_hash", "item", "duration_ms", "end", "ingested", "agreement.until", "source.port", "sequence"}
 )
 TABLES = ("findings", "quarantine", "batches", "undecided", "dead")
-"""What has one index a generation."""
+"""Tables with one index per generation."""
 
 
 @dataclass(frozen=True, slots=True)

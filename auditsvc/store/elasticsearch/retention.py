@@ -20,7 +20,7 @@ from auditsvc.store.month import rank_month
 from auditsvc.store.rows import Inventory, MonthFigure
 
 RIGHT = "delete_index"
-"""What the service does not have and a removal needs."""
+"""The privilege that a removal requires and the service lacks."""
 
 
 def take_inventory(view: View) -> Inventory:

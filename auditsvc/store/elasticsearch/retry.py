@@ -13,7 +13,7 @@ from tenacity import (
 
 ATTEMPTS = 8
 GIVE_UP_S = 30.0
-"""After this long nothing is sent again: a server may take most of the client's time-out for each of its refusals."""
+"""After this long there are no more retries: each refusal may take most of the client's time-out."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 
@@ -21,7 +21,7 @@ Sleep = Callable[[float], None]
 
 _HALF = {"multiplier": FIRST_PAUSE_S, "max": LONGEST_PAUSE_S / 2}
 _PAUSE = wait_exponential(**_HALF) + wait_random_exponential(**_HALF)
-"""Half of each pause is random, so that writers do not retry in step."""
+"""Half of each pause is jitter, to avoid synchronised retries."""
 
 
 def build_retrying(sleep: Sleep, retry: retry_base, *, attempts: int = ATTEMPTS) -> Retrying:

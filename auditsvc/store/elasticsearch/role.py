@@ -3,7 +3,7 @@
 from typing import Any
 
 _REWRITTEN = ("state", "batches-*", "undecided-*")
-"""Sums of a batch and the position are written over when a chunk is written again; events never are."""
+"""Sums of a batch and the position are overwritten when a chunk is rewritten; events never are."""
 
 
 def build_role(*prefixes: str) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from auditsvc.store.elasticsearch.failure import CODE, storage_errors
 PAGE = 3_000
 """Documents of one page of a scan."""
 LARGEST_PAGE = 10_000
-"""Most documents one answer may hold by a server's default settings."""
+"""Maximum documents of one response in a server's default settings."""
 KEEP_ALIVE = "2m"
 """How long the server keeps a scan's point in time after each page."""
 _NAMED = 9
-"""Most indices beside the first that are named in a message."""
+"""Maximum number of indices, in addition to the first, named in a message."""
 NOTHING: dict[str, Any] = {"match_none": {}}
 
 Hit = Mapping[str, Any]

@@ -17,9 +17,9 @@ from auditsvc.store.query import Cursor, Order, Page
 from auditsvc.store.rows import EventDigest, Half, StoredEvent
 
 MAX_PAGE = 1_000
-"""Most events of one page; more is an export, read page by page."""
+"""Maximum events of one page; more is an export, read page by page."""
 ASKED_AT_ONCE = 20_000
-"""Most ids of one request; a server takes 65,536."""
+"""Maximum ids of one request; a server accepts 65,536."""
 _ORDERS = {Order.NEWEST: "desc", Order.OLDEST: "asc"}
 _SIDE, _QUALITY, _LEAF = "govshare.side", "govshare.quality", "event.hash"
 _BY_PLACE = [{path: "asc"} for path in PLACE]

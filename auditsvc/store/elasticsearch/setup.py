@@ -16,7 +16,7 @@ from auditsvc.store.elasticsearch.state import StoreState, find_active
 from auditsvc.store.rows import LedgerPlace
 
 GREEN_WAIT_S = 60
-"""How long a new index may take until all its copies are there."""
+"""How long a new index may take until all its copies are allocated."""
 _AT_ONCE = 8
 _EXISTS = "resource_already_exists_exception"
 

@@ -21,9 +21,9 @@ from auditsvc.store.rows import LedgerPlace, Position
 
 _ACTIVE = "active"
 DAMAGED = "is_damaged"
-"""In an error's context: the document is there and is none of ours; only a rebuild replaces it."""
+"""Key in an error's context: the document exists and is not one of ours; only a rebuild replaces it."""
 _WAIT = "3s"
-"""How long a server waits for the copies of the state before it says that they are missing; its default is a minute."""
+"""How long a server waits for the copies of the state before it reports them missing; its default is a minute."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from auditsvc.store.rows import (
 )
 
 MAX_NESTED = 9_000
-"""Most counts of one document that are indexed each; a server allows 10,000. Further ones are added up by reading."""
+"""Maximum number of individually indexed counts in a document; a server allows 10,000. Others are summed by reading."""
 _TEXTS = (
     "policy_id", "policy_version", "severity", "status", "reason", "exception_id", "source_id", "outcome",
 )  # fmt: skip

@@ -17,8 +17,8 @@ from auditsvc.store.month import name_month, rank_month
 from auditsvc.store.query import EventQuery, RowSet
 
 MAX_NAMED_BYTES = 3_000
-"""Most bytes of months named one by one in a request, some 150 of them; a server takes 4,096 for its first line. Where there
-are more, a month that is gone is noticed by the next write only."""
+"""Maximum bytes of months named individually in a request, some 150 of them; a server accepts 4,096 for the request line. If
+there are more, a missing month is detected only by the next write."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from auditsvc.store.rows import Chunk, LedgerPlace, NewEvent
 _AGAIN = frozenset({"duplicate", "id_conflict"})
 """Flags of rows that are not the first under their uid."""
 _FINAL = frozenset({401, 403, 404})
-"""Answers that stay the same however often one asks: no right, or no such index."""
+"""Response statuses for which a retry is pointless: no privilege, or no such index."""
 
 
 class Writer:

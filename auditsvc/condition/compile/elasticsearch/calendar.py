@@ -8,7 +8,7 @@ from auditsvc.condition.compile.elasticsearch.scope import ElasticScope
 from auditsvc.condition.compile.elasticsearch.truth import UNKNOWN, TruthQueries, decide
 
 MAX_SPANS = 400
-"""Most spans of working time that are asked for one by one."""
+"""Maximum number of working-time spans queried individually."""
 
 
 def compile_in_calendar(node: InCalendar, scope: ElasticScope) -> TruthQueries:

@@ -53,7 +53,7 @@ from auditsvc.condition.evaluate import Context
 from auditsvc.event.fields import Kind
 
 MAX_CLAUSES = 1_000
-"""Most clauses of one query: a server computes its own bound from its memory, never below 1,024."""
+"""Maximum clauses of one query: a server computes its own limit from its memory, never below 1,024."""
 MAX_NESTING = 20
 """Deepest nesting of ``bool``, of the 30 a server allows; the store wraps the query in a few of its own."""
 

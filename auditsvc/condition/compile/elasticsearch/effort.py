@@ -16,11 +16,11 @@ from auditsvc.condition.compile.elasticsearch.pattern import (
 )
 
 MAX_POSITIONS = 500
-"""Most characters of a pattern with its repetitions written out."""
+"""Maximum characters of a pattern with its repetitions expanded."""
 MAX_EFFORT = 4_000
-"""Most work to make a pattern deterministic: sum of the sizes of the sets of states that are met.
+"""Maximum effort to determinise a pattern: sum of the sizes of the state sets encountered.
 
-The server counts alike, over an automaton with two to three times the states, and refuses more than 100,000.
+The server counts in the same way, over an automaton with two to three times the states, and refuses more than 100,000.
 """
 
 

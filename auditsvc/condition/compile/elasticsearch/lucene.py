@@ -21,7 +21,7 @@ from auditsvc.condition.compile.elasticsearch.pattern import (
 )
 
 MAX_LENGTH = 1_000
-"""``index.max_regex_length`` of a server that was not told otherwise, in UTF-16 units."""
+"""Default ``index.max_regex_length`` of a server, in UTF-16 code units."""
 _SIMPLE_BOUNDS = {(0, None): "*", (1, None): "+", (0, 1): "?"}
 
 

@@ -18,7 +18,7 @@ NULLS_PATH = "govshare.nulls"
 EMPTY_PATH = "govshare.empty"
 LONG_PATH = "govshare.long"
 MAX_TERM_BYTES = 32_766
-"""Most UTF-8 bytes of one indexed term: Lucene's bound, a little below what 8,192 characters can take."""
+"""Maximum UTF-8 bytes of one indexed term: Lucene's limit, slightly below what 8,192 characters can take."""
 
 _MOVED = {
     "time": "govshare.time",  # `@timestamp` is the ECS copy; nanoseconds as a number sort and compare exactly

@@ -13,7 +13,7 @@ Body: TypeAlias = dict[str, Any]
 """JSON of one query."""
 
 MAX_TERMS = 65_536
-"""``index.max_terms_count`` of a server that was not told otherwise."""
+"""Default ``index.max_terms_count`` of a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ Query: TypeAlias = (
 EVERYTHING = Both(())
 NOTHING = Either(())
 _FOLDING: dict[bool, Body] = {False: {}, True: {"case_insensitive": True}}
-"""Settings for case: the server folds ASCII letters and no others, as :func:`auditsvc.condition.match.fold_case`."""
+"""Case-insensitivity option: the server folds ASCII letters and no others, like :func:`auditsvc.condition.match.fold_case`."""
 
 
 @dataclass(frozen=True, slots=True)

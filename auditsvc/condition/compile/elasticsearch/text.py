@@ -44,14 +44,14 @@ from auditsvc.condition.compile.elasticsearch.truth import UNKNOWN, TruthQueries
 from auditsvc.condition.match import fold_case
 
 MAX_LITERAL = 200
-"""Most characters of a text inside wildcards or without case: within the work the server does for ``aaa…``."""
+"""Maximum characters of a text in wildcards or case-insensitive: within the effort the server accepts for ``aaa…``."""
 MAX_FOLDED = 256
-"""Most texts compared without case: each is a clause of its own."""
+"""Maximum number of texts compared case-insensitively: each is a clause of its own."""
 MAX_GAPS = 256
-"""Most texts around which ranges are laid to find the elements that are none of them."""
+"""Maximum number of texts whose gaps are queried as ranges to find other elements."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""What no stored text has: it is no character."""
+"""Never part of a stored text: it is not a character."""
 _FOLDED_LETTER = re.compile("[A-Za-z]")
 
 

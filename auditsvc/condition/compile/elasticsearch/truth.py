@@ -18,7 +18,7 @@ class TruthQueries:
 
 
 UNKNOWN = TruthQueries(NOTHING, NOTHING)
-"""A condition that is unknown on every event."""
+"""A condition that is unknown for every event."""
 
 
 def decide(known: Query, true: Query) -> TruthQueries:
