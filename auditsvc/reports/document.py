@@ -52,17 +52,17 @@ FORMAT = "auditsvc/report/v1"
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a report says of itself.
+    """The metadata of a report.
 
-    Attributes:
-        id: the report's id.
-        origin: the log's name.
-        created: when it was made.
-        log: counts over leaves ``[0, size)``, all of which the figures are from.
-        bundle_first: first leaf with an event of the period; the bundle has the records from it on.
-        checkpoint: signed note over exactly those leaves or more.
-        settled: whether nothing was added to the store while the figures were computed.
-        tools: names of programs and files the report was made with, to their versions and digests.
+        Attributes:
+            id: the report's id.
+            origin: the log's name.
+            created: when it was made.
+    log: counts over leaves ``[0, size)``, which all figures are computed from.
+    bundle_first: first leaf with an event of the period; the bundle holds the records from there on.
+    checkpoint: signed note over at least those leaves.
+    settled: whether the store did not change while the figures were computed.
+    tools: versions and digests of the programs and files the report was made with, by name.
     """
 
     id: str
@@ -76,7 +76,7 @@ class Frame:
 
 
 def build_compliance(scope: ReportScope, frame: Frame, policy_set: PolicySet, alerts: AlertHandling) -> dict[str, Any]:
-    """Return the compliance report of a period: what the policies say of every counted access."""
+    """Return the compliance report of a period: how the policies judged every counted access."""
     accesses = measure_traffic(scope.figures)
     coverage = describe_coverage(scope, measure_coverage(scope.figures, scope.catalog))
     policies = describe_violations(scope, policy_set)
@@ -112,7 +112,7 @@ def build_compliance(scope: ReportScope, frame: Frame, policy_set: PolicySet, al
 
 
 def build_project(scope: ReportScope, frame: Frame, policy_set: PolicySet, project: Project) -> dict[str, Any]:
-    """Return the performance report of one project: indicators, milestones, and what they rest on."""
+    """Return the performance report of one project: indicators, milestones, and the figures behind them."""
     use = measure_project_use(scope.figures, scope.catalog, project)
     interfaces = list_project_interfaces(scope.catalog, project)
     within = {"interface.id": interfaces}
@@ -160,7 +160,7 @@ def build_project(scope: ReportScope, frame: Frame, policy_set: PolicySet, proje
 
 
 def _build_head(scope: ReportScope, frame: Frame, kind: str) -> dict[str, Any]:
-    """Return what stands on every report's first pages."""
+    """Return the sections that open both kinds of report."""
     return {
         "format": FORMAT,
         "id": frame.id,
@@ -185,15 +185,15 @@ def _build_rate(verdicts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _judge_compliance(violations: int, reserves: int, coverage: str | None, judged: int) -> str:
-    """Return the verdict: violations stand whatever else; their absence needs full coverage and no reserve.
+    """Return the verdict: any violation decides it; a verdict of none needs full coverage and no reserves.
 
-    Where nothing was judged and nothing was left undecided, nothing was assessed.
+    If no access was judged and none is indeterminate, the verdict is "not assessed".
 
-    Args:
-        violations: number of violations.
-        reserves: accesses that could not be decided, and rows the event store could not take.
-        coverage: of the log, percent; None when no log is due.
-        judged: accesses that a policy permits, excepts or finds in violation.
+        Args:
+            violations: number of violations.
+    reserves: indeterminate accesses, and rows the event store rejected.
+            coverage: of the log, percent; None when no log is due.
+            judged: accesses that a policy permits, excepts or finds in violation.
     """
     if violations:
         return "violations"
@@ -205,9 +205,9 @@ def _judge_compliance(violations: int, reserves: int, coverage: str | None, judg
 
 
 def _judge_project(indicators: list[dict[str, Any]], dead_letters: int) -> str:
-    """Return the verdict on a project: a missed target stands, else everything must be computable, from every row.
+    """Return the verdict on a project: a missed target decides it, else all must be computable from complete data.
 
-    Without any target nothing is assessed, so nothing is met.
+    Without any target the verdict is "not assessed", never "met".
     """
     assessed = [row for row in indicators if row["target_state"] != "no_target"]
     if not assessed:
@@ -231,7 +231,7 @@ def _rank_rows(scope: ReportScope, field: str) -> list[dict[str, Any]]:
 
 
 def _describe_deliveries(scope: ReportScope) -> list[dict[str, Any]]:
-    """Return what became of every record of the log as far as it is judged, by source; a row adds up."""
+    """Return, by source, the outcome of every record in the judged part of the log; each row adds up."""
     return [
         {
             **name_source(scope, stat.source),
@@ -248,7 +248,6 @@ def _describe_deliveries(scope: ReportScope) -> list[dict[str, Any]]:
 
 
 def _describe_indicator(project: Project, value: IndicatorValue) -> dict[str, Any]:
-    """Return one indicator with its target."""
     target = find_target(project, value.id)
     return {
         "id": value.id,
@@ -277,7 +276,6 @@ def _count_values(rows: list[dict[str, Any]], key: str) -> dict[str, int]:
 
 
 def _describe_project(scope: ReportScope, project: Project) -> dict[str, Any]:
-    """Return the registry's entry."""
     return {
         "id": project.id,
         "name": {"zh": project.name.zh, "en": project.name.en},
@@ -343,7 +341,7 @@ def _describe_use(
 
 
 def _describe_reach(scope: ReportScope, project: Project, use: ProjectUse) -> dict[str, Any]:
-    """Return each promised consumer with its successes, and the others in order of theirs."""
+    """Return each promised consumer with its successes, and the other consumers by successes, descending."""
     extra = [
         {**name_org(scope, uscc), "successes": count}
         for uscc, count in use.cross.items()

@@ -1,4 +1,4 @@
-"""What ties a report to the log: range, checkpoint, policy set, catalogue, and what each source delivered."""
+"""What ties a report to the log: range, checkpoint, policy set, catalogue, and each source's deliveries."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class LogRange:
-    """Everything the headers of leaves ``[0, size)`` say that a report states again.
+    """The facts a report repeats from the headers of leaves ``[0, size)``.
 
-    Attributes:
-        leaves: kind to number of leaves.
-        sources: by source id, in order.
-        policy, catalog: the last of each in the range; None before the first.
+        Attributes:
+    leaves: number of leaves by kind.
+    sources: by source id, sorted.
+            policy, catalog: the last of each in the range; None before the first.
     """
 
     size: int
@@ -46,12 +46,12 @@ class LogRange:
 
 
 def count_log(headers: Iterable[str], size: int) -> LogRange:
-    """Return what the headers of leaves ``[0, size)`` say; further headers are not read.
+    """Return the facts in the headers of leaves ``[0, size)``; later headers are not read.
 
-    Report and verifier both come here, so a difference between them is a difference between their headers.
+    Report and verifier share this function, so they can differ only if their headers do.
 
-    Raises:
-        LogError: ``header_invalid`` when a header is not of its form, or there are fewer than ``size``.
+        Raises:
+            LogError: ``header_invalid`` when a header is malformed, or there are fewer than ``size``.
     """
     leaves: dict[str, int] = {}
     sources: dict[str, SourceCount] = {}
@@ -74,7 +74,6 @@ def count_log(headers: Iterable[str], size: int) -> LogRange:
 
 
 def _add_batch(sources: dict[str, SourceCount], header: Header) -> None:
-    """Count one batch to its source."""
     fields = header.fields
     name, source_seq = fields["source"], int(fields["source-seq"])
     known = sources.get(name)
@@ -89,7 +88,7 @@ def _add_batch(sources: dict[str, SourceCount], header: Header) -> None:
 
 
 def describe_log(log: LogRange) -> dict[str, Any]:
-    """Return the part of a report's JSON that a verifier counts again from the headers."""
+    """Return the part of a report's JSON that a verifier recomputes from the headers."""
 
     def in_force(value: Activation | None) -> dict[str, Any] | None:
         return None if value is None else {"seq": value.seq, "sha256": value.sha256}

@@ -1,11 +1,11 @@
-"""The keys a report is signed with, and what a verifier is given to trust.
+"""The keys that sign reports, and the trust file for verifiers.
 
 Two P-256 keys, never shared: one signs the JSON (JWS), one signs the PDF (X.509, non-repudiation). The certificate of
-the PDF key is issued by a small authority of our own whose private key is thrown away at once: what a verifier pins is
-the signer's certificate itself, by its SHA-256, because anybody can make a certificate with the same name.
+the PDF key is issued by a one-off authority of our own whose private key is discarded at once: a verifier pins the
+signer's certificate itself, by its SHA-256, because anybody can make a certificate with the same name.
 
-The files belong together and are in a folder of their own, :data:`FOLDER`, which is written whole or not at all. Older
-installations have them in the key folder itself, where they are read as long as they are there.
+The files form one set in a folder of their own, :data:`FOLDER`, which is written atomically. Older installations have
+them in the key folder itself, from which they are still read.
 """
 
 import json
@@ -41,7 +41,7 @@ CERT_YEARS = 10
 
 @dataclass(frozen=True, slots=True)
 class ReportKeys:
-    """Everything needed to sign a report, and its public halves.
+    """Everything needed to sign a report, with the public keys.
 
     Attributes:
         jws_key_pem: P-256 private key of the JWS; ``jws_public_pem`` is its public half.
@@ -64,10 +64,10 @@ class ReportKeys:
 
 
 def load_or_create_report_keys(key_dir: Path, clock: Clock, origin: str) -> ReportKeys:
-    """Return the report keys of ``key_dir``, made on first use with files only their owner can read.
+    """Return the report keys of ``key_dir``, created on first use and readable by their owner only.
 
     Raises:
-        SigningError: ``key_unusable`` when a file is missing beside the others, is damaged, or cannot be written.
+        SigningError: ``key_unusable`` when a file of the set is missing or damaged, or cannot be written.
     """
     folder = _find_folder(key_dir)
     if folder is None:
@@ -83,7 +83,7 @@ def load_or_create_report_keys(key_dir: Path, clock: Clock, origin: str) -> Repo
 
 
 def build_trust(keys: ReportKeys, *, origin: str, log_vkey: str) -> dict[str, Any]:
-    """Return what an offline verifier needs to trust; hand it over apart from the reports.
+    """Return the content of a trust file for offline verifiers; hand it over separately from the reports.
 
     Keys: ``origin`` and ``log_vkey`` of the checkpoints, ``report_jwks`` of the JWS, ``pdf_cert_sha256`` in hex.
     """
@@ -107,10 +107,10 @@ def load_report_keys(settings: Settings, clock: Clock) -> ReportKeys:
 
 
 def _find_folder(key_dir: Path) -> Path | None:
-    """Return the folder that has at least one of the files, None when none has.
+    """Return the folder that holds at least one of the files, None when neither does.
 
     Raises:
-        SigningError: ``key_unusable`` when there are files in both places, of which one set would sign nothing.
+        SigningError: ``key_unusable`` when both folders hold files, because one set would go unused.
     """
     folders = [key_dir / FOLDER, key_dir]
     used = [folder for folder in folders if any((folder / name).exists() for name in _NAMES)]
@@ -140,7 +140,6 @@ def _load_keys(folder: Path) -> ReportKeys:
 
 
 def _load_private(path: Path) -> ec.EllipticCurvePrivateKey:
-    """Read a P-256 private key."""
     try:
         key = serialization.load_pem_private_key(_read(path), password=None)
     except (ValueError, TypeError) as err:
@@ -151,7 +150,6 @@ def _load_private(path: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def _load_certificate(path: Path) -> x509.Certificate:
-    """Read a certificate."""
     try:
         return x509.load_pem_x509_certificate(_read(path))
     except ValueError as err:
@@ -159,7 +157,7 @@ def _load_certificate(path: Path) -> x509.Certificate:
 
 
 def _read(path: Path) -> bytes:
-    """Return the bytes of a key file, at least one."""
+    """Return the bytes of a key file, which must not be empty."""
     try:
         data = path.read_bytes()
     except OSError as err:
@@ -170,12 +168,11 @@ def _read(path: Path) -> bytes:
 
 
 def _refuse(path: Path, reason: str) -> SigningError:
-    """Return the error of one file."""
     return SigningError("key_unusable", f"report keys: `{path}` {reason}; restore it from the backup")
 
 
 def _create_keys(folder: Path, clock: Clock, origin: str) -> None:
-    """Write fresh keys and certificates, unless another process just did; the authority's private key is never written.
+    """Write new keys and certificates unless another process just did; the authority's private key is never written.
 
     Raises:
         SigningError: ``key_unusable`` when they cannot be written.
@@ -188,7 +185,7 @@ def _create_keys(folder: Path, clock: Clock, origin: str) -> None:
 
 
 def _make_files(clock: Clock, origin: str) -> dict[str, bytes]:
-    """Return fresh keys and certificates by file name."""
+    """Return new keys and certificates by file name."""
     jws_key, pdf_key, ca_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     start = clock.now().astimezone(UTC).replace(microsecond=0) - timedelta(minutes=5)
     authority = _build_authority(ca_key, origin, start)
@@ -230,7 +227,6 @@ def _build_certificate(
     origin: str,
     start: datetime,
 ) -> x509.Certificate:
-    """Return the certificate of the PDF signer."""
     name = _build_name(f"auditsvc report {origin}")
     return (
         _start_certificate(name, authority.subject, key.public_key(), start)

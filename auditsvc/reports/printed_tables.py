@@ -1,7 +1,7 @@
-"""Tables that both kinds of report have, as plain data: names of things, violations, coverage, quarantine, quality.
+"""Tables shared by both kinds of report, as plain data: names of things, violations, coverage, quarantine, quality.
 
-Figures are ints, or decimals as text with fixed digits; every text people read stands in both languages. The figures
-themselves are computed in :mod:`auditsvc.figures`.
+Figures are ints, or decimals as text with fixed digits; every text for people is given in both languages. The
+figures themselves are computed in :mod:`auditsvc.figures`.
 """
 
 from typing import Any
@@ -64,7 +64,7 @@ def latest_policies(policy_set: PolicySet) -> dict[str, Policy]:
 
 
 def describe_violations(scope: ReportScope, policy_set: PolicySet, within: Within = EVERYWHERE) -> list[dict[str, Any]]:
-    """Return every policy with its numbers of violations, exceptions and shadow findings, and of events it could not decide."""
+    """Return every policy with its numbers of violations, exceptions and shadow findings, and of indeterminate events."""
     found = violations.count_by_policy(scope.figures, within)
     undecided = violations.count_undecided(scope.figures, within.get("interface.id"))
     policies = latest_policies(policy_set)
@@ -94,7 +94,7 @@ def _describe_policy(policy: Policy | None, name: str, found: PolicyFindings | N
 
 
 def _describe_basis(act_id: str, article: str, policy: Policy) -> dict[str, Any]:
-    """Return an article of an act, as a policy rests on it."""
+    """Return the article of an act that a policy is based on."""
     basis = next(item for item in policy.legal_basis if (item.act.id, item.article) == (act_id, article))
     act, text = basis.act, basis.text
     return {
@@ -107,7 +107,7 @@ def _describe_basis(act_id: str, article: str, policy: Policy) -> dict[str, Any]
 
 
 def describe_articles(policies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return violations by legal article; a violation counts under each article its policy rests on."""
+    """Return violations by legal article; a violation counts under each article its policy is based on."""
     table: dict[tuple[str, str], dict[str, Any]] = {}
     for policy in policies:
         for basis in policy["legal_basis"]:
@@ -118,7 +118,7 @@ def describe_articles(policies: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def rank(figures: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    """Return the first rows by ``key`` and the sum of the rest under ``rest``; zero rows are left out."""
+    """Return the first rows by ``key`` and the sum of the rest under ``rest``; rows of zero are omitted."""
     ordered = sorted((row for row in figures if row[key]), key=lambda row: (-row[key], row["id"]))
     rest = ordered[TOP:]
     return {
@@ -129,7 +129,7 @@ def rank(figures: list[dict[str, Any]], key: str) -> dict[str, Any]:
 
 
 def describe_days(scope: ReportScope, where: Node, within: Within = EVERYWHERE) -> list[dict[str, Any]]:
-    """Return accesses and violations of every local day of the period, days without any included."""
+    """Return accesses and violations of every local day of the period, including days without any."""
     day = scope.figures.bucket(TimeUnit.DAY)
     accesses = traffic.count_by_time(scope.figures, day, where)
     found = violations.count_by_time(scope.figures, day, within)
@@ -142,7 +142,7 @@ def describe_days(scope: ReportScope, where: Node, within: Within = EVERYWHERE) 
 
 
 def describe_coverage(scope: ReportScope, coverage: Coverage) -> dict[str, Any]:
-    """Return due and covered (interface, hour) cells, interfaces with gaps, and the longest silences."""
+    """Return expected and covered (interface, hour) cells, interfaces with gaps, and the longest silences."""
     return {
         "interfaces": len(coverage.interfaces),
         "expected": coverage.due,
@@ -174,9 +174,9 @@ def _describe_gap(scope: ReportScope, gap: Gap) -> dict[str, Any]:
 
 
 def describe_quarantine(scope: ReportScope) -> dict[str, Any]:
-    """Return the quarantined records of the log as far as it is judged, by source and code.
+    """Return the quarantined records in the judged part of the log, by source and code.
 
-    An unreadable record has no time of its own, so it cannot be told from which period it is.
+    An unreadable record has no time, so it cannot be assigned to a period.
     """
     found = count_quarantined(scope.figures.store)
     rows = [
@@ -187,13 +187,13 @@ def describe_quarantine(scope: ReportScope) -> dict[str, Any]:
 
 
 def describe_quality(scope: ReportScope) -> list[dict[str, Any]]:
-    """Return quality flags with the number of events that carry each, repeats and second halves included."""
+    """Return the number of events with each quality flag, including duplicates and second halves of calls."""
     found = traffic.count_quality_flags(scope.figures)
     return [{"flag": flag, "events": found[flag]} for flag in sorted(found, key=lambda key: (-found[key], key))]
 
 
 def describe_findings(scope: ReportScope, within: Within = EVERYWHERE) -> dict[str, Any]:
-    """Return the first violations of the period, gravest severity first, each with its place in the log."""
+    """Return the first violations of the period, highest severity first, each with its place in the log."""
     chosen = violations.list_gravest(scope.figures, within, limit=FINDING_ROWS)
     total = violations.count_violations(scope.figures, within)
     return {"total": total, "rows": [_describe_finding(scope, finding) for finding in chosen]}

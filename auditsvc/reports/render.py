@@ -1,8 +1,8 @@
-"""Lays out a report as PDF/A-3b with its JSON attached; same JSON, same tools, same bytes.
+"""Renders a report as PDF/A-3b with its JSON attached; reproducible byte for byte from the same JSON and tools.
 
-Typst runs without system fonts and without network; a missing glyph is an error in PDF/A mode, not a hole. Data go in as
-a JSON file, never as markup. INVARIANT: the bytes depend on the JSON, the language, and the tools named by
-:func:`describe_tools` only; verification lays the report out again and compares.
+Typst runs without system fonts and without network; in PDF/A mode a missing glyph is an error. Data are passed as a
+JSON file, never as markup. INVARIANT: the bytes depend on the JSON, the language, and the tools named by
+:func:`describe_tools` only; verification renders the report again and compares.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def dump_report(content: Mapping[str, Any]) -> bytes:
 
 
 def parse_report(data: bytes) -> dict[str, Any]:
-    """Return the content of a ``report.json``, which must be exactly canonical: no key twice, no other spelling.
+    """Return the content of a ``report.json``, which must be in canonical form, without duplicate keys.
 
     Raises:
         InputError: ``input_invalid``.
@@ -58,10 +58,10 @@ def parse_report(data: bytes) -> dict[str, Any]:
 
 @cache
 def describe_tools() -> dict[str, str]:
-    """Return what the bytes of a report's PDF depend on beside its JSON: programs with versions, files with digests.
+    """Return what the PDF's bytes depend on besides the JSON: versions of programs and digests of files.
 
     Raises:
-        StorageError: ``report_failed`` when a font is not in place.
+        StorageError: ``report_failed`` when a font is missing.
     """
     templates = hashlib.sha256()
     for path in sorted(TEMPLATES.iterdir()):
@@ -84,12 +84,12 @@ def render_pdf(data: bytes, language: str) -> bytes:
     """Return the unsigned PDF of a report.
 
     Args:
-        data: the bytes of ``report.json``; attached as they are.
+        data: the bytes of ``report.json``; attached unchanged.
         language: ``zh`` or ``en``.
 
     Raises:
-        InputError: ``input_invalid`` for another language, or when ``data`` is no report.
-        StorageError: ``report_failed`` when the report cannot be laid out, for example for a character without glyph.
+        InputError: ``input_invalid`` for another language, or when ``data`` is not a report.
+        StorageError: ``report_failed`` when the report cannot be rendered, for example when a character has no glyph.
     """
     if language not in LANGUAGES:
         raise InputError("input_invalid", f"report: language `{language}` is not one of {', '.join(LANGUAGES)}")
@@ -125,5 +125,5 @@ def render_pdf(data: bytes, language: str) -> bytes:
 
 @cache
 def _load_fonts() -> typst.Fonts:
-    """Return the packaged fonts; none of the machine's."""
+    """Return the packaged fonts; system fonts are not used."""
     return typst.Fonts(include_system_fonts=False, font_paths=[str(FONTS)])

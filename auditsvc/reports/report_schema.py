@@ -1,7 +1,7 @@
 """The JSON Schema of ``report.json``, closed: a member the schema does not name is an error.
 
-It stands beside :mod:`auditsvc.reports.document`, which builds the reports, and takes closed sets of values from the
-code that defines them. ``python tools/schemas.py`` writes it to ``docs/schemas/report.schema.json``.
+It describes what :mod:`auditsvc.reports.document` builds, and takes closed sets of values from the code that defines
+them. ``python tools/schemas.py`` writes it to ``docs/schemas/report.schema.json``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -76,13 +76,13 @@ def build_report_schema() -> Schema:
 
 
 def _object(members: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:
-    """Return the schema of an object with exactly these members, but for the optional ones."""
+    """Return the schema of an object with exactly these members, the optional ones excepted."""
     required = [name for name in members if name not in set(optional)]
     return {"type": "object", "properties": dict(members), "required": required, "additionalProperties": False}
 
 
 def _counts(names: Iterable[str]) -> Schema:
-    """Return the schema of counts by name; a name without any may be left out."""
+    """Return the schema of counts by name; names with a count of zero may be omitted."""
     members = dict.fromkeys(names, _COUNT)
     return _object(members, members)
 
@@ -110,7 +110,7 @@ def _ranking(row: Mapping[str, Schema], key: str) -> Schema:
 
 
 def _head(kind: str) -> dict[str, Schema]:
-    """Return what a report says of itself."""
+    """Return the members of a report's metadata."""
     period = {"first": _DAY, "last": _DAY, "days": _COUNT, "zone": _TEXT, "start": _INSTANT, "end": _INSTANT}
     tools = {"auditsvc": _TEXT, "typst": _TEXT, "templates-sha256": _DIGEST, "fonts-sha256": _DIGEST}
     return {
@@ -143,7 +143,7 @@ def _shared() -> dict[str, Schema]:
 
 
 def _compliance() -> dict[str, Schema]:
-    """Return the sections of a compliance report alone."""
+    """Return the sections that only a compliance report has."""
     summary = {
         "verdict": _enum(COMPLIANCE_VERDICTS),
         "events": _COUNT,
@@ -184,7 +184,7 @@ def _alerts() -> Schema:
 
 
 def _project() -> dict[str, Schema]:
-    """Return the sections of a project report alone."""
+    """Return the sections that only a project report has."""
     summary = {
         "verdict": _enum(PROJECT_VERDICTS),
         "targets": _counts(TARGET_STATES),
@@ -208,7 +208,6 @@ def _project() -> dict[str, Schema]:
 
 
 def _registry_entry() -> dict[str, Schema]:
-    """Return the members of a project's entry."""
     return {
         "id": _TEXT,
         "name": _ref("text"),
@@ -229,7 +228,6 @@ def _registry_entry() -> dict[str, Schema]:
 
 
 def _indicator() -> dict[str, Schema]:
-    """Return the members of an indicator."""
     details = dict.fromkeys(DETAILS, _DECIMAL)
     target = {"op": _enum(TARGET_OPERATORS), "value": _DECIMAL, "unit": _TEXT, "by": _DAY}
     return {
@@ -249,7 +247,6 @@ def _indicator() -> dict[str, Schema]:
 
 
 def _milestone() -> dict[str, Schema]:
-    """Return the members of a milestone."""
     return {
         "id": _TEXT,
         "title": _ref("text"),
@@ -277,12 +274,12 @@ def _signal() -> dict[str, Schema]:
 
 
 def _named() -> dict[str, Schema]:
-    """Return the members of something with an id, and names when the catalogue knows it."""
+    """Return the members of an entry with an id, and with names when the catalogue has it."""
     return {"id": _TEXT, "name": _or_null(_ref("text"))}
 
 
 def _basis() -> dict[str, Schema]:
-    """Return the members of an article a policy rests on."""
+    """Return the members of an article that a policy is based on."""
     return {"act": _TEXT, "title": _ref("text"), "article": _TEXT, "text": _ref("text"), "verified": _BOOLEAN}
 
 
@@ -332,13 +329,13 @@ def _finding() -> dict[str, Schema]:
 
 
 def _delivery() -> dict[str, Schema]:
-    """Return the members of what became of a source's records."""
+    """Return the members of the outcomes of a source's records."""
     names = ("records", "events", "quarantined", "duplicates", "conflicts", "paired", "untargetable")
     return {**_named(), **dict.fromkeys(names, _COUNT)}
 
 
 def _log() -> dict[str, Schema]:
-    """Return the members of what a verifier counts again from the headers."""
+    """Return the members that a verifier recomputes from the headers."""
     in_force = _or_null(_object({"seq": _COUNT, "sha256": _DIGEST}))
     names = ("batches", "records", "raw_bytes", "first_source_seq", "last_source_seq")
     return {

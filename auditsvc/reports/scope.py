@@ -1,4 +1,4 @@
-"""What one report is about: the figures' scope, the catalogue that names things, and the period's local days."""
+"""The scope of one report: that of its figures, the catalogue that names things, and the period's local days."""
 
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo

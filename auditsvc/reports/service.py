@@ -1,9 +1,9 @@
-"""Makes reports and gives them out.
+"""Creates reports and returns their files.
 
-Order of steps: check that the store holds what it followed; compute the content from it; wait for a checkpoint over the
-leaves it is from; write report.json, sign it, lay it out and sign the pages; append the report's leaf and its row in one
-transaction; wait for a checkpoint over that leaf; write the bundle. A report without its bundle was interrupted and has
-to be made again.
+Order of steps: check that the store holds every row it took from the log; compute the content from it; wait for a
+checkpoint over the leaves it covers; write report.json, sign it, render it and sign the PDFs; append the report's leaf
+and its row in one transaction; wait for a checkpoint over that leaf; write the bundle. A report without its bundle was
+interrupted and must be created again.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ from auditsvc.reports.render import LANGUAGES, describe_tools, dump_report, rend
 from auditsvc.reports.scope import ReportScope
 from auditsvc.reports.sign import sign_pdf, sign_report
 from auditsvc.reports.tables import ReportRow
-from auditsvc.reports.trust import ReportTrust, parse_trust
+from auditsvc.reports.trust import parse_trust
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import EventQuery, Measure, MeasureKind, RowSet
 from auditsvc.store.rows import Position
@@ -67,10 +67,10 @@ _REASON = "auditsvc report"
 class Report:
     """A report as listed.
 
-    Attributes:
-        first, last: local days, both included.
-        sha256: of ``report.json``, 32 bytes.
-        leaf_seq: its leaf in the log; ``log_size``: its figures are from leaves ``[0, log_size)``.
+        Attributes:
+            first, last: local days, both included.
+            sha256: of ``report.json``, 32 bytes.
+    leaf_seq: its leaf in the log; its figures are computed from leaves ``[0, log_size)``.
     """
 
     id: str
@@ -97,7 +97,7 @@ class ReportFile:
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """Some reports, newest first; ``after`` is where the next page starts, None on the last one."""
+    """A page of reports, newest first; ``after`` is the cursor of the next page, None on the last one."""
 
     reports: tuple[Report, ...]
     after: str | None
@@ -105,10 +105,10 @@ class ReportPage:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """What making a report needs.
+    """The services that creating a report needs.
 
-    Attributes:
-        sign_checkpoint: signs a checkpoint at once, where no core process does so by itself.
+        Attributes:
+    sign_checkpoint: signs a checkpoint at once; needed where no core process does so periodically.
     """
 
     ledger: Ledger
@@ -120,7 +120,7 @@ class Maker:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Catalogue and policy set that the store's events were last judged with, and where the store stood."""
+    """Catalogue and policy set that the store's events were last judged with, and the store's position then."""
 
     catalog: Catalog
     policy_set: PolicySet
@@ -140,19 +140,19 @@ def create_report(
     actor: str,
     sign_checkpoint: Callable[[], object] | None = None,
 ) -> Report:
-    """Make, sign and log a report, and return it.
+    """Create, sign and log a report, and return it.
 
-    Args:
-        kind: ``compliance`` or ``project``; the latter needs ``project_id``.
-        period: first and last local day, both included.
-        languages: of the PDFs, at least one.
-        actor: who asked for it, as the log will say.
-        sign_checkpoint: see :class:`Maker`.
+        Args:
+            kind: ``compliance`` or ``project``; the latter needs ``project_id``.
+            period: first and last local day, both included.
+            languages: of the PDFs, at least one.
+    actor: who requested it, as recorded in the log.
+            sign_checkpoint: see :class:`Maker`.
 
-    Raises:
-        InputError: ``input_invalid`` for a period, kind or language that cannot be; ``not_found`` for an unknown project.
-        LogError: ``conflict`` when nothing is in force yet, or no checkpoint is signed in time.
-        SigningError, StorageError: a key, disk or the store cannot be used, or the store holds other than it followed.
+        Raises:
+            InputError: ``input_invalid`` for an invalid period, kind or language; ``not_found`` for an unknown project.
+            LogError: ``conflict`` when nothing is in force yet, or no checkpoint is signed in time.
+    SigningError, StorageError: a key, disk or the store cannot be used, or the store's rows differ from the log.
     """
     _check_request(kind, project_id, languages)
     maker = Maker(ledger, versions, store, settings, sign_checkpoint)
@@ -208,7 +208,7 @@ def get_report(session: Session, report_id: str) -> Report:
 
 
 def list_reports(session: Session, *, limit: int = 50, after: str | None = None) -> ReportPage:
-    """Return a page of reports, the last in the log first; ``after`` is what the page before gave, else nothing is found."""
+    """Return a page of reports, newest in the log first; ``after`` is the cursor returned with the previous page."""
     query = select(ReportRow).order_by(ReportRow.leaf_seq.desc())
     if after is not None:
         reached = select(ReportRow.leaf_seq).where(ReportRow.id == after).scalar_subquery()
@@ -220,7 +220,7 @@ def list_reports(session: Session, *, limit: int = 50, after: str | None = None)
 
 
 def list_report_files(settings: Settings, report_id: str) -> list[ReportFile]:
-    """Return the files of a report that are there, in the order of :data:`FILES`."""
+    """Return the existing files of a report, in the order of :data:`FILES`."""
     folder = _folder(settings, report_id)
     found = []
     for name in FILES:
@@ -234,7 +234,7 @@ def find_report_file(settings: Settings, report_id: str, name: str) -> Path:
     """Return the path of one file of a report.
 
     Raises:
-        StorageError: ``not_found`` when the report has no such file; names outside :data:`FILES` are never looked up.
+        StorageError: ``not_found`` when the report has no such file; names not in :data:`FILES` never reach the file system.
     """
     known = [file for file in list_report_files(settings, report_id) if file.name == name]
     if not known:
@@ -248,13 +248,13 @@ def describe_trust(settings: Settings, clock: Clock) -> dict[str, Any]:
     return build_trust(load_report_keys(settings, clock), origin=settings.origin, log_vkey=vkey)
 
 
-def load_trust(settings: Settings, clock: Clock) -> ReportTrust:
-    """Return this installation's own keys as a verifier trusts them."""
+def load_trust(settings: Settings, clock: Clock) -> Trust:
+    """Return this installation's own keys as a parsed trust file."""
     return parse_trust(describe_trust(settings, clock))
 
 
 def _check_request(kind: str, project_id: str | None, languages: Sequence[str]) -> None:
-    """Refuse what cannot be a report."""
+    """Raise ``InputError`` for an invalid kind or language, or a project missing or out of place."""
     if kind not in KINDS:
         raise InputError("input_invalid", f"report: kind `{kind}` is not one of {', '.join(KINDS)}")
     if (kind == "project") != (project_id is not None):
@@ -265,10 +265,10 @@ def _check_request(kind: str, project_id: str | None, languages: Sequence[str]) 
 
 
 def _build_settled(maker: Maker, build: Callable[[Basis, bool], dict[str, Any]]) -> dict[str, Any]:
-    """Return content computed while no event came in, or after :data:`TRIES` content that says one did."""
+    """Return content computed while the store did not change; after :data:`TRIES` attempts, content marked unsettled."""
 
     def build_once() -> tuple[dict[str, Any], bool]:
-        """Return content, and whether an event came in meanwhile."""
+        """Return content, and whether the store changed meanwhile."""
         basis = _find_basis(maker)
         content = build(basis, True)
         return content, _has_moved(maker, basis.position)
@@ -283,10 +283,10 @@ def _build_settled(maker: Maker, build: Callable[[Basis, bool], dict[str, Any]])
 
 
 def _find_basis(maker: Maker) -> Basis:
-    """Return what the store's events were last judged with.
+    """Return the catalogue and policy set that the store's events were last judged with.
 
     Raises:
-        LogError: ``conflict`` when no catalogue or policy set was put in force yet.
+        LogError: ``conflict`` when no catalogue or policy set is in force yet.
     """
     position = maker.store.position()
     if position.catalog_seq is None or position.policy_seq is None:
@@ -296,7 +296,7 @@ def _find_basis(maker: Maker) -> Basis:
 
 
 def _has_moved(maker: Maker, before: Position) -> bool:
-    """Say whether the store took in anything that can change a figure since ``before``."""
+    """Return whether anything that can change a figure was added to the store since ``before``."""
     now = maker.store.position()
     if now == before:
         return False
@@ -305,7 +305,7 @@ def _has_moved(maker: Maker, before: Position) -> bool:
 
 
 def _build_frame(maker: Maker, report_id: str, position: Position, span: tuple[int, int], *, settled: bool) -> Frame:
-    """Return what the report says of itself, with a checkpoint over every leaf the figures are from."""
+    """Return the report's metadata, with a checkpoint over every leaf the figures are computed from."""
     size = position.next.seq + (1 if position.next.record else 0)
     checkpoint = _wait_checkpoint(maker, size)
     log = count_log((leaf.header for leaf in maker.ledger.iter_leaves(0, size)), size)
@@ -324,8 +324,8 @@ def _build_frame(maker: Maker, report_id: str, position: Position, span: tuple[i
 def _wait_checkpoint(maker: Maker, size: int) -> Checkpoint:
     """Return the first checkpoint over the leaves ``[0, size)``, waiting for it to be signed.
 
-    Raises:
-        LogError: ``conflict`` when none came in time.
+        Raises:
+    LogError: ``conflict`` when none was signed in time.
     """
     retrying = Retrying(
         retry=retry_if_result(lambda found: found is None),
@@ -356,7 +356,7 @@ def _measure_alerts(database: Engine, span: tuple[int, int]) -> AlertHandling:
 def _sign_all(
     data: bytes, keys: ReportKeys, languages: Sequence[str], settings: Settings, instant: datetime
 ) -> dict[str, bytes]:
-    """Return the files of a report but its bundle."""
+    """Return the files of a report except its bundle."""
     files = {JSON_FILE: data, JWS_FILE: sign_report(data, keys).encode("ascii")}
     for language in languages:
         files[f"report.{language}.pdf"] = sign_pdf(render_pdf(data, language), keys, reason=_REASON, instant=instant)
@@ -403,7 +403,7 @@ def _find_first_seq(store: EventStore, span: tuple[int, int]) -> int:
 
 
 def _folder(settings: Settings, report_id: str) -> Path:
-    """Return the folder of a report; an id that is no id of ours names no folder.
+    """Return the folder of a report; a malformed id never reaches the file system.
 
     Raises:
         StorageError: ``not_found``.

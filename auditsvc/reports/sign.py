@@ -1,7 +1,7 @@
 """Signatures on a report: JWS over the JSON bytes, certified PAdES B-B over the PDF.
 
-The PDF is certified with "no changes": any later addition, even a lawful-looking incremental update, breaks it. Both
-signatures have the lower ``s``, the one form of the two that verification takes.
+The PDF is certified with "no changes": any later addition, even a well-formed incremental update, invalidates it.
+Both signatures have the lower ``s``, the only form that verification accepts.
 """
 
 from datetime import datetime
@@ -45,12 +45,12 @@ class _LowSigner(signers.SimpleSigner):
 
 
 class _ClockedSigner(signers.PdfSigner):
-    """A signer whose signatures say a given time instead of the machine's."""
+    """A signer whose signatures state a given time instead of the machine's."""
 
     instant: datetime
 
     def init_signing_session(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the session with our time in it."""
+        """Return a session with the given time as signing time."""
         session = super().init_signing_session(*args, **kwargs)
         session.system_time = self.instant
         return session
@@ -65,7 +65,7 @@ def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str, instant: datetime) ->
     signer = _LowSigner(
         signing_cert=_load_certificate(keys.pdf_cert_pem),
         signing_key=asn1_keys.PrivateKeyInfo.load(pem.unarmor(keys.pdf_key_pem.encode())[2]),
-        cert_registry=SimpleCertificateStore(),  # the signer's own certificate alone: nothing in the CMS is unsigned
+        cert_registry=SimpleCertificateStore(),  # only the signer's certificate, so that nothing in the CMS is unsigned
     )
     metadata = signers.PdfSignatureMetadata(
         field_name=FIELD_NAME,
@@ -87,6 +87,5 @@ def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str, instant: datetime) ->
 
 
 def _load_certificate(text: str) -> asn1_x509.Certificate:
-    """Return a certificate from PEM."""
     certificate: asn1_x509.Certificate = asn1_x509.Certificate.load(pem.unarmor(text.encode())[2])
     return certificate

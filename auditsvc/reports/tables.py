@@ -1,4 +1,4 @@
-"""Table of reports; the files themselves lie in a folder of the report's id."""
+"""Table of reports; the files themselves are in a folder named after the report's id."""
 
 from datetime import date, datetime
 
@@ -9,7 +9,7 @@ from auditsvc.ground.database import Base, UtcDateTime
 
 
 class ReportRow(Base):
-    """One signed report; ``id`` is a UUIDv7, the order of making is that of ``leaf_seq``."""
+    """One signed report; ``id`` is a UUIDv7; ``leaf_seq`` gives the order of creation."""
 
     __tablename__ = "report"
 

@@ -1,6 +1,6 @@
-"""What a verifier trusts beforehand: the log's key, the report keys, and the PDF signer's certificate by its digest.
+"""The keys a verifier trusts beforehand: the log's key, the report keys, and the PDF signer's certificate by its digest.
 
-A trust file is handed over apart from the reports. Nothing in a report is ever taken as a reason to trust it.
+A trust file is handed over separately from the reports. Nothing in a report is ever a reason to trust it.
 """
 
 import json
@@ -20,8 +20,8 @@ _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class ReportTrust:
-    """A parsed trust file: the log, ``kid`` to P-256 public key in PEM, and SHA-256 of the signer's certificate (DER)."""
+class Trust:
+    """A parsed trust file: the log, P-256 public keys in PEM by ``kid``, and SHA-256 of the signer's certificate (DER)."""
 
     log: LogTrust
     report_keys: Mapping[str, str]
@@ -32,7 +32,7 @@ def parse_trust(data: Mapping[str, Any]) -> ReportTrust:
     """Return a trust file's content.
 
     Raises:
-        AuditError: ``input_invalid`` or ``key_unusable``, naming the part that is missing or broken.
+        AuditError: ``input_invalid`` or ``key_unusable``, naming the part that is missing or malformed.
     """
     log = parse_log_trust(data)
     jwks = data.get("report_jwks")

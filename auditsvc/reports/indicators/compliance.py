@@ -28,7 +28,7 @@ def compute_compliance(use: ProjectUse) -> IndicatorValue:
 
 
 def compute_completeness(use: ProjectUse) -> IndicatorValue:
-    """Return I-20: (interface, hour) cells with data or a heartbeat, of those in which a log is due."""
+    """Return I-20: (interface, hour) cells with data or a heartbeat, of those in which data are expected."""
     if use.expected_cells == 0:
         return not_computable("I-20", "%", "no_log_due", None)
     value = percent(use.covered_cells, use.expected_cells)

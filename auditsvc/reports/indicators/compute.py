@@ -1,4 +1,4 @@
-"""All indicators of a project, and what it promised of each."""
+"""All indicators of a project, and how they compare with its targets."""
 
 from decimal import Decimal
 

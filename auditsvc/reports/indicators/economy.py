@@ -11,7 +11,7 @@ from auditsvc.reports.indicators.model import IndicatorState, IndicatorValue, ga
 
 
 def compute_call_cost(project: Project, use: ProjectUse, period: Period) -> IndicatorValue:
-    """Return I-21: the period's share of write-off and running cost, for one successful access."""
+    """Return I-21: the period's share of write-off and running cost, per successful access."""
     years = {(period.first + timedelta(days=offset)).year for offset in range(period.days)}
     if project.life_years <= 0 or not years <= set(project.opex_by_year):
         return not_computable("I-21", "CNY", "no_running_cost", use.coverage)
@@ -23,7 +23,7 @@ def compute_call_cost(project: Project, use: ProjectUse, period: Period) -> Indi
 
 
 def count_cost(project: Project, period: Period) -> Decimal:
-    """Return what the period cost in yuan: each day one part of its year's write-off and running cost."""
+    """Return what the period cost in yuan: each day an equal share of its year's write-off and running cost."""
     yearly = project.spent / project.life_years
     total = Decimal(0)
     for offset in range(period.days):

@@ -1,4 +1,4 @@
-"""Signs that use was made to look greater than it is; each is a question to the owner, not a finding."""
+"""Signs of inflated use figures; each is a question to the owner, not a finding."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +16,7 @@ OWN_SHARE = Decimal("20.00")
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One sign: ``share`` per cent of ``of`` successes, raised when above ``limit``; ``subject`` names who, if anybody."""
+    """One sign: ``share`` per cent of ``of`` successes, raised above ``limit``; ``subject`` is the consumer, if any."""
 
     id: str
     share: Decimal
@@ -32,7 +32,7 @@ class Signal:
 
 
 def list_signals(use: ProjectUse) -> tuple[Signal, ...]:
-    """Return every sign that was looked at, raised or not; none when there were no successes."""
+    """Return every sign that was checked, raised or not; none when there were no successes."""
     if use.successes == 0:
         return ()
     found = []
@@ -45,5 +45,4 @@ def list_signals(use: ProjectUse) -> tuple[Signal, ...]:
 
 
 def _build(id_: str, limit: Decimal, count: int, of: int, subject: str = "") -> Signal:
-    """Return one sign."""
     return Signal(id_, percent(count, of), limit, count, of, subject)

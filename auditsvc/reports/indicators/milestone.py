@@ -9,7 +9,7 @@ from auditsvc.catalog.model import Milestone, Project
 
 
 class MilestoneProgress(Enum):
-    """Where a milestone stands at the end of the period."""
+    """Status of a milestone at the end of the period."""
 
     MET = "met"
     LATE = "late"
@@ -18,12 +18,12 @@ class MilestoneProgress(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MilestoneResult:
-    """A milestone and how it stands.
+    """A milestone with its status.
 
-    Attributes:
-        days_late: whole days after ``due``, 0 when met, None when not known.
-        reason: key of the reasons in docs/reports.md.
-        seen, expected: interfaces and consumers the logs had to show for it, and how many they showed.
+        Attributes:
+            days_late: whole days after ``due``, 0 when met, None when not known.
+    reason: a key of the table of reasons in docs/reports.md.
+    seen, expected: how many interfaces and consumers the logs show, of those the milestone requires.
     """
 
     milestone: Milestone
@@ -37,19 +37,19 @@ class MilestoneResult:
 def judge_milestones(
     project: Project, *, first_seen: Mapping[str, date], log_begins: date | None, end: date
 ) -> tuple[MilestoneResult, ...]:
-    """Return how each milestone of a project stands.
+    """Return the status of each milestone of a project.
 
-    Args:
-        project: the project as registered.
-        first_seen: interface or consumer to the local day of its first success with the project, up to ``end``.
-        log_begins: local day of the first access in the log; None when there is none.
-        end: last local day of the period.
+        Args:
+            project: the project as registered.
+    first_seen: local day of an interface's or consumer's first success with the project, up to ``end``.
+            log_begins: local day of the first access in the log; None when there is none.
+            end: last local day of the period.
     """
     return tuple(_judge(milestone, first_seen, log_begins, end) for milestone in project.milestones)
 
 
 def _judge(milestone: Milestone, first_seen: Mapping[str, date], log_begins: date | None, end: date) -> MilestoneResult:
-    """Judge one milestone: a declared day decides; without one only a log that was there in time can tell."""
+    """Judge one milestone: a declared day decides; without one, only a log that begins early enough can."""
     wanted = {*milestone.interfaces, *milestone.consumers}
     days = [first_seen[name] for name in wanted if name in first_seen]
 

@@ -1,4 +1,4 @@
-"""What an indicator is computed from and what it gives; "not computable" is a result, zero is a claim."""
+"""Inputs and results of indicators; "not computable" is a result of its own, never reported as zero."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ LEAST_COVERAGE = Decimal("50.00")
 
 
 class IndicatorState(Enum):
-    """How far a figure can be relied on."""
+    """How reliable a figure is."""
 
     COMPUTED = "computed"
     QUALIFIED = "qualified"
@@ -26,13 +26,13 @@ class IndicatorState(Enum):
 class IndicatorValue:
     """One indicator of one project and period.
 
-    Attributes:
-        id: ``I-01`` …; ``formula_version`` says which formula of docs/reports.md.
-        value: in ``unit``, rounded half to even; None when not computable.
-        numerator, denominator: exact figures the value is the quotient of.
-        coverage: log completeness in per cent, None when no log is due.
-        reason: a key of the reasons in docs/reports.md when the state is not ``computed``, else empty.
-        detail: further figures by name.
+        Attributes:
+            id: ``I-01`` …; ``formula_version`` says which formula of docs/reports.md.
+            value: in ``unit``, rounded half to even; None when not computable.
+    numerator, denominator: exact; the value is their quotient.
+            coverage: log completeness in per cent, None when no data are expected.
+    reason: a key of the table of reasons in docs/reports.md unless the state is ``computed``, else empty.
+            detail: further figures by name.
     """
 
     id: str
@@ -48,7 +48,7 @@ class IndicatorValue:
 
 
 def build_share(id_: str, numerator: int, denominator: int, use: ProjectUse, reason: str) -> IndicatorValue:
-    """Return a percentage indicator, judged by coverage; ``reason`` stands where the denominator is zero."""
+    """Return a percentage indicator, judged by coverage; ``reason`` is used when the denominator is zero."""
     if denominator == 0:
         return not_computable(id_, "%", reason, use.coverage)
     value = percent(numerator, denominator)
@@ -56,15 +56,15 @@ def build_share(id_: str, numerator: int, denominator: int, use: ProjectUse, rea
 
 
 def not_computable(id_: str, unit: str, reason: str, coverage: Decimal | None) -> IndicatorValue:
-    """Return the indicator without a value, for a reason."""
+    """Return an indicator without a value, with the reason."""
     return IndicatorValue(id_, None, unit, None, None, coverage, IndicatorState.NOT_COMPUTABLE, reason)
 
 
 def gate(value: IndicatorValue) -> IndicatorValue:
-    """Return an indicator computed from logs as far as their coverage allows.
+    """Return an indicator computed from logs, qualified or withheld according to their coverage.
 
-    Below :data:`LEAST_COVERAGE`, or zero below :data:`FULL_COVERAGE`: not computable, because silence of the log is no
-    evidence. Below :data:`FULL_COVERAGE`: qualified. Without a due log: qualified.
+    Below :data:`LEAST_COVERAGE`, or zero below :data:`FULL_COVERAGE`: not computable, because an absent log is no
+    evidence. Below :data:`FULL_COVERAGE`: qualified. When no data are expected: qualified.
     """
     if value.state is not IndicatorState.COMPUTED:
         return value

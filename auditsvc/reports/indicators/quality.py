@@ -10,7 +10,7 @@ from auditsvc.reports.indicators.model import IndicatorState, IndicatorValue, bu
 def compute_availability(use: ProjectUse) -> IndicatorValue:
     """Return I-11: observed interface-minutes of the service hours that were not faulty, of those observed.
 
-    A minute without traffic or probe is unknown: counted apart, neither up nor down.
+    A minute without traffic or probe is unknown: counted separately, neither up nor down.
     """
     minutes = use.minutes
     if minutes is None:
@@ -26,7 +26,7 @@ def compute_availability(use: ProjectUse) -> IndicatorValue:
 
 
 def compute_failures(use: ProjectUse) -> IndicatorValue:
-    """Return I-13: provider faults of all business accesses; consumer faults and denials are counted apart."""
+    """Return I-13: provider faults of all business accesses; consumer faults and denials are counted separately."""
     value = build_share("I-13", use.provider_faults, use.events, use, "no_events")
     if value.state is IndicatorState.NOT_COMPUTABLE and use.events == 0:
         return value

@@ -33,7 +33,7 @@ def compute_volume(project: Project, use: ProjectUse, period: Period) -> Indicat
 
 
 def count_months(period: Period) -> Decimal:
-    """Return the length of a period in calendar months; each day is one part of its own month."""
+    """Return the length of a period in calendar months; each day counts as an equal share of its own month."""
     total = Decimal(0)
     for offset in range(period.days):
         day = period.first + timedelta(days=offset)
@@ -42,5 +42,5 @@ def count_months(period: Period) -> Decimal:
 
 
 def find_target(project: Project, indicator: str) -> Target | None:
-    """Return what the project promised of an indicator, or None."""
+    """Return the project's target for an indicator, or None."""
     return next((target for target in project.targets if target.indicator == indicator), None)

@@ -1,4 +1,4 @@
-"""Offline verification of reports; every step is listed, and a step not done is never shown as passed."""
+"""Offline verification of reports; every step is listed, and a skipped step is never reported as passed."""
 
 from auditsvc.reports.verify.check import Verification, verify_files
 

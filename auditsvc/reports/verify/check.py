@@ -1,7 +1,7 @@
 """The checklist of a report: signatures, equality of its forms, and its place in the log.
 
-All of it works offline from the files given and the keys trusted beforehand. Low-level checks raise; here every result
-becomes a numbered step.
+Everything works offline, from the files given and the keys trusted beforehand. Low-level checks raise; this module turns
+every result into a numbered step.
 """
 
 import hashlib
@@ -33,11 +33,11 @@ _NO_BUNDLE = "no bundle was given; completeness of totals needs it"
 class Verification:
     """A finished checklist.
 
-    Attributes:
-        steps: in order of their numbers; a step with several results stands several times.
-        exit_code: 0 every step passed, 1 one failed, 2 one could not be done.
-        report: the content of ``report.json`` when it could be read, for naming what was verified.
-        not_checked: names of what lay in a folder and is of no known kind.
+        Attributes:
+            steps: in order of their numbers; a step with several results is repeated.
+            exit_code: 0 every step passed, 1 one failed, 2 one could not be done.
+            report: the content of ``report.json`` when it could be read, to name what was verified.
+    not_checked: names of entries of a folder that are of no known kind.
     """
 
     steps: tuple[Step, ...]
@@ -49,13 +49,13 @@ class Verification:
 def verify_files(paths: Sequence[Path], trust: ReportTrust | None, trust_file: Path | None = None) -> Verification:
     """Return the checklist of a report's files, of a bundle alone, or of a data folder.
 
-    Args:
-        paths: files, or folders of files.
-        trust: keys known beforehand; without them nothing signed can be checked.
-        trust_file: where ``trust`` was read from, to tell whether it came along with the files.
+        Args:
+            paths: files, or folders of files.
+            trust: keys known beforehand; without them no signature can be checked.
+    trust_file: where ``trust`` was read from, to detect that it is among the files.
 
-    Raises:
-        InputError: ``not_found`` or ``input_invalid`` when the files are not what can be verified.
+        Raises:
+    InputError: ``not_found`` or ``input_invalid`` when the files cannot be verified.
     """
     given = sort_files(paths)
     steps = [_check_trust(trust, trust_file, given)]
@@ -82,7 +82,7 @@ def _check_trust(trust: ReportTrust | None, trust_file: Path | None, given: Give
 
 
 def _describe_trust_files(given: Given, trust_file: Path | None) -> str:
-    """Return what is to be said of trust files among the files that are verified."""
+    """Return a remark on trust files among the files that are verified; empty without any."""
     used = [path for path in given.trust_files if trust_file is not None and path.samefile(trust_file)]
     if used:
         return (
@@ -140,7 +140,7 @@ def _check_jws(given: Given, trust: ReportTrust | None) -> tuple[list[Step], byt
 
 
 def _check_pdfs(given: Given, trust: ReportTrust | None) -> tuple[list[Step], dict[str, PdfContent]]:
-    """Return step 5 of every PDF, and the content of those that hold."""
+    """Return step 5 of every PDF, and the content of those that passed."""
     if not given.pdfs:
         return [not_done(5, "NO_PDF", "no PDF was given")], {}
     if trust is None:
@@ -156,7 +156,7 @@ def _check_pdfs(given: Given, trust: ReportTrust | None) -> tuple[list[Step], di
 
 
 def _choose_data(given: Given, payload: bytes | None, contents: Mapping[str, PdfContent]) -> bytes | None:
-    """Return the bytes everything is compared with: the JSON given, else what was signed."""
+    """Return the bytes everything is compared with: the JSON given, else the signed payload."""
     if given.json is not None:
         return given.json[1]
     if payload is not None:
@@ -176,7 +176,7 @@ def _check_form(data: bytes) -> tuple[Step, Mapping[str, Any] | None]:
         InputError,
         UnicodeError,
         RecursionError,
-    ) as err:  # a lone surrogate in a key, or depth, has no canonical form
+    ) as err:  # no canonical form: a lone surrogate in a key, or too deeply nested
         return failed(2, "JSON_INVALID", ATTACHMENT, str(err)), None
     log = report.get("log")
     if report.get("format") != FORMAT or not isinstance(log, dict) or not _is_count(log.get("size")):
@@ -185,7 +185,7 @@ def _check_form(data: bytes) -> tuple[Step, Mapping[str, Any] | None]:
 
 
 def _is_count(value: object) -> bool:
-    """Say whether a value of the report is a whole number, zero or above."""
+    """Return whether a value of the report is a non-negative integer."""
     return type(value) is int and value >= 0
 
 
@@ -231,7 +231,7 @@ def _describe_difference(expected: bytes, found: bytes, what: str) -> str:
 
 
 def _compare_pages(given: Given, data: bytes, report: Mapping[str, Any] | None) -> list[Step]:
-    """Return step 7 of every PDF: laid out again, report.json gives its unsigned bytes."""
+    """Return step 7 of every PDF: rendering report.json again yields its unsigned bytes."""
     if not given.pdfs:
         return [not_done(7, "NO_PDF", "no PDF was given")]
     if report is None:
@@ -250,7 +250,7 @@ def _compare_pages(given: Given, data: bytes, report: Mapping[str, Any] | None) 
 
 
 def _layouts(data: bytes) -> Callable[[str], bytes]:
-    """Return what lays out ``data`` in a language, each once."""
+    """Return a function that renders ``data`` in a language, at most once for each."""
     made: dict[str, bytes] = {}
 
     def render(language: str) -> bytes:
@@ -262,7 +262,7 @@ def _layouts(data: bytes) -> Callable[[str], bytes]:
 
 
 def _compare_layout(name: str, pdf: bytes, render: Callable[[str], bytes]) -> Step:
-    """Return step 7 of one PDF: it begins with the pages of one of the languages."""
+    """Return step 7 of one PDF: it begins with the rendering in one of the languages."""
     try:
         for language in LANGUAGES:
             if pdf.startswith(render(language)):

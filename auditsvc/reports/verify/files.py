@@ -1,4 +1,4 @@
-"""Sorts the files a verifier was given by what they are."""
+"""Classifies the files given to a verifier."""
 
 import json
 import os
@@ -20,12 +20,12 @@ _SUFFIXES = (".json", ".jws", ".pdf", ".tar")
 
 @dataclass(slots=True)
 class Given:
-    """The files given, by kind; of all but PDFs there is at most one.
+    """The files given, by kind; at most one of each kind but PDFs.
 
-    Attributes:
-        data_dir: a folder of the service itself, whose archive is to be checked.
-        trust_files: trust files that lay among the others; they say nothing.
-        unknown: names of what lay in a folder and is of no known kind.
+        Attributes:
+    data_dir: a service's data folder, whose archive is to be verified.
+    trust_files: trust files among the others; they are never trusted.
+    unknown: names of entries of a folder that are of no known kind.
     """
 
     json: tuple[str, bytes] | None = None
@@ -43,7 +43,7 @@ class Given:
 
 
 def sort_files(paths: Sequence[Path]) -> Given:
-    """Return the files by kind; a folder stands for the files in it.
+    """Return the files by kind; a folder is replaced by the files in it.
 
     Raises:
         InputError: ``not_found``, or ``input_invalid`` for a file of no known kind or a second one of a kind.
@@ -64,7 +64,7 @@ def sort_files(paths: Sequence[Path]) -> Given:
 
 
 def _list_known(folder: Path) -> list[Path]:
-    """Return what lies in a folder under a name that a report's file could have, in order of names."""
+    """Return a folder's entries whose name could be that of a report's file, sorted by name."""
     try:
         return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
     except OSError as err:
@@ -72,13 +72,13 @@ def _list_known(folder: Path) -> list[Path]:
 
 
 def _list_unknown(folder: Path) -> list[str]:
-    """Return the names of everything else in a folder, in order; bytes that are no text are written as escapes."""
+    """Return the names of a folder's other entries, sorted; undecodable bytes are escaped."""
     names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() not in _SUFFIXES)
     return [os.fsencode(name).decode("utf-8", "backslashreplace") for name in names]
 
 
 def _add_data_dir(given: Given, folder: Path) -> None:
-    """Sort in a data folder. A report's files beside the database would be passed over, so they are refused."""
+    """Add a data folder; refuse report files beside the database, which would otherwise be ignored."""
     if given.data_dir is not None:
         raise _second("data folder", folder)
     for path in _list_known(folder):
@@ -89,7 +89,7 @@ def _add_data_dir(given: Given, folder: Path) -> None:
 
 
 def _add(given: Given, path: Path) -> None:
-    """Sort one file in by the end of its name."""
+    """Add one file, classified by the end of its name."""
     name, kind = path.name, path.suffix.lower()
     if kind == ".tar":
         _check_regular(path)
@@ -111,7 +111,7 @@ def _add(given: Given, path: Path) -> None:
 
 
 def _add_json(given: Given, path: Path, data: bytes) -> None:
-    """Sort in a report's JSON, or notice a trust file."""
+    """Add a report's JSON or a trust file."""
     content = _parse_object(data)
     if "log_vkey" in content and "format" not in content:
         given.trust_files.append(path)
@@ -122,7 +122,7 @@ def _add_json(given: Given, path: Path, data: bytes) -> None:
 
 
 def _parse_object(data: bytes) -> Mapping[str, Any]:
-    """Return the object a JSON file holds; an empty one for anything else, of which the checklist says what it is."""
+    """Return the object in a JSON file; an empty one for anything else, which the checklist reports."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
@@ -131,7 +131,7 @@ def _parse_object(data: bytes) -> Mapping[str, Any]:
 
 
 def _check_regular(path: Path) -> None:
-    """Raise for what is not there, and for what is no file: reading a pipe or a device may never end."""
+    """Raise unless ``path`` is a regular file: reading from a pipe or a device may never end."""
     try:
         mode = path.stat().st_mode
     except OSError as err:
@@ -141,7 +141,6 @@ def _check_regular(path: Path) -> None:
 
 
 def _read(path: Path) -> bytes:
-    """Return a file's bytes."""
     _check_regular(path)
     try:
         if path.stat().st_size > MAX_JSON_BYTES * 2:

@@ -1,4 +1,4 @@
-"""Steps that hold a report against the log in its bundle: entry, checkpoint, totals, violations, and the records."""
+"""Steps that compare a report with the log in its bundle: entry, checkpoint, totals, violations, and the records."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -20,22 +20,22 @@ LOG_STEPS = (9, 10, 11, 12, 13)
 
 
 def check_bundle(path: Path, trust: LogTrust) -> list[Step]:
-    """Return the bundle's own checklist, numbered behind the report's."""
+    """Return the bundle's own checklist, numbered after the report's."""
     return [place_bundle_step(step) for step in verify_bundle(path, trust)]
 
 
 def skip_log(code: str, detail: str) -> list[Step]:
-    """Return the steps against the log as not done."""
+    """Return the steps that compare with the log, as not done."""
     return [not_done(number, code, detail) for number in LOG_STEPS]
 
 
 def check_against_log(path: Path, data: bytes, report: Mapping[str, Any], checkpoint: Checkpoint | None) -> list[Step]:
     """Return steps 9 to 13.
 
-    Args:
-        path: the bundle; whether it is whole is for :func:`check_bundle` to say.
-        data: the bytes of ``report.json``; ``report`` is their content.
-        checkpoint: the report's own, its signature checked; None when that failed.
+        Args:
+    path: the bundle; its own integrity is checked by :func:`check_bundle`.
+    data: the bytes of ``report.json``; ``report`` is its content.
+    checkpoint: the report's own, its signature verified; None when that failed.
     """
     try:
         with BundleEvidence(path) as evidence:
@@ -54,7 +54,7 @@ def check_against_log(path: Path, data: bytes, report: Mapping[str, Any], checkp
 
 
 def _check_entry(headers: Sequence[Header], data: bytes, report: Mapping[str, Any]) -> Step:
-    """Return step 9: a leaf of this report's id with this digest."""
+    """Return step 9: the log has a leaf with this report's id and digest."""
     digest = hashlib.sha256(data).hexdigest()
     own = [header for header in headers if header.kind == "report" and header.fields["report-id"] == report.get("id")]
     if not own:
@@ -67,7 +67,7 @@ def _check_entry(headers: Sequence[Header], data: bytes, report: Mapping[str, An
 
 
 def _check_root(texts: Sequence[str], checkpoint: Checkpoint | None) -> Step:
-    """Return step 10: the headers under the report's checkpoint give its root."""
+    """Return step 10: the root hash computed from the headers is that of the report's checkpoint."""
     if checkpoint is None:
         return not_done(10, "CP_MISSING", "the report has no checkpoint whose signature holds")
     if checkpoint.size > len(texts):
@@ -82,7 +82,7 @@ def _check_root(texts: Sequence[str], checkpoint: Checkpoint | None) -> Step:
 
 
 def _check_totals(texts: Sequence[str], report: Mapping[str, Any]) -> Step:
-    """Return step 11: what the headers say is what the report says."""
+    """Return step 11: the totals counted from the headers equal the report's."""
     stated = report.get("log")
     try:
         size = int(stated["size"]) if isinstance(stated, Mapping) else -1
@@ -114,7 +114,7 @@ def find_difference(stated: Any, counted: Any, path: str) -> str | None:
 
 
 def _check_findings(headers: Sequence[Header], report: Mapping[str, Any]) -> Step:
-    """Return step 12: every listed violation names a record that a batch of its source has, within the report's range."""
+    """Return step 12: every listed violation names a record in a batch of its source, within the report's range."""
     findings = report.get("findings")
     rows = findings.get("rows") if isinstance(findings, Mapping) else None
     if not isinstance(rows, list):
@@ -136,10 +136,10 @@ def _check_findings(headers: Sequence[Header], report: Mapping[str, Any]) -> Ste
 
 
 def _check_range(headers: Sequence[Header], report: Mapping[str, Any], held: range) -> Step:
-    """Return step 13: every batch the report states its bundle has is one whose records the bundle holds.
+    """Return step 13: the bundle holds the records of every batch that the report states it has.
 
-    What a bundle says of its own range is not signed; what the report says of it is. A report that says nothing of it
-    was made before it was stated; its bundle must hold everything.
+    The range stated by a bundle is not signed; the one stated by the report is. Reports of older versions state no
+        range; their bundles must hold everything.
     """
     stated, size = report.get("bundle", {"first_seq": 0}), report["log"]["size"]
     first = stated.get("first_seq") if isinstance(stated, Mapping) else None

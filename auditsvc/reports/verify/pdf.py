@@ -1,9 +1,9 @@
 """Checks of a signed PDF that go beyond "the signature is valid".
 
 A valid signature alone is not enough. An incremental update leaves it valid; bytes after the end, in the padding of
-/Contents and in the loose parts of the CMS object (further certificates, unsigned attributes, lists of algorithms) are
-not covered by it; and anybody can sign with a certificate of the same name. So, in this order: the byte range covers
-the whole file but one hole; the hole holds exactly one CMS object, in DER, in upper-case hex, padded with zeros only;
+/Contents and in the unsigned parts of the CMS object (further certificates, unsigned attributes, lists of algorithms)
+are not covered by it; and anybody can sign with a certificate of the same name. So, in this order: the byte range covers
+the whole file but one gap; the gap holds exactly one CMS object, in DER, in upper-case hex, padded with zeros only;
 there is one signature of exactly the form we write, it certifies "no changes"; its certificate is the pinned one; it
 is intact and valid.
 """
@@ -37,7 +37,7 @@ _HEX = re.compile(rb"[0-9A-F]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class PdfContent:
-    """What a verified PDF holds: names and bytes of its attachments."""
+    """The content of a verified PDF: names and bytes of its attachments."""
 
     attachments: tuple[tuple[str, bytes], ...]
 
@@ -46,7 +46,7 @@ def verify_pdf(data: bytes, cert_sha256: bytes) -> PdfContent:
     """Return the attachments of a PDF signed as a whole by the pinned certificate.
 
     Raises:
-        SigningError: ``signature_invalid``; the context's ``reason`` is a stable name of what does not hold.
+        SigningError: ``signature_invalid``; the context's ``reason`` is a stable name of the failed check.
     """
     if len(data) > MAX_PDF_BYTES:
         raise _refuse("PDF_TOO_LARGE", f"larger than {MAX_PDF_BYTES} bytes")
@@ -56,12 +56,12 @@ def verify_pdf(data: bytes, cert_sha256: bytes) -> PdfContent:
         raise
     except (
         Exception
-    ) as err:  # hostile bytes make the parser raise nearly anything; whatever it is, the file does not hold
+    ) as err:  # hostile bytes make the parser raise nearly any exception; all of them mean an invalid file
         raise _refuse("PDF_BROKEN", f"cannot be read as a signed PDF ({type(err).__name__})") from err
 
 
 def _verify(data: bytes, cert_sha256: bytes) -> PdfContent:
-    """Do the steps of the module's text."""
+    """Run the checks in the order of the module's docstring."""
     reader = PdfFileReader(BytesIO(data), strict=True)
     signatures = list(reader.embedded_signatures)
     if not signatures:
@@ -81,7 +81,7 @@ def _verify(data: bytes, cert_sha256: bytes) -> PdfContent:
 
 
 def _cut_contents(data: bytes, byte_range: list[int]) -> bytes:
-    """Return the CMS object of a signature that covers every byte but exactly its own hex string, zeros behind it."""
+    """Return the CMS object, zero-padded, of a signature that covers every byte but its own hex string."""
     if len(byte_range) != 4 or byte_range[0] != 0:
         raise _refuse("PDF_RANGE", f"the signature covers the ranges {byte_range}, expected two from the start")
     _, first_length, second_start, second_length = byte_range
@@ -101,16 +101,16 @@ def _cut_contents(data: bytes, byte_range: list[int]) -> bytes:
 
 
 def _check_encoding(contents: bytes) -> None:
-    """Raise unless the object is in DER, down to its last part: encoded anew, it gives the same bytes.
+    """Raise unless the object is DER in every part: encoding it again must yield the same bytes.
 
-    A copy of our own is parsed, because encoding anew replaces what was read.
+    Parses a copy of its own, because re-encoding modifies the parsed object.
     """
     if cms.ContentInfo.load(contents, strict=True).dump(force=True) != contents:
         raise _refuse("PDF_CONTENTS", "the signature is not in DER")
 
 
 def _measure_der(data: bytes) -> int:
-    """Return how many bytes the DER object at the start takes."""
+    """Return the length in bytes of the DER object at the start."""
     if len(data) < 2 or data[0] != 0x30:
         raise _refuse("PDF_CONTENTS", "the signature is not a DER sequence")
     if data[1] < 0x80:
@@ -134,7 +134,7 @@ def _check_kind(signature: EmbeddedPdfSignature) -> None:
 
 
 def _check_cms(signature: EmbeddedPdfSignature) -> None:
-    """Raise unless the CMS object holds the signer's certificate and one signature, and nothing that is not signed."""
+    """Raise unless the CMS object holds the signer's certificate and one signature, and nothing unsigned."""
     signed = signature.signed_data
     parts = (
         signed["version"].native == "v1",
@@ -157,8 +157,8 @@ def _check_cms(signature: EmbeddedPdfSignature) -> None:
 def _check_signature(signature: EmbeddedPdfSignature, cert: Any) -> None:
     """Raise unless the signature is intact, valid, by a certificate for signing, and over the whole file.
 
-    The pinned certificate is the only trust root and is judged at the signed time: once it is pinned, its expiry says
-    nothing about an older signature.
+    The pinned certificate is the only trust root and is validated at the signing time: once it is pinned, its later
+    expiry does not invalidate an older signature.
     """
     moment = signature.self_reported_timestamp
     if moment is None or not cert.not_valid_before <= moment <= cert.not_valid_after:
@@ -191,5 +191,5 @@ def _list_attachments(reader: PdfFileReader) -> list[tuple[str, bytes]]:
 
 
 def _refuse(reason: str, message: str) -> SigningError:
-    """Return the error of a PDF that does not hold."""
+    """Return the error for an invalid PDF."""
     return SigningError("signature_invalid", f"PDF: {message}", reason=reason)

@@ -1,4 +1,4 @@
-"""The numbered steps of verifying a report; those of its bundle follow with the ledger's own names."""
+"""The numbered steps of verifying a report; those of its bundle follow under the ledger's own names."""
 
 from dataclasses import replace
 
@@ -28,12 +28,12 @@ BUNDLE_OFFSET = 13
 
 
 def passed(number: int, detail: str, where: str = "") -> Step:
-    """Return a step that held."""
+    """Return a step that passed."""
     return Step(number, *NAMES[number], "pass", detail, "", where)
 
 
 def failed(number: int, code: str, where: str, detail: str) -> Step:
-    """Return a contradiction."""
+    """Return a step that failed."""
     return Step(number, *NAMES[number], "fail", detail, code, where)
 
 
@@ -43,5 +43,5 @@ def not_done(number: int, code: str, detail: str, where: str = "") -> Step:
 
 
 def place_bundle_step(step: Step) -> Step:
-    """Return a step of the bundle's checklist with its number in this one."""
+    """Return a step of the bundle's checklist, renumbered for the report's."""
     return replace(step, number=step.number + BUNDLE_OFFSET)
