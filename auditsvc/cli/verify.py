@@ -15,8 +15,8 @@ from auditsvc.reports.verify import Verification, verify_files
 
 _MARKS = {"pass": "✓ pass    ", "fail": "✗ FAIL    ", "not done": "– not done"}
 _VERDICTS = {
-    EXIT_OK: "verified: every step was done and passed / 校验通过：所有步骤均已完成且通过",
-    EXIT_FINDING: "TAMPERED: at least one step failed; do not rely on these files / 校验失败：至少一步不通过，不可采信",
+    EXIT_OK: "verified: every step was done and passed / 核验通过：所有步骤均已完成且通过",
+    EXIT_FINDING: "TAMPERED: at least one step failed; do not rely on these files / 核验失败：至少一步不通过，不可采信",
     EXIT_INCOMPLETE: "incomplete: what was checked held, but not every step could be done / 证据不全：已检查的步骤均通过，但有步骤无法进行",
 }
 
@@ -61,5 +61,5 @@ def _print(verification: Verification) -> None:
         click.echo(f"                  {code}{where}{step.detail}")
     if verification.not_checked:
         names = ", ".join(map(repr, verification.not_checked))  # a line break in a name must not look like a step
-        click.echo(f"not checked, of no known kind / 未校验，类型未知: {names}")
+        click.echo(f"not checked, of no known kind / 未核验，类型未知: {names}")
     click.echo(_VERDICTS[verification.exit_code])

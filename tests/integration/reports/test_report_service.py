@@ -200,7 +200,7 @@ def test_verify_ends_with_0_and_prints_a_numbered_checklist_in_both_languages(is
     assert done.exit_code == 0, done.output
     assert "  1  ✓ pass" in done.output
     assert " 20  ✓ pass" in done.output
-    assert "校验通过" in done.output
+    assert "核验通过" in done.output
     assert "verified" in done.output
 
 

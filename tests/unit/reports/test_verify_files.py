@@ -98,6 +98,6 @@ def test_a_file_of_a_folder_that_is_not_known_is_named_as_not_checked(issued: Is
     (tmp_path / "x\n  1  pass").write_text("a line that looks like a step")
     done = verify(tmp_path, "--trust", issued.trust_file)
     assert done.exit_code == 0, done.output
-    assert "not checked, of no known kind / 未校验，类型未知: 'extra.txt', 'x\\n  1  pass'" in done.output
+    assert "not checked, of no known kind / 未核验，类型未知: 'extra.txt', 'x\\n  1  pass'" in done.output
     told = json.loads(verify(tmp_path, "--trust", issued.trust_file, "--json").output)
     assert told["not_checked"] == ["extra.txt", "x\n  1  pass"]
