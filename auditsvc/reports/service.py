@@ -40,7 +40,7 @@ from auditsvc.reports.render import LANGUAGES, describe_tools, dump_report, rend
 from auditsvc.reports.scope import ReportScope
 from auditsvc.reports.sign import sign_pdf, sign_report
 from auditsvc.reports.tables import ReportRow
-from auditsvc.reports.trust import parse_trust
+from auditsvc.reports.trust import ReportTrust, parse_trust
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import EventQuery, Measure, MeasureKind, RowSet
 from auditsvc.store.rows import Position
@@ -67,10 +67,10 @@ _REASON = "auditsvc report"
 class Report:
     """A report as listed.
 
-        Attributes:
-            first, last: local days, both included.
-            sha256: of ``report.json``, 32 bytes.
-    leaf_seq: its leaf in the log; its figures are computed from leaves ``[0, log_size)``.
+    Attributes:
+        first, last: local days, both included.
+        sha256: of ``report.json``, 32 bytes.
+        leaf_seq: its leaf in the log; its figures are computed from leaves ``[0, log_size)``.
     """
 
     id: str
@@ -107,8 +107,8 @@ class ReportPage:
 class Maker:
     """The services that creating a report needs.
 
-        Attributes:
-    sign_checkpoint: signs a checkpoint at once; needed where no core process does so periodically.
+    Attributes:
+        sign_checkpoint: signs a checkpoint at once; needed where no core process does so periodically.
     """
 
     ledger: Ledger
@@ -142,17 +142,17 @@ def create_report(
 ) -> Report:
     """Create, sign and log a report, and return it.
 
-        Args:
-            kind: ``compliance`` or ``project``; the latter needs ``project_id``.
-            period: first and last local day, both included.
-            languages: of the PDFs, at least one.
-    actor: who requested it, as recorded in the log.
-            sign_checkpoint: see :class:`Maker`.
+    Args:
+        kind: ``compliance`` or ``project``; the latter needs ``project_id``.
+        period: first and last local day, both included.
+        languages: of the PDFs, at least one.
+        actor: who requested it, as recorded in the log.
+        sign_checkpoint: see :class:`Maker`.
 
-        Raises:
-            InputError: ``input_invalid`` for an invalid period, kind or language; ``not_found`` for an unknown project.
-            LogError: ``conflict`` when nothing is in force yet, or no checkpoint is signed in time.
-    SigningError, StorageError: a key, disk or the store cannot be used, or the store's rows differ from the log.
+    Raises:
+        InputError: ``input_invalid`` for an invalid period, kind or language; ``not_found`` for an unknown project.
+        LogError: ``conflict`` when nothing is in force yet, or no checkpoint is signed in time.
+        SigningError, StorageError: a key, disk or the store cannot be used, or the store's rows differ from the log.
     """
     _check_request(kind, project_id, languages)
     maker = Maker(ledger, versions, store, settings, sign_checkpoint)
@@ -248,7 +248,7 @@ def describe_trust(settings: Settings, clock: Clock) -> dict[str, Any]:
     return build_trust(load_report_keys(settings, clock), origin=settings.origin, log_vkey=vkey)
 
 
-def load_trust(settings: Settings, clock: Clock) -> Trust:
+def load_trust(settings: Settings, clock: Clock) -> ReportTrust:
     """Return this installation's own keys as a parsed trust file."""
     return parse_trust(describe_trust(settings, clock))
 
@@ -324,8 +324,8 @@ def _build_frame(maker: Maker, report_id: str, position: Position, span: tuple[i
 def _wait_checkpoint(maker: Maker, size: int) -> Checkpoint:
     """Return the first checkpoint over the leaves ``[0, size)``, waiting for it to be signed.
 
-        Raises:
-    LogError: ``conflict`` when none was signed in time.
+    Raises:
+        LogError: ``conflict`` when none was signed in time.
     """
     retrying = Retrying(
         retry=retry_if_result(lambda found: found is None),

@@ -20,7 +20,7 @@ _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class ReportTrust:
     """A parsed trust file: the log, P-256 public keys in PEM by ``kid``, and SHA-256 of the signer's certificate (DER)."""
 
     log: LogTrust

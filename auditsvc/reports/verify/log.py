@@ -32,10 +32,10 @@ def skip_log(code: str, detail: str) -> list[Step]:
 def check_against_log(path: Path, data: bytes, report: Mapping[str, Any], checkpoint: Checkpoint | None) -> list[Step]:
     """Return steps 9 to 13.
 
-        Args:
-    path: the bundle; its own integrity is checked by :func:`check_bundle`.
-    data: the bytes of ``report.json``; ``report`` is its content.
-    checkpoint: the report's own, its signature verified; None when that failed.
+    Args:
+        path: the bundle; its own integrity is checked by :func:`check_bundle`.
+        data: the bytes of ``report.json``; ``report`` is its content.
+        checkpoint: the report's own, its signature verified; None when that failed.
     """
     try:
         with BundleEvidence(path) as evidence:
