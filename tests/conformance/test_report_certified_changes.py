@@ -215,12 +215,12 @@ CHANGES: dict[str, Change] = {
 
 
 def forge_apart(layout: bytes, change: Change, keys: ReportKeys) -> bytes:
-    """Return the change as a revision of its own, then certified by the package's signer."""
+    """Return the change as a revision of its own that ends like a layout, then certified by the package's signer."""
     writer = open_layout(layout)
     change(writer)
     out = BytesIO()
     writer.write(out)
-    return sign_pdf(out.getvalue(), keys, instant=NOW)
+    return sign_pdf(out.getvalue().rstrip(b"\n"), keys, instant=NOW)
 
 
 def forge_along(layout: bytes, change: Change, keys: ReportKeys) -> bytes:

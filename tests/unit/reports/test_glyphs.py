@@ -82,6 +82,16 @@ def test_the_map_read_from_a_font_agrees_with_its_map_of_the_basic_plane(name: s
     assert ord("\U0002cb4e") in drawn
 
 
+def test_only_the_map_of_all_planes_is_read_and_the_missing_glyph_is_none() -> None:
+    older = struct.pack(">HHH", 6, 12, 0) + bytes(6)
+    groups = struct.pack(">III", 65, 67, 0) + struct.pack(">III", 0x1F600, 0x1F600, 9)
+    newer = struct.pack(">HHIII", 12, 0, 16 + len(groups), 0, 2) + groups
+    table = struct.pack(">HH", 0, 2) + struct.pack(">HHI", 1, 0, 20) + struct.pack(">HHI", 3, 10, 32) + older + newer
+    head = b"OTTO" + struct.pack(">HHHH", 2, 0, 0, 0)
+    entries = struct.pack(">4sIII", b"CFF ", 0, 0, 0) + struct.pack(">4sIII", b"cmap", 0, 44, len(table))
+    assert list_characters(head + entries + table) == {66, 67, 0x1F600}
+
+
 @pytest.mark.parametrize("font", [b"", b"OTTO", b"OTTO\x00\x00", b"\x00" * 4 + struct.pack(">H", 3)])
 def test_what_is_no_font_is_refused(font: bytes) -> None:
     with pytest.raises(ValueError, match="no OpenType font"):
