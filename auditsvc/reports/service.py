@@ -60,7 +60,6 @@ MAX_PAGE = 200
 
 _POLL_S = 0.1
 _FIGURE_KINDS = ("batch", "policy", "catalog")
-_REASON = "auditsvc report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +358,7 @@ def _sign_all(
     """Return the files of a report except its bundle."""
     files = {JSON_FILE: data, JWS_FILE: sign_report(data, keys).encode("ascii")}
     for language in languages:
-        files[f"report.{language}.pdf"] = sign_pdf(render_pdf(data, language), keys, reason=_REASON, instant=instant)
+        files[f"report.{language}.pdf"] = sign_pdf(render_pdf(data, language), keys, instant=instant)
     vkey = load_log_vkey(settings.key_path, settings.origin)
     files[TRUST_FILE] = dump_trust(build_trust(keys, origin=settings.origin, log_vkey=vkey))
     return files

@@ -4,30 +4,25 @@ The PDF is certified with "no changes": any later addition, even a well-formed i
 Both signatures have the lower ``s``, the only form that verification accepts.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
-from typing import Any
 
 from asn1crypto import keys as asn1_keys
 from asn1crypto import pem
 from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign import signers
-from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
 from pyhanko.sign.general import SigningError as PdfSigningError
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from auditsvc.auth.tokens import P256_ORDER, sign_jws
 from auditsvc.ground.errors import SigningError
 from auditsvc.reports.keys import ReportKeys
+from auditsvc.reports.revision import SIGNATURE_BYTES, ClockedSigner, RevisionWriter
 
 JWS_TYPE = "auditsvc-report+json"
 """``typ`` of a report's JWS."""
-FIELD_NAME = "AuditReport"
-SIGNATURE_BYTES = 16 * 1024
-"""Room for the CMS object; fixed, so that its unused part can be checked to be zero."""
 
 
 def sign_report(payload: bytes, keys: ReportKeys) -> str:
@@ -44,20 +39,10 @@ class _LowSigner(signers.SimpleSigner):
         return encode_dss_signature(r, min(s, P256_ORDER - s))
 
 
-class _ClockedSigner(signers.PdfSigner):
-    """A signer whose signatures state a given time instead of the machine's."""
-
-    instant: datetime
-
-    def init_signing_session(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a session with the given time as signing time."""
-        session = super().init_signing_session(*args, **kwargs)
-        session.system_time = self.instant
-        return session
-
-
-def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str, instant: datetime) -> bytes:
+def sign_pdf(pdf: bytes, keys: ReportKeys, *, instant: datetime) -> bytes:
     """Return ``pdf`` with one invisible certifying signature over the whole file, made at ``instant``.
+
+    What is added is the one revision of :mod:`auditsvc.reports.revision`.
 
     Raises:
         SigningError: ``report_failed`` when the file cannot be signed.
@@ -67,20 +52,11 @@ def sign_pdf(pdf: bytes, keys: ReportKeys, *, reason: str, instant: datetime) ->
         signing_key=asn1_keys.PrivateKeyInfo.load(pem.unarmor(keys.pdf_key_pem.encode())[2]),
         cert_registry=SimpleCertificateStore(),  # only the signer's certificate, so that nothing in the CMS is unsigned
     )
-    metadata = signers.PdfSignatureMetadata(
-        field_name=FIELD_NAME,
-        md_algorithm="sha256",
-        reason=reason,
-        certify=True,
-        docmdp_permissions=MDPPerm.NO_CHANGES,
-        subfilter=SigSeedSubFilter.PADES,
-    )
+    moment = instant.astimezone(UTC).replace(microsecond=0)
     out = BytesIO()
     try:
-        writer = IncrementalPdfFileWriter(BytesIO(pdf))
-        pdf_signer = _ClockedSigner(metadata, signer=signer)
-        pdf_signer.instant = instant.replace(microsecond=0)
-        pdf_signer.sign_pdf(writer, output=out, bytes_reserved=SIGNATURE_BYTES)
+        writer = RevisionWriter(pdf, moment)
+        ClockedSigner(signer, moment).sign_pdf(writer, output=out, bytes_reserved=SIGNATURE_BYTES)
     except (PdfError, PdfSigningError) as err:
         raise SigningError("report_failed", f"the report's PDF cannot be signed: {err}") from err
     return out.getvalue()

@@ -203,7 +203,7 @@ def test_a_changed_pdf_is_refused(name: str, issued: Issued, tmp_path: Path) -> 
 def test_a_pdf_signed_again_under_the_same_name_is_refused(issued: Issued, tmp_path: Path) -> None:
     world = issued.world
     forger = load_or_create_report_keys(tmp_path / "keys", world.clock, world.settings.origin)
-    forged = sign_pdf(render_pdf(issued.read("report.json"), "en"), forger, reason="auditsvc report", instant=NOW)
+    forged = sign_pdf(render_pdf(issued.read("report.json"), "en"), forger, instant=NOW)
     verification = verify_with(issued, tmp_path / "report", {PDF: forged})
     assert codes(verification) == {(5, "PDF_CERT_UNKNOWN", PDF)}
 
@@ -215,7 +215,7 @@ def change_total(issued: Issued) -> bytes:
 
 
 def test_the_pages_of_other_figures_signed_by_the_right_key_do_not_pass(issued: Issued, tmp_path: Path) -> None:
-    other = sign_pdf(render_pdf(change_total(issued), "en"), issued.keys, reason="auditsvc report", instant=NOW)
+    other = sign_pdf(render_pdf(change_total(issued), "en"), issued.keys, instant=NOW)
     verification = verify_with(issued, tmp_path, {PDF: other})
     assert codes(verification) == {(6, "REPORT_MISMATCH", PDF), (7, "PDF_PAGES", PDF)}
 
@@ -225,7 +225,7 @@ def test_a_report_made_anew_by_the_key_holder_is_not_the_one_in_the_log(issued: 
     files: dict[str, bytes | None] = {"report.json": data, "report.jws": sign_report(data, issued.keys).encode()}
     for language in ("zh", "en"):
         pdf = render_pdf(data, language)
-        files[f"report.{language}.pdf"] = sign_pdf(pdf, issued.keys, reason="auditsvc report", instant=NOW)
+        files[f"report.{language}.pdf"] = sign_pdf(pdf, issued.keys, instant=NOW)
     verification = verify_with(issued, tmp_path, files)
     found = codes(verification)
     assert {number for number, _, _ in found} == {9, 11}
@@ -256,7 +256,7 @@ def test_a_report_from_before_dead_letters_were_counted_verifies_as_one_of_anoth
     folder.mkdir()
     (folder / "report.json").write_bytes(data)
     (folder / "report.jws").write_text(sign_report(data, issued.keys))
-    (folder / PDF).write_bytes(sign_pdf(render_pdf(data, "en"), issued.keys, reason="auditsvc report", instant=NOW))
+    (folder / PDF).write_bytes(sign_pdf(render_pdf(data, "en"), issued.keys, instant=NOW))
     then = {step.number: step.state for step in verify_files([folder], issued.trust).steps if step.number < 9}
     assert set(then.values()) == {"pass"}
     earlier.undo()

@@ -260,3 +260,16 @@ def report_on(
         "compliance": check_report(build_compliance(scope, frame, policies, alerts)),
         "project": check_report(build_project(scope, frame, policies, catalog.projects[project])),
     }
+
+
+def name_consumers(report: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return a compliance report with one consumer of each name, in the ranking and in the violations."""
+    row, finding = report["consumers"]["rows"][0], report["findings"]["rows"][0]
+    named = [{"zh": name, "en": name} for name in names]
+    ranked = [{**row, "name": name} for name in named]
+    found = [{**finding, "consumer": {**finding["consumer"], "name": name}} for name in named]
+    return {
+        **report,
+        "consumers": {**report["consumers"], "rows": ranked},
+        "findings": {**report["findings"], "rows": found},
+    }

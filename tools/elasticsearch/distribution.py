@@ -71,28 +71,38 @@ def fetch_home() -> Path:
     cache = cache_folder()
     home = cache / f"elasticsearch-{VERSION}"
     cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / ".lock"):
+    with locked(cache / ".lock"):
         if not home.is_dir():
             with tempfile.TemporaryDirectory(dir=cache, prefix="fetch-") as folder:
-                _unpack(_download(Path(folder)), Path(folder))
+                archive = fetch_artifact(ARTIFACT, f"elasticsearch-{VERSION}.zip", SHA256, Path(folder))
+                _unpack(archive, Path(folder))
                 (Path(folder) / home.name).rename(home)
     return home
 
 
-def _download(folder: Path) -> Path:
-    """Return the distribution's file, fetched into ``folder``."""
+def fetch_artifact(artifact: str, name: str, sha256: str, folder: Path) -> Path:
+    """Return a file of Maven's central repository, fetched into a folder.
+
+    Args:
+        artifact: its coordinates, ``group:name:version:type``.
+        name: the name the file gets in ``folder``.
+        sha256: the digest it must have, in hex.
+
+    Raises:
+        ToolError: Maven is missing or cannot fetch it, or what came is not the known file.
+    """
     maven = shutil.which("mvn")
     if maven is None:
-        raise ToolError(f"Maven is needed to fetch Elasticsearch; please type:\n\n    {_install_line()}\n")
-    command = [maven, "-q", "-B", PLUGIN, f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
+        raise ToolError(f"Maven is needed to fetch {artifact}; please type:\n\n    {_install_line()}\n")
+    command = [maven, "-q", "-B", PLUGIN, f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=FETCH_S)
-    path = folder / f"elasticsearch-{VERSION}.zip"
+    path = folder / name
     if done.returncode or not path.exists():
-        raise ToolError(f"Maven could not fetch {ARTIFACT}:\n{(done.stdout + done.stderr)[-2000:]}")
+        raise ToolError(f"Maven could not fetch {artifact}:\n{(done.stdout + done.stderr)[-2000:]}")
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != SHA256:
-        raise ToolError(f"{ARTIFACT}: SHA-256 is {digest}, expected {SHA256}")
+    if digest != sha256:
+        raise ToolError(f"{artifact}: SHA-256 is {digest}, expected {sha256}")
     return path
 
 
@@ -118,7 +128,7 @@ def _install_line() -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Keep other processes out while this one fills the cache."""
     with path.open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

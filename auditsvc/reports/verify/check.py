@@ -113,7 +113,7 @@ def _check_report(given: Given, trust: ReportTrust | None) -> tuple[list[Step], 
         _compare_payload(given, payload, data),
         *_compare_attachments(given, contents, data),
     ]
-    steps += _compare_pages(given, data, report)
+    steps += _compare_pages(given, contents, data, report)
     checked, checkpoint = _check_checkpoint(report, trust)
     steps.append(checked)
     if report is None:
@@ -230,8 +230,10 @@ def _describe_difference(expected: bytes, found: bytes, what: str) -> str:
     return f"differ at byte {place}: {what} has `…{there}…`, report.json `…{here}…`"
 
 
-def _compare_pages(given: Given, data: bytes, report: Mapping[str, Any] | None) -> list[Step]:
-    """Return step 7 of every PDF: rendering report.json again yields its unsigned bytes."""
+def _compare_pages(
+    given: Given, contents: Mapping[str, PdfContent], data: bytes, report: Mapping[str, Any] | None
+) -> list[Step]:
+    """Return step 7 of every PDF: laid out again, report.json gives the bytes that were signed."""
     if not given.pdfs:
         return [not_done(7, "NO_PDF", "no PDF was given")]
     if report is None:
@@ -246,7 +248,7 @@ def _compare_pages(given: Given, data: bytes, report: Mapping[str, Any] | None) 
         detail = f"made with other versions of {', '.join(other)} than are installed here; use those to compare pages"
         return [not_done(7, "TOOLS_DIFFER", detail, name) for name, _ in given.pdfs]
     render = _layouts(data)
-    return [_compare_layout(name, pdf, render) for name, pdf in given.pdfs]
+    return [_compare_layout(name, contents.get(name), render) for name, _ in given.pdfs]
 
 
 def _layouts(data: bytes) -> Callable[[str], bytes]:
@@ -261,11 +263,13 @@ def _layouts(data: bytes) -> Callable[[str], bytes]:
     return render
 
 
-def _compare_layout(name: str, pdf: bytes, render: Callable[[str], bytes]) -> Step:
-    """Return step 7 of one PDF: it begins with the rendering in one of the languages."""
+def _compare_layout(name: str, content: PdfContent | None, render: Callable[[str], bytes]) -> Step:
+    """Return step 7 of one PDF: what was signed is the pages of one of the languages, to the last byte."""
+    if content is None:
+        return not_done(7, "PDF_NOT_VERIFIED", "the PDF's signature does not hold", name)
     try:
         for language in LANGUAGES:
-            if pdf.startswith(render(language)):
+            if content.layout == render(language):
                 return passed(7, f"laid out again in `{language}`: the same bytes", name)
     except AuditError as err:
         return failed(7, "PDF_PAGES", name, f"report.json cannot be laid out: {err.message}")

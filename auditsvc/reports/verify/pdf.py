@@ -5,17 +5,20 @@ A valid signature alone is not enough. An incremental update leaves it valid; by
 are not covered by it; and anybody can sign with a certificate of the same name. So, in this order: the byte range covers
 the whole file but one gap; the gap holds exactly one CMS object, in DER, in upper-case hex, padded with zeros only;
 there is one signature of exactly the form we write, it certifies "no changes"; its certificate is the pinned one; it
-is intact and valid.
+is intact and valid. The pinned key could have signed more than a report's pages: so, last, the file is one layout and
+one revision, and that revision, rebuilt from the layout, has the same bytes.
 """
 
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
 from asn1crypto import cms
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.validation import (
@@ -28,18 +31,31 @@ from pyhanko_certvalidator import ValidationContext
 
 from auditsvc.auth.tokens import P256_ORDER
 from auditsvc.ground.errors import SigningError
+from auditsvc.reports.revision import LINE_END, EarlierStamp, rebuild_revision
 
 MAX_PDF_BYTES = 512 * 1024 * 1024
 """Larger files are refused before they are parsed."""
 _SUBFILTER = "/ETSI.CAdES.detached"
 _HEX = re.compile(rb"[0-9A-F]+\Z")
+LAYOUT_AND_SIGNATURE = 2
+"""Revisions of a signed report."""
+_FILE_ID = re.compile(rb"/ID \[ <[0-9a-f]*> <([0-9a-f]{32})> \]")
+_CHANGED = re.compile(rb"/ModDate \((D[^)]{1,40})\)")
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_CHANGED_XMP = re.compile(rb'xmp:ModifyDate="([0-9T:+-]{25})"')
 
 
 @dataclass(frozen=True, slots=True)
 class PdfContent:
-    """The content of a verified PDF: names and bytes of its attachments."""
+    """What a verified PDF holds.
+
+    Attributes:
+        attachments: their names and bytes.
+        layout: the bytes that were signed with nothing but the signature's own revision added.
+    """
 
     attachments: tuple[tuple[str, bytes], ...]
+    layout: bytes
 
 
 def verify_pdf(data: bytes, cert_sha256: bytes) -> PdfContent:
@@ -76,8 +92,10 @@ def _verify(data: bytes, cert_sha256: bytes) -> PdfContent:
     found = hashlib.sha256(cert.dump()).digest()
     if found != cert_sha256:
         raise _refuse("PDF_CERT_UNKNOWN", f"signed by certificate `{found.hex()}`, expected `{cert_sha256.hex()}`")
-    _check_signature(signature, cert)
-    return PdfContent(tuple(_list_attachments(reader)))
+    instant = _check_signature(signature, cert)
+    layout = _cut_layout(data, reader)
+    _check_revision(data, layout, signature, instant)
+    return PdfContent(tuple(_list_attachments(reader)), layout)
 
 
 def _cut_contents(data: bytes, byte_range: list[int]) -> bytes:
@@ -154,8 +172,8 @@ def _check_cms(signature: EmbeddedPdfSignature) -> None:
         raise _refuse("PDF_CONTENTS", "the signature is not the one with the lower `s`")
 
 
-def _check_signature(signature: EmbeddedPdfSignature, cert: Any) -> None:
-    """Raise unless the signature is intact, valid, by a certificate for signing, and over the whole file.
+def _check_signature(signature: EmbeddedPdfSignature, cert: Any) -> datetime:
+    """Return the signing time of a signature that is intact, valid, by a certificate for signing, over the whole file.
 
     The pinned certificate is the only trust root and is validated at the signing time: once it is pinned, its later
     expiry does not invalidate an older signature.
@@ -174,6 +192,55 @@ def _check_signature(signature: EmbeddedPdfSignature, cert: Any) -> None:
         raise _refuse("PDF_APPENDED", f"the signature covers {status.coverage}, expected ENTIRE_FILE")
     if not (status.trusted and status.docmdp_ok and status.bottom_line):
         raise _refuse("PDF_SIG_INVALID", f"the signature is not accepted: {status.summary()}")
+    return moment.astimezone(UTC)
+
+
+def _cut_layout(data: bytes, reader: PdfFileReader) -> bytes:
+    """Return the bytes of the first of exactly two revisions, up to its end-of-file marker."""
+    revisions = reader.xrefs.total_revisions
+    if revisions != LAYOUT_AND_SIGNATURE:
+        raise _refuse("PDF_REVISION", f"expected one revision after the layout, got {revisions - 1}")
+    start = int(reader.trailer["/Prev"])
+    marker = b"startxref\n%d\n%%%%EOF" % start
+    place = data.find(marker, start)
+    if place < 0:
+        raise _refuse("PDF_REVISION", "the layout has no end")
+    return data[: place + len(marker)]
+
+
+def _check_revision(data: bytes, layout: bytes, signature: EmbeddedPdfSignature, instant: datetime) -> None:
+    """Raise unless the file is the layout with exactly the revision our signer adds to it, and a signature in it."""
+    added = data[len(layout) :]
+    earlier = None if added.startswith(LINE_END) else _read_earlier_stamp(added)
+    expected = rebuild_revision(layout, signature.signer_cert, instant, earlier)
+    _, first_length, second_start, _ = (int(part) for part in signature.byte_range)
+    if (expected[:first_length], expected[second_start:]) != (data[:first_length], data[second_start:]):
+        place = _find_difference(expected, data, range(first_length, second_start))
+        raise _refuse("PDF_REVISION", f"byte {place} is not what signing adds to the layout")
+    if len(expected) != len(data):
+        raise _refuse("PDF_REVISION", f"expected {len(expected)} bytes, got {len(data)}")
+
+
+def _find_difference(expected: bytes, data: bytes, hole: range) -> int:
+    """Return the first place outside the hole where two texts differ."""
+    pairs = enumerate(zip(expected, data, strict=False))
+    shorter = min(len(expected), len(data))
+    return next((place for place, (one, other) in pairs if one != other and place not in hole), shorter)
+
+
+def _read_earlier_stamp(added: bytes) -> EarlierStamp:
+    """Return the values of the earlier form that were the signing machine's, from the first place that has each.
+
+    They need no trust: a wrong place gives another revision when it is rebuilt.
+    """
+    file_id, date, xmp_date = (pattern.search(added) for pattern in (_FILE_ID, _CHANGED, _CHANGED_XMP))
+    if file_id is None or date is None or xmp_date is None:
+        raise _refuse("PDF_REVISION", "what follows the layout is not the revision of a signature")
+    written = _OCTAL.sub(lambda found: chr(int(found.group(1), 8)), date.group(1).decode("ascii"))
+    changed = generic.parse_pdf_date(written, strict=True)
+    return EarlierStamp(
+        bytes.fromhex(file_id.group(1).decode()), changed, datetime.fromisoformat(xmp_date.group(1).decode())
+    )
 
 
 def _list_attachments(reader: PdfFileReader) -> list[tuple[str, bytes]]:

@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet
 
 from auditsvc.reports.render import LANGUAGES, dump_report, render_pdf
 from tests.support.issued import Issued, issue_reports
-from tests.support.reports import build_samples
+from tests.support.reports import build_samples, name_consumers
 
 KINDS = ("compliance", "project")
 CASES = [(kind, language) for kind in KINDS for language in LANGUAGES]
@@ -124,3 +124,17 @@ def test_no_label_is_missing_on_the_pages(
     pdf.write_bytes(render_pdf(dump_report(samples[kind]), language))
     text = run("pdftotext", pdf, "-")
     assert not re.findall(r"\b(?:verdict_|h_|v_|tr_|sev_|ts_|is_|cr_|st_|f_|u_|r_|p_|m_|g_|d_|k_|q_)[a-z_0-9]+", text)
+
+
+def test_the_pages_show_the_escape_and_the_attachment_has_the_exact_text(
+    samples: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    data = dump_report(name_consumers(samples["compliance"], ["Office \U0001f600", "\u202eeciffO"]))
+    pdf = tmp_path / "report.pdf"
+    pdf.write_bytes(render_pdf(data, "en"))
+    text = run("pdftotext", pdf, "-")
+    assert "Office <U+1F600>" in " ".join(text.split())
+    assert "<U+202E>eciffO" in text
+    run("pdfdetach", "-save", "1", "-o", tmp_path / "taken.json", pdf)
+    assert (tmp_path / "taken.json").read_bytes() == data
+    assert "\U0001f600".encode() in data

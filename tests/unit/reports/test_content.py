@@ -12,8 +12,9 @@ import pytest
 
 from auditsvc.figures.alerts import AlertTimes, measure_handling
 from auditsvc.figures.period import bounds_ns, build_period
-from auditsvc.ground.errors import AuditError, InputError, LogError
+from auditsvc.ground.errors import AuditError, InputError, LogError, StorageError
 from auditsvc.ground.settings.model import Settings
+from auditsvc.reports import render
 from auditsvc.reports.evidence import count_log, describe_log
 from auditsvc.reports.printed_tables import describe_alerts, rank
 from auditsvc.reports.render import TEMPLATES, dump_report, parse_report, render_pdf
@@ -224,13 +225,20 @@ def test_markup_in_a_name_is_printed_and_never_run(samples: dict[str, dict[str, 
     assert render_pdf(dump_report(hostile), "zh").startswith(b"%PDF")
 
 
-def test_a_rare_character_is_printed_and_one_without_glyph_is_an_error(samples: dict[str, dict[str, Any]]) -> None:
-    rare = {**samples["project"], "city": {"zh": "莱芜㛃市", "en": "x"}}
-    assert render_pdf(dump_report(rare), "zh").startswith(b"%PDF")
-    missing = {**samples["project"], "city": {"zh": "\U0001f9ff", "en": "x"}}
-    with pytest.raises(AuditError) as caught:
-        render_pdf(dump_report(missing), "zh")
-    assert caught.value.code == "report_failed"
+def test_a_report_nested_too_deeply_is_an_error_of_ours(samples: dict[str, dict[str, Any]]) -> None:
+    for depth in (200, 400, 600, 800, 900, 1000, 5000):
+        data = b'{"created":"2026-11-01T04:00:00.000Z","x":' + b"[" * depth + b"]" * depth + b"}"
+        with pytest.raises(AuditError):
+            render_pdf(data, "en")
+
+
+def test_a_font_that_is_not_in_place_is_named(
+    samples: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "FONTS", tmp_path)
+    render.describe_tools.cache_clear()
+    with pytest.raises(StorageError, match=r"font `NotoSansHans-Regular\.otf` is not in place; run `make check`"):
+        render.describe_tools()
 
 
 def test_a_language_that_is_not_packaged_is_refused(samples: dict[str, dict[str, Any]]) -> None:
