@@ -11,7 +11,7 @@ from flask.views import MethodView
 from marshmallow import Schema, fields, validate
 
 from auditsvc.api.ledger import ProofSchema, build_inclusion
-from auditsvc.api.resource import ApiBlueprint, Instant, PageQuery, format_cursor, page_schema, parse_cursor
+from auditsvc.api.resource import ApiBlueprint, Instant, PageQuery, page_schema
 from auditsvc.auth.gate import current_person
 from auditsvc.auth.model import Person
 from auditsvc.auth.roles import require
@@ -22,13 +22,10 @@ from auditsvc.condition.query import MAX_QUERY
 from auditsvc.event.fields import Kind, find_field
 from auditsvc.event.model import Event, Value
 from auditsvc.event.time import count_ns, format_time_ns
-from auditsvc.figures.traffic import select_accesses
+from auditsvc.figures.search import NEWEST, OLDEST, UNITS, EventSearch, FoundEvent
 from auditsvc.ground.errors import AuditError, AuthError, InputError
 from auditsvc.ground.ids import EventUid
 from auditsvc.runtime.services import get_services, record_reading
-from auditsvc.store.query import Cursor, EventQuery, Order, RowSet, TimeBucket, TimeUnit
-from auditsvc.store.rows import StoredEvent
-from auditsvc.store.summary import count_by_time
 
 resource = ApiBlueprint("events", description="Accesses, normalised and judged")
 
@@ -63,13 +60,13 @@ class SpanQuery(Schema):
 class SearchQuery(SpanQuery, PageQuery):
     """A page of a search."""
 
-    order = fields.Enum(Order, by_value=True, load_default=Order.NEWEST)
+    order = fields.String(load_default=NEWEST, validate=validate.OneOf((NEWEST, OLDEST)))
 
 
 class HistogramQuery(SpanQuery):
     """A histogram of a search."""
 
-    unit = fields.Enum(TimeUnit, by_value=True, load_default=TimeUnit.DAY)
+    unit = fields.String(load_default="day", validate=validate.OneOf(UNITS))
 
 
 class EventSchema(Schema):
@@ -121,17 +118,12 @@ class Events(MethodView):
     @require("event.read", "event.read_own")
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Search events; a department reader finds those of the own department."""
-        services = get_services()
         asked = _read_span(query)
         record_reading(current_person().name, "event_search", "events", _describe(query, asked))
-        page = services.store.search(
-            asked, limit=query["limit"], after=_parse_place(query["cursor"]), order=query["order"]
+        page = get_services().events.find_page(
+            asked, limit=query["limit"], after=query["cursor"] or "", order=query["order"]
         )
-        after = page.after
-        return {
-            "items": [show_event(found) for found in page.events],
-            "next": format_cursor([after.time, after.seq, after.record, after.item] if after else None),
-        }
+        return {"items": [show_event(found) for found in page.events], "next": page.after or None}
 
 
 @resource.route("/events/histogram")
@@ -146,10 +138,10 @@ class Histogram(MethodView):
         services = get_services()
         asked = _read_span(query)
         record_reading(current_person().name, "event_search", "events", _describe(query, asked))
-        bars = count_by_time(services.store, asked, TimeBucket(query["unit"], services.settings.zone))
+        bars = services.events.count_by_unit(asked, query["unit"], services.settings.zone)
         return {
-            "total": sum(count for _, count in bars),
-            "items": [{"start": format_time_ns(start), "count": count} for start, count in bars],
+            "total": sum(bars.values()),
+            "items": [{"start": format_time_ns(start), "count": count} for start, count in bars.items()],
         }
 
 
@@ -169,10 +161,10 @@ class Export(MethodView):
         """Export all events of a search, oldest first, one JSON document a line."""
         asked = _read_span(query)
         record_reading(current_person().name, "event_export", "events", _describe(query, asked))
-        return Response(_iter_lines(get_services().store.iter_events(asked)), mimetype=NDJSON)
+        return Response(_iter_lines(get_services().events.iter_all(asked)), mimetype=NDJSON)
 
 
-def _iter_lines(found: Iterator[StoredEvent]) -> Iterator[bytes]:
+def _iter_lines(found: Iterator[FoundEvent]) -> Iterator[bytes]:
     """Give events as lines, and a last one that says whether they are all; the answer has begun, so it is the only way."""
     number = 0
     try:
@@ -195,13 +187,12 @@ class OneEvent(MethodView):
     def get(self, uid: str) -> dict[str, Any]:
         """Show one event with its duplicates and the other side of the call."""
         found = _get_event(uid)
-        store = get_services().store
+        events = get_services().events
         record_reading(current_person().name, "event_read", uid, {})
-        partners = store.list_partners(found.access_key) if found.access_key else []
         return {
             **show_event(found),
-            "rows": [show_event(row) for row in store.list_rows(found.uid) if _may_see(row.event)],
-            "partners": [show_event(row) for row in partners if row.uid != found.uid and _may_see(row.event)],
+            "rows": [show_event(row) for row in events.list_rows(found.uid) if _may_see(row.event)],
+            "partners": [show_event(row) for row in events.list_partners(found) if _may_see(row.event)],
         }
 
 
@@ -223,7 +214,7 @@ class EventProof(MethodView):
         }
 
 
-def show_event(found: StoredEvent) -> dict[str, Any]:
+def show_event(found: FoundEvent) -> dict[str, Any]:
     """Return an event as JSON shows it."""
     return {"uid": found.uid.hex(), "event": {name: _show_value(name, value) for name, value in found.event.items()}}
 
@@ -236,7 +227,7 @@ def _show_value(name: str, value: Value) -> Value:
     return value
 
 
-def _read_span(query: dict[str, Any]) -> EventQuery:
+def _read_span(query: dict[str, Any]) -> EventSearch:
     """Return the events a request asks for, with the lists and calendars in force."""
     services = get_services()
     last = query["last"] or services.ledger.clock.now() + _SECOND
@@ -247,12 +238,12 @@ def _read_span(query: dict[str, Any]) -> EventQuery:
     nodes = [parse_query(text, zone=services.settings.time_zone)] if text else []
     own = find_own_condition(current_person())
     nodes += [own] if own else []
-    return select_accesses(
+    return EventSearch(
         All(tuple(nodes)) if nodes else None,
         count_ns(first),
         count_ns(last),
         context=services.versions.find().context,
-        rows=RowSet.ALL if query["repeats"] else RowSet.COUNTED,
+        with_repeats=query["repeats"],
     )
 
 
@@ -271,7 +262,7 @@ def _may_see(event: Event) -> bool:
     return own is None or evaluate(own, event, EMPTY_CONTEXT) is Truth.TRUE
 
 
-def _get_event(uid: str) -> StoredEvent:
+def _get_event(uid: str) -> FoundEvent:
     """Return the event; one of another department is as absent as one that does not exist."""
     missing = InputError("not_found", f"there is no event `{uid[:64]}`")
     try:
@@ -280,31 +271,17 @@ def _get_event(uid: str) -> StoredEvent:
         raise missing from err
     if len(raw) != 16:
         raise missing
-    found = get_services().store.get_event(EventUid(raw))
+    found = get_services().events.get(EventUid(raw))
     if not _may_see(found.event):
         raise missing
     return found
 
 
-def _parse_place(text: str | None) -> Cursor | None:
-    """Return where the page before ended."""
-    value = parse_cursor(text)
-    if value is None:
-        return None
-    if (
-        not isinstance(value, list)
-        or len(value) != 4
-        or not all(type(part) is int and abs(part) < 2**62 for part in value)
-    ):
-        raise InputError("field_invalid", "cursor: not one of this list")
-    return Cursor(*value)
-
-
-def _describe(query: dict[str, Any], asked: EventQuery) -> dict[str, Any]:
+def _describe(query: dict[str, Any], asked: EventSearch) -> dict[str, Any]:
     """Return what was searched, as the ledger keeps it."""
     return {
         "query": query["query"],
         "from": format_time_ns(asked.first_ns),
         "to": format_time_ns(asked.last_ns),
-        "repeats": asked.rows is RowSet.ALL,
+        "repeats": asked.with_repeats,
     }

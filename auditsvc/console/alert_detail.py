@@ -7,13 +7,9 @@ from auditsvc.alerts.service import get_alert, list_evidence, list_transitions
 from auditsvc.console.event_search import Hit, build_hit, name_code
 from auditsvc.console.text import current_language
 from auditsvc.event.fields import find_field
-from auditsvc.event.model import Event
 from auditsvc.ground.database import read_session
-from auditsvc.ground.ids import EventUid
 from auditsvc.policy.model import Policy
 from auditsvc.runtime.services import Services
-from auditsvc.store.port import EventStore
-from auditsvc.store.rows import Finding
 
 EVENTS_PER_PAGE = 25
 
@@ -64,14 +60,8 @@ def build_detail(services: Services, alert_id: str, page: int) -> AlertDetail:
         evidence = list_evidence(session, alert_id, limit=EVENTS_PER_PAGE, offset=offset)
         transitions = list_transitions(session, alert_id)
     catalog = services.versions.find().find_catalog()
-    store = services.store
-    findings = store.get_findings([item.key for item in evidence])
-    by_key = {finding.key: finding for finding in findings}
-    causes = tuple(
-        Cause(build_hit(item.uid, _find_event(store, item.uid, by_key.get(item.key)), catalog), reason)
-        for item in evidence
-        for reason in [by_key[item.key].reason if item.key in by_key else ""]
-    )
+    judged = services.events.list_judged([(item.key, item.uid) for item in evidence])
+    causes = tuple(Cause(build_hit(one.uid, one.event, catalog), one.reason) for one in judged)
     language = current_language()
     return AlertDetail(
         alert=alert,
@@ -84,32 +74,6 @@ def build_detail(services: Services, alert_id: str, page: int) -> AlertDetail:
         transitions=tuple(transitions),
         has_more=alert.count > offset + len(evidence),
     )
-
-
-def _find_event(store: EventStore, uid: EventUid, finding: Finding | None) -> Event:
-    """Return the event of a finding; of one whose month was removed, what the finding says of it.
-
-    Raises:
-        StorageError: ``not_found`` when there is neither.
-    """
-    if finding is None:
-        return store.get_event(uid).event
-    rows = store.list_rows(uid)
-    if rows:
-        return rows[0].event
-    known = {
-        "time": finding.time,
-        "outcome": finding.outcome,
-        "consumer.org": finding.consumer,
-        "interface.id": finding.interface,
-        "provider.org": finding.provider,
-        "project.id": finding.project,
-        "source_id": finding.source_id,
-        "seq": finding.seq,
-        "record": finding.record,
-        "item": finding.item,
-    }
-    return {name: value for name, value in known.items() if value is not None}
 
 
 def _find_policy(services: Services, alert: Alert, seq: int | None) -> Policy | None:

@@ -12,19 +12,17 @@ from auditsvc.console.blueprint import blueprint
 from auditsvc.console.chart import ChartColumn, Series, build_column_chart
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_detail import build_detail
-from auditsvc.console.event_search import FACETS, Results, narrow_text, read_query, search
+from auditsvc.console.event_search import FACETS, Results, read_query, search
 from auditsvc.console.failure import Failure, describe
-from auditsvc.console.period import ALL, CUSTOM, RANGES, ShownPeriod, read_period
+from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language, show_number
 from auditsvc.console.today import label_bucket
 from auditsvc.event.fields import BY_NAME, FIELDS
-from auditsvc.figures.traffic import select_accesses
+from auditsvc.figures.search import NEWEST, OLDEST, EventSearch, FoundEvent
 from auditsvc.ground.errors import AuditError, InputError
 from auditsvc.ground.ids import EventUid
 from auditsvc.ledger.event_proof import EventEvidence, build_proof_document, collect_evidence
 from auditsvc.runtime.services import Services, get_services, record_reading
-from auditsvc.store.query import Order, RowSet, TimeUnit
-from auditsvc.store.rows import StoredEvent
 
 _UID_HEX = 32
 _ON = "1"
@@ -44,35 +42,34 @@ def search_events() -> ResponseReturnValue:
     """Search events; the whole search stands in the address."""
     services = get_services()
     text = request.args.get("q", "").strip()
-    order = Order.OLDEST if request.args.get("order") == Order.OLDEST.value else Order.NEWEST
-    rows = RowSet.ALL if request.args.get("repeats") == _ON else RowSet.COUNTED
+    order = OLDEST if request.args.get("order") == OLDEST else NEWEST
+    repeats = request.args.get("repeats") == _ON
     catalog = services.versions.find().find_catalog()
     results: Results | None = None
     failure: Failure | None = None
     column = 0
-    period = read_period({}, services.store, services.ledger.clock.now_ns(), services.settings.zone)
+    period = read_period({}, services.events, services.ledger.clock.now_ns(), services.settings.zone)
     try:
-        period = read_period(request.args, services.store, services.ledger.clock.now_ns(), services.settings.zone)
+        period = read_period(request.args, services.events, services.ledger.clock.now_ns(), services.settings.zone)
         node = read_query(text, services.settings.time_zone)
-        _record_search(text, period, rows)
-        query = select_accesses(node, period.first_ns, period.last_ns, rows=rows)
-        results = search(services, catalog, query, period, after=request.args.get("after", ""), order=order)
+        _record_search(text, period, repeats=repeats)
+        asked = EventSearch(node, period.first_ns, period.last_ns, with_repeats=repeats)
+        results = search(services, catalog, asked, period, after=request.args.get("after", ""), order=order)
     except InputError as err:
         failure, column = describe(err), int(err.context.get("column", 0))
     body = render_template(
         "console/event_search.html",
         text=text,
-        order=order.value,
-        repeats=rows is RowSet.ALL,
+        order=order,
+        repeats=repeats,
         period=period,
         ranges=[*RANGES, ALL],
         results=results,
         failure=failure,
         caret=" " * (column - 1) + "^" if column else "",
-        chart=build_result_chart(results, period, text, rows) if results else None,
+        chart=build_result_chart(results, period, text, repeats=repeats) if results else None,
         facet_names={name: _name_field(name) for name in FACETS},
-        link=lambda **changes: _link_search(text, order, period, rows, **changes),
-        narrow=narrow_text,
+        link=lambda **changes: _link_search(text, order, period, repeats, **changes),
         fields=FIELDS,
         examples=_EXAMPLES,
     )
@@ -84,13 +81,13 @@ def search_events() -> ResponseReturnValue:
 def show_event(uid: str) -> ResponseReturnValue:
     """Show one event."""
     services = get_services()
-    stored = services.store.get_event(parse_uid(uid))
+    found = services.events.get(parse_uid(uid))
     record_reading(current_person().name, "event_read", uid, {})
-    catalog = services.versions.find(stored.seq).find_catalog()
-    detail = build_detail(services, stored, catalog)
+    catalog = services.versions.find(found.seq).find_catalog()
+    detail = build_detail(services, found, catalog)
     evidence, failure = None, None
     try:
-        evidence = _collect_evidence(services, stored)
+        evidence = _collect_evidence(services, found)
     except AuditError as err:
         failure = describe(err)
     return render_template("console/event.html", uid=uid, detail=detail, evidence=evidence, failure=failure)
@@ -101,17 +98,17 @@ def show_event(uid: str) -> ResponseReturnValue:
 def send_proof(uid: str) -> ResponseReturnValue:
     """Send the proof of one event as a file."""
     services = get_services()
-    stored = services.store.get_event(parse_uid(uid))
+    found = services.events.get(parse_uid(uid))
     record_reading(current_person().name, "event_proof_fetched", uid, {})
-    document = build_proof_document(_collect_evidence(services, stored))
+    document = build_proof_document(_collect_evidence(services, found))
     response = Response(json.dumps(document, indent=2) + "\n", mimetype="application/json")
     response.headers["Content-Disposition"] = f'attachment; filename="event-{uid}.proof.json"'
     return response
 
 
-def _collect_evidence(services: Services, stored: StoredEvent) -> EventEvidence:
+def _collect_evidence(services: Services, found: FoundEvent) -> EventEvidence:
     """Return the proof of a stored event."""
-    return collect_evidence(services.ledger, stored.seq, stored.record, str(stored.event.get("leaf_hash", "")))
+    return collect_evidence(services.ledger, found.seq, found.record, str(found.event.get("leaf_hash", "")))
 
 
 def parse_uid(text: str) -> EventUid:
@@ -125,15 +122,15 @@ def parse_uid(text: str) -> EventUid:
     return EventUid(bytes.fromhex(text))
 
 
-def build_result_chart(results: Results, period: ShownPeriod, text: str, rows: RowSet) -> Markup:
+def build_result_chart(results: Results, period: ShownPeriod, text: str, *, repeats: bool) -> Markup:
     """Return the chart of a search; a click on a column narrows the search to it."""
-    clickable = period.bucket.unit is not TimeUnit.MINUTE
+    clickable = period.axis.unit != "minute"
     columns = [
         ChartColumn(
             label=label_bucket(first, period),
             title=f"{label_bucket(first, period)}: {show_number(count)}",
             values=(count,),
-            href=_link_bucket((first, last), period, text, rows) if clickable and count else "",
+            href=_link_bucket((first, last), period, text, repeats=repeats) if clickable and count else "",
         )
         for first, last, count in results.course
     ]
@@ -141,19 +138,18 @@ def build_result_chart(results: Results, period: ShownPeriod, text: str, rows: R
     return build_column_chart(columns, [Series(gettext("events"), "series-1")], summary=summary, height=150)
 
 
-def _link_bucket(bounds_ns: tuple[int, int], period: ShownPeriod, text: str, rows: RowSet) -> str:
-    """Return the address of the same search in what one bucket has of the period."""
-    first_ns, last_ns = max(bounds_ns[0], period.first_ns), min(bounds_ns[1], period.last_ns)
-    return _link_search(text, Order.NEWEST, ShownPeriod(CUSTOM, first_ns, last_ns, period.zone), rows)
+def _link_bucket(bounds_ns: tuple[int, int], period: ShownPeriod, text: str, *, repeats: bool) -> str:
+    """Return the address of the same search in one bucket."""
+    return _link_search(text, NEWEST, ShownPeriod("custom", *bounds_ns, period.zone), repeats)
 
 
-def _link_search(text: str, order: Order, period: ShownPeriod, rows: RowSet, **changes: str) -> str:
+def _link_search(text: str, order: str, period: ShownPeriod, repeats: bool, /, **changes: str) -> str:
     """Return the address of the present search with some arguments changed; a page's place is dropped."""
     arguments: dict[str, str] = {"q": text, **period.query()}
-    if rows is RowSet.ALL:
+    if repeats:
         arguments["repeats"] = _ON
-    if order is Order.OLDEST:
-        arguments["order"] = order.value
+    if order == OLDEST:
+        arguments["order"] = order
     if "range" in changes:
         arguments = {key: value for key, value in arguments.items() if key not in {"from", "to"}}
     return url_for("console.search_events", **_without_empty({**arguments, **changes}))
@@ -164,14 +160,14 @@ def _without_empty(arguments: dict[str, str]) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if value}
 
 
-def _record_search(text: str, period: ShownPeriod, rows: RowSet) -> None:
+def _record_search(text: str, period: ShownPeriod, *, repeats: bool) -> None:
     """Put a search in the ledger; the mere opening of the page is none."""
     if text and not request.headers.get("X-Poll"):
         detail = {
             "query": text,
             "from": period.first_text,
             "to": period.last_text,
-            "repeats": rows is RowSet.ALL,
+            "repeats": repeats,
             "after": request.args.get("after", ""),
         }
         record_reading(current_person().name, "event_search", "events", detail)

@@ -1,7 +1,6 @@
 """One event as its page shows it: fields with their meaning in groups, the judgement explained, other rows of the call."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from auditsvc.catalog.model import Catalog
 from auditsvc.condition.describe import ConditionStep, format_value
@@ -9,10 +8,10 @@ from auditsvc.console.event_search import Hit, build_hit, name_code
 from auditsvc.console.text import current_language
 from auditsvc.event.fields import FIELDS, LABEL_PREFIX, Field, Kind, Level, get_field
 from auditsvc.event.model import Event, Value
+from auditsvc.figures.search import FoundEvent
 from auditsvc.policy.decide import PolicyState
 from auditsvc.policy.explain import PolicyStep, explain
 from auditsvc.runtime.services import Services
-from auditsvc.store.rows import StoredEvent
 
 _SHOWN_STATES = (
     PolicyState.VIOLATED,
@@ -61,7 +60,7 @@ class EventDetail:
     related: tuple[Hit, ...]
 
 
-def build_detail(services: Services, stored: StoredEvent, catalog: Catalog | None) -> EventDetail:
+def build_detail(services: Services, stored: FoundEvent, catalog: Catalog | None) -> EventDetail:
     """Return the detail of a stored event; ``catalog`` is the one in force when it was recorded."""
     event = stored.event
     flags = event.get("quality")
@@ -103,7 +102,7 @@ def _build_fact(known: Field, value: Value, catalog: Catalog | None) -> Fact:
     )
 
 
-def _explain(services: Services, stored: StoredEvent) -> tuple[Judgement, ...]:
+def _explain(services: Services, stored: FoundEvent) -> tuple[Judgement, ...]:
     """Return what the policies then in force say of the event, the gravest first."""
     policy_set = services.versions.find(stored.seq).find_policy_set()
     if policy_set is None:
@@ -120,10 +119,9 @@ def _flatten(step: ConditionStep, depth: int) -> list[tuple[int, ConditionStep]]
     return [(depth, step), *(line for inner in step.steps for line in _flatten(inner, depth + 1))]
 
 
-def _find_related(services: Services, stored: StoredEvent, catalog: Catalog | None) -> tuple[Hit, ...]:
+def _find_related(services: Services, stored: FoundEvent, catalog: Catalog | None) -> tuple[Hit, ...]:
     """Return the other half of the call, and other rows under the same id."""
-    store = services.store
-    rows: list[Any] = [row for row in store.list_rows(stored.uid) if row.event != stored.event]
-    if stored.access_key is not None:
-        rows += [row for row in store.list_partners(stored.access_key) if row.uid != stored.uid]
+    events = services.events
+    rows = [row for row in events.list_rows(stored.uid) if row.event != stored.event]
+    rows += events.list_partners(stored)
     return tuple(build_hit(row.uid, row.event, catalog) for row in rows)

@@ -5,22 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditsvc.catalog.model import Catalog
-from auditsvc.condition.ast import AnyOf, Node
+from auditsvc.condition.ast import Node
 from auditsvc.condition.parse import parse_query
-from auditsvc.console.period import ShownPeriod, list_buckets
+from auditsvc.console.period import ShownPeriod
 from auditsvc.console.text import current_language
 from auditsvc.event.model import Event
-from auditsvc.ground.errors import InputError
+from auditsvc.figures.search import EventSearch
 from auditsvc.runtime.services import Services
-from auditsvc.store.query import Cursor, EventQuery, Key, NoValue, Order
-from auditsvc.store.summary import count_by_time, count_rows, rank_values
 
 PAGE_SIZE = 50
 FACETS = ("verdict", "violations", "action", "outcome", "consumer.org", "interface.id")
 """Fields whose most frequent values stand beside the results."""
 _FACET_VALUES = 6
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@/")
-_CURSOR_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +69,18 @@ def read_query(text: str, zone: str) -> Node | None:
 
 
 def search(
-    services: Services, catalog: Catalog | None, query: EventQuery, period: ShownPeriod, *, after: str, order: Order
+    services: Services, catalog: Catalog | None, asked: EventSearch, period: ShownPeriod, *, after: str, order: str
 ) -> Results:
     """Return the page of events after the cursor ``after``, with the figures of the whole search over ``period``."""
-    store = services.store
-    page = store.search(query, limit=PAGE_SIZE, after=parse_cursor(after), order=order)
-    counts = dict(count_by_time(store, query, period.bucket))
+    events, axis = services.events, period.axis
+    page = events.find_page(asked, limit=PAGE_SIZE, after=after, order=order)
+    counts = events.count_by_unit(asked, axis.unit, axis.zone)
     return Results(
-        hits=tuple(build_hit(stored.uid, stored.event, catalog) for stored in page.events),
-        total=count_rows(store, query),
-        course=tuple((first, last, counts.get(first, 0)) for first, last in list_buckets(period)),
-        facets={name: _build_facet(name, rank_values(store, query, name, _FACET_VALUES), catalog) for name in FACETS},
-        after=format_cursor(page.after),
+        hits=tuple(build_hit(found.uid, found.event, catalog) for found in page.events),
+        total=events.count(asked),
+        course=tuple((first, last, counts.get(first, 0)) for first, last in axis.list_buckets()),
+        facets={name: _build_facet(name, events.rank_values(asked, name, _FACET_VALUES), catalog) for name in FACETS},
+        after=page.after,
     )
 
 
@@ -121,37 +118,9 @@ def quote_term(field: str, value: str) -> str:
     return f'{field}:"{escaped}"'
 
 
-def narrow_text(text: str, term: str) -> str:
-    """Return the query for what ``text``, which can be read, finds and on which ``term`` is true, too."""
-    if isinstance(read_query(text, "UTC"), AnyOf):
-        return f"({text}) {term}"  # "or" binds less than "and"
-    return f"{text} {term}".strip()
-
-
-def format_cursor(cursor: Cursor | None) -> str:
-    """Return a cursor as one word of an address, empty for none."""
-    return "" if cursor is None else f"{cursor.time}.{cursor.seq}.{cursor.record}.{cursor.item}"
-
-
-def parse_cursor(text: str) -> Cursor | None:
-    """Return the cursor of an address.
-
-    Raises:
-        InputError: ``input_invalid`` for a word that is no cursor.
-    """
-    if not text:
-        return None
-    parts = text.split(".")
-    if len(parts) != _CURSOR_PARTS or not all(part.isdecimal() and len(part) <= 19 for part in parts):
-        raise InputError("input_invalid", "after: not a place this service gave out")
-    time, seq, record, item = (int(part) for part in parts)
-    return Cursor(time, seq, record, item)
-
-
-def _build_facet(field: str, counts: list[tuple[Key, int]], catalog: Catalog | None) -> tuple[FacetValue, ...]:
+def _build_facet(field: str, ranked: list[tuple[str, int]], catalog: Catalog | None) -> tuple[FacetValue, ...]:
     """Return the values of a facet that can be searched for."""
-    known = [(str(key), count) for key, count in counts if not isinstance(key, NoValue)]
-    largest = max((count for _, count in known), default=1)
+    largest = max((count for _, count in ranked), default=1)
     return tuple(
         FacetValue(
             value,
@@ -160,5 +129,5 @@ def _build_facet(field: str, counts: list[tuple[Key, int]], catalog: Catalog | N
             count,
             count / largest,
         )
-        for value, count in known
+        for value, count in ranked
     )

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from auditsvc.catalog.model import Catalog
-from auditsvc.console.period import DAY_NS, ShownPeriod, list_buckets
+from auditsvc.console.period import ShownPeriod
 from auditsvc.figures import traffic, violations
 from auditsvc.figures.alerts import OpenAlerts, count_open_alerts
 from auditsvc.figures.coverage import Coverage, measure_coverage
 from auditsvc.figures.deliveries import DeliveryTotals, list_silent_sources, measure_deliveries
 from auditsvc.figures.lag import LogStatus, read_log_status
 from auditsvc.figures.scope import Scope
+from auditsvc.figures.time_axis import DAY_NS
 from auditsvc.figures.violations import PolicyFindings
 from auditsvc.ground.bilingual import Text
 from auditsvc.ground.database import read_session
@@ -84,11 +85,11 @@ def build_overview(services: Services, period: ShownPeriod) -> Overview:
 
 def _list_course(shown: Scope, period: ShownPeriod) -> tuple[DayCount, ...]:
     """Return accesses and violating ones for every bucket of the period, empty buckets included."""
-    counts = traffic.count_by_time(shown, period.bucket)
+    counts = traffic.count_by_time(shown, period.axis.bucket)
     none = traffic.TimeCount(0, 0)
     return tuple(
         DayCount(first, last, counts.get(first, none).accesses, counts.get(first, none).violated)
-        for first, last in list_buckets(period)
+        for first, last in period.axis.list_buckets()
     )
 
 

@@ -1,16 +1,15 @@
 """The stretch of time a page shows: a name that ends at the newest event, or two local times; always in the address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from auditsvc.event.time import MAX_TIME_NS, MIN_TIME_NS, NS, count_ns, to_datetime
+from auditsvc.figures.search import EventIndex
+from auditsvc.figures.time_axis import DAY_NS, TimeAxis
 from auditsvc.ground.errors import InputError
-from auditsvc.store.port import EventStore
-from auditsvc.store.query import EventQuery, Order, RowSet, TimeBucket, TimeUnit
 
-DAY_NS = 86_400 * NS
 RANGES: Mapping[str, int] = {"1d": DAY_NS, "7d": 7 * DAY_NS, "30d": 30 * DAY_NS, "90d": 90 * DAY_NS}
 """Name of a range to its length; ``all`` has no length."""
 ALL = "all"
@@ -18,9 +17,7 @@ CUSTOM = "custom"
 DEFAULT_RANGE = "30d"
 _RECENT_NS = DAY_NS
 """A newest event younger than this leaves ranges ending now."""
-_MINUTE_NS = 60 * NS
-_UNITS = ((3 * 3600 * NS, TimeUnit.MINUTE), (4 * DAY_NS, TimeUnit.HOUR), (124 * DAY_NS, TimeUnit.DAY))
-"""Longest stretch drawn in minutes, hours and days; longer ones are drawn in months."""
+_INPUT_FORMAT = "%Y-%m-%dT%H:%M"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +48,9 @@ class ShownPeriod:
         return _format(self.last_ns, self.zone)
 
     @property
-    def bucket(self) -> TimeBucket:
-        """The time bucket in which the period is drawn."""
-        length = self.last_ns - self.first_ns
-        unit = next((unit for limit, unit in _UNITS if length <= limit), TimeUnit.MONTH)
-        return TimeBucket(unit, self.zone)
+    def axis(self) -> TimeAxis:
+        """The buckets in which the period is drawn."""
+        return TimeAxis(self.first_ns, self.last_ns, self.zone)
 
     def query(self) -> dict[str, str]:
         """Return the period as arguments of an address."""
@@ -64,7 +59,7 @@ class ShownPeriod:
         return {} if self.name == DEFAULT_RANGE else {"range": self.name}
 
 
-def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zone: ZoneInfo) -> ShownPeriod:
+def read_period(arguments: Mapping[str, str], events: EventIndex, now_ns: int, zone: ZoneInfo) -> ShownPeriod:
     """Return the period an address asks for.
 
     Raises:
@@ -75,49 +70,16 @@ def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zo
     name = arguments.get("range", DEFAULT_RANGE)
     if name != ALL and name not in RANGES:
         raise InputError("time_invalid", f"range: expected one of {', '.join([*RANGES, ALL])}, got `{name[:32]}`")
-    newest = find_newest_ns(store, now_ns)
+    newest = events.find_newest_ns(now_ns + 1)
     if newest is None:
         last_ns = _end_minute(now_ns - 1)
         return ShownPeriod(name, last_ns - RANGES.get(name, DAY_NS), last_ns, zone)
     if name == ALL:
-        return replace(_all_events(store, newest, zone), name=ALL)
+        first, last = events.find_span_ns() or (newest, newest)
+        return ShownPeriod(ALL, first, last + NS, zone)
     is_recent = now_ns - newest < _RECENT_NS
     last_ns = _end_minute(now_ns - 1 if is_recent else newest)
     return ShownPeriod(name, last_ns - RANGES[name], last_ns, zone, not is_recent)
-
-
-def find_newest_ns(store: EventStore, now_ns: int) -> int | None:
-    """Return the time of the newest event that is not in the future, None when there is none."""
-    page = store.search(EventQuery(None, MIN_TIME_NS, now_ns + 1, rows=RowSet.ALL), limit=1)
-    return page.events[0].time_ns if page.events else None
-
-
-def list_buckets(period: ShownPeriod) -> list[tuple[int, int]]:
-    """Return ``[first, last)`` of every bucket the period touches, in order, empty ones included."""
-    unit = period.bucket.unit
-    start = _floor(to_datetime(period.first_ns).astimezone(period.zone), unit)
-    buckets = []
-    first = count_ns(start)
-    while first < period.last_ns:
-        start = _following(start, unit)
-        buckets.append((first, count_ns(start)))
-        first = buckets[-1][1]
-    return buckets
-
-
-def _all_events(store: EventStore, newest: int, zone: ZoneInfo) -> ShownPeriod:
-    """Return the period from the oldest event to the newest, future ones included."""
-    query = EventQuery(None, MIN_TIME_NS, MAX_TIME_NS, rows=RowSet.ALL)
-    oldest = store.search(query, limit=1, order=Order.OLDEST)
-    latest = store.search(query, limit=1)
-    first = oldest.events[0].time_ns if oldest.events else newest
-    last = latest.events[0].time_ns if latest.events else newest
-    return ShownPeriod(ALL, first - first % _MINUTE_NS, _end_minute(last), zone)
-
-
-def _end_minute(instant_ns: int) -> int:
-    """Return the end of the minute an instant lies in."""
-    return instant_ns - instant_ns % _MINUTE_NS + _MINUTE_NS
 
 
 def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> ShownPeriod:
@@ -143,29 +105,5 @@ def _parse(text: str, zone: ZoneInfo, default: int) -> int:
 
 
 def _format(value: int, zone: ZoneInfo) -> str:
-    """Return a local time as form fields take it, as short as it can be without leaving anything out."""
-    moment = to_datetime(min(value, MAX_TIME_NS - NS)).astimezone(zone).replace(tzinfo=None)
-    shortest = "microseconds" if moment.microsecond else "seconds" if moment.second else "minutes"
-    return moment.isoformat(timespec=shortest)
-
-
-def _floor(moment: datetime, unit: TimeUnit) -> datetime:
-    """Return the beginning of the local bucket ``moment`` lies in."""
-    start = moment.replace(second=0, microsecond=0)
-    if unit is TimeUnit.MINUTE:
-        return start
-    start = start.replace(minute=0)
-    if unit is TimeUnit.HOUR:
-        return start
-    start = start.replace(hour=0)
-    return start if unit is TimeUnit.DAY else start.replace(day=1)
-
-
-def _following(start: datetime, unit: TimeUnit) -> datetime:
-    """Return the beginning of the next local bucket."""
-    if unit is TimeUnit.MONTH:
-        return (start + timedelta(days=32)).replace(day=1)
-    if unit is TimeUnit.DAY:
-        return start + timedelta(days=1)
-    step = timedelta(minutes=1) if unit is TimeUnit.MINUTE else timedelta(hours=1)
-    return (start.astimezone(tz=ZoneInfo("UTC")) + step).astimezone(start.tzinfo)
+    """Return a local time as form fields take it."""
+    return to_datetime(min(value, MAX_TIME_NS - NS)).astimezone(zone).strftime(_INPUT_FORMAT)

@@ -11,7 +11,6 @@ from auditsvc.console.blueprint import blueprint
 from auditsvc.console.current_user import current_person
 from auditsvc.console.failure import Failure, describe
 from auditsvc.console.forms import ReportForm
-from auditsvc.console.period import find_newest_ns
 from auditsvc.console.text import current_language, local_time
 from auditsvc.ground.database import read_session
 from auditsvc.ground.errors import AuditError
@@ -100,6 +99,6 @@ def _open_form() -> ReportForm:
 def _find_newest_month() -> tuple[date, date]:
     """Return the first and the last local day of the calendar month of the newest event, of the present one for none."""
     services = get_services()
-    newest = find_newest_ns(services.store, services.ledger.clock.now_ns())
+    newest = services.events.find_newest_ns(services.ledger.clock.now_ns() + 1)
     first = local_time(newest if newest is not None else services.ledger.clock.now()).date().replace(day=1)
     return first, (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)

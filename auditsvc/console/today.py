@@ -12,9 +12,8 @@ from auditsvc.console.overview import DayCount, Overview, build_overview
 from auditsvc.console.period import RANGES, ShownPeriod, read_period
 from auditsvc.console.text import local_time, show_number
 from auditsvc.runtime.services import get_services, read_status
-from auditsvc.store.query import TimeUnit
 
-_LABELS = {TimeUnit.MINUTE: "%H:%M", TimeUnit.HOUR: "%m-%d %H:00", TimeUnit.DAY: "%m-%d", TimeUnit.MONTH: "%Y-%m"}
+_LABELS = {"minute": "%H:%M", "hour": "%m-%d %H:00", "day": "%m-%d", "month": "%Y-%m"}
 
 _STORES = {"duckdb": "DuckDB", "elasticsearch": "Elasticsearch"}
 
@@ -28,7 +27,7 @@ def today() -> ResponseReturnValue:
     named = {"store": store, "store_name": _STORES[store.kind]}
     if store.reason is not None:
         return render_template("console/today_away.html", **named)
-    period = read_period(request.args, services.store, services.ledger.clock.now_ns(), services.settings.zone)
+    period = read_period(request.args, services.events, services.ledger.clock.now_ns(), services.settings.zone)
     overview = build_overview(services, period)
     return render_template(
         "console/today.html",
@@ -46,7 +45,7 @@ def today() -> ResponseReturnValue:
 
 def label_bucket(first_ns: int, period: ShownPeriod) -> str:
     """Return the text below a bucket: local, as short as its unit allows."""
-    return local_time(first_ns).strftime(_LABELS[period.bucket.unit])
+    return local_time(first_ns).strftime(_LABELS[period.axis.unit])
 
 
 def build_course_chart(course: tuple[DayCount, ...], period: ShownPeriod) -> Markup:

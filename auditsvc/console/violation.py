@@ -37,7 +37,7 @@ def show_violations() -> ResponseReturnValue:
     """Show the violations of a period in order of time; what is chosen stands in the address."""
     services = get_services()
     policy = request.args.get("policy", "").strip()
-    period = read_period(request.args, services.store, services.ledger.clock.now_ns(), services.settings.zone)
+    period = read_period(request.args, services.events, services.ledger.clock.now_ns(), services.settings.zone)
     page = _read_page(request.args.get("page", "1"))
     scope = Scope(services.store, period.zone, period.first_ns, period.last_ns)
     within: Within = {"policy_id": (policy,)} if policy else {}

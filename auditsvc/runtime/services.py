@@ -13,6 +13,7 @@ from flask import current_app
 from auditsvc.auth.bearer import BearerTokens
 from auditsvc.auth.service import Accounts
 from auditsvc.figures.lag import StoreStatus, read_store_status
+from auditsvc.figures.search import EventIndex
 from auditsvc.ground.database import begin_write
 from auditsvc.ground.settings.model import Settings
 from auditsvc.inforce.versions import Versions
@@ -61,6 +62,11 @@ class Services:
             StorageError: ``storage_unavailable`` when it is unavailable or belongs to another log.
         """
         return self.followed.use()
+
+    @property
+    def events(self) -> EventIndex:
+        """What faces ask about single events; raises as :attr:`store`."""
+        return EventIndex(self.store)
 
 
 def read_status(services: Services) -> StoreStatus:

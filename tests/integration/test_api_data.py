@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from auditsvc.auth.roles import Role
+from auditsvc.event.time import MAX_TIME_NS
+from auditsvc.figures.search import EventSearch
 from auditsvc.ground.errors import StorageError
 from auditsvc.ledger.format.tree import verify_inclusion
 from auditsvc.store.rows import StoredEvent
@@ -170,6 +172,17 @@ def test_an_alert_is_acknowledged_and_closed_once_by_an_officer_only(service: Se
     steps = service.call(AUDITOR, "GET", path).get_json()["transitions"]
     assert [step["to_state"] for step in steps] == ["new", "acknowledged", "closed"]
     assert steps[-1]["actor"] == "security-officer"
+
+
+def test_a_place_between_pages_is_written_as_on_the_console(service: Service) -> None:
+    page = service.call(AUDITOR, "GET", f"/api/v1/events?{SPAN}&limit=1&order=oldest").get_json()
+    (first,) = service.services.events.find_page(EventSearch(None, 0, MAX_TIME_NS), limit=1, order="oldest").events
+    place = (first.event["time"], first.seq, first.record, first.item)
+    assert page["items"][0]["uid"] == first.uid.hex()
+    assert page["next"] == ".".join(map(str, place))
+    for wrong in (page["next"] + ".0", "-" + page["next"], "٣" + page["next"][1:]):
+        answer = service.call(AUDITOR, "GET", f"/api/v1/events?{SPAN}&cursor={wrong}")
+        assert (answer.status_code, answer.get_json()["code"]) == (422, "field_invalid")
 
 
 def test_a_source_key_is_made_shown_once_and_revoked_on_record(service: Service) -> None:

@@ -5,8 +5,9 @@ import pytest
 from auditsvc.condition.ast import Compare, Operator
 from auditsvc.condition.parse import parse_query
 from auditsvc.console.event import parse_uid
-from auditsvc.console.event_search import format_cursor, parse_cursor, quote_term
+from auditsvc.console.event_search import quote_term
 from auditsvc.console.language import local_target
+from auditsvc.figures.search import format_cursor, parse_cursor
 from auditsvc.ground.errors import InputError
 from auditsvc.store.query import Cursor
 

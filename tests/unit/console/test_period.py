@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from auditsvc.console.period import DAY_NS, ShownPeriod, list_buckets, read_period
+from auditsvc.console.period import ShownPeriod, read_period
 from auditsvc.event.time import NS, count_ns
+from auditsvc.figures.search import EventIndex
+from auditsvc.figures.time_axis import DAY_NS
 from auditsvc.ground.errors import InputError
 from auditsvc.store.port import EventStore
 from auditsvc.store.query import EventQuery, Page, TimeUnit
@@ -32,7 +34,7 @@ class FakeStore:
 
 
 def read(time: int | None, **arguments: str) -> ShownPeriod:
-    return read_period(arguments, cast("EventStore", FakeStore(time)), NOW, SHANGHAI)
+    return read_period(arguments, EventIndex(cast("EventStore", FakeStore(time))), NOW, SHANGHAI)
 
 
 def test_a_range_ends_now_while_events_are_coming_in() -> None:
@@ -93,7 +95,7 @@ def test_what_is_no_period_is_refused(arguments: dict[str, str]) -> None:
     ],
 )
 def test_the_longer_the_period_the_coarser_its_buckets(length: int, unit: TimeUnit) -> None:
-    assert ShownPeriod("custom", NOW, NOW + length, SHANGHAI).bucket.unit is unit
+    assert ShownPeriod("custom", NOW, NOW + length, SHANGHAI).axis.bucket.unit is unit
 
 
 @pytest.mark.parametrize("zone", [SHANGHAI, ZoneInfo("Europe/Berlin")])
@@ -101,7 +103,7 @@ def test_the_longer_the_period_the_coarser_its_buckets(length: int, unit: TimeUn
 def test_buckets_follow_each_other_without_gap_and_cover_the_period(zone: ZoneInfo, days: int) -> None:
     first = count_ns(datetime(2026, 10, 20, 5, 30, tzinfo=UTC))  # Berlin's clocks go back on the 25th
     period = ShownPeriod("custom", first, first + days * DAY_NS, zone)
-    buckets = list_buckets(period)
+    buckets = period.axis.list_buckets()
     assert buckets[0][0] <= period.first_ns
     assert buckets[-1][1] >= period.last_ns
     assert all(left[1] == right[0] for left, right in itertools.pairwise(buckets))
