@@ -102,7 +102,8 @@ def deliver_all(folder: Path) -> None:
 
 
 def deliver_late(service: Service) -> None:
-    """Put the late records in the ledger, unjudged, and let some time pass."""
+    """Put the late records in the ledger, unjudged, some time after all else, and let some time pass."""
+    service.clock.instant += timedelta(seconds=LATE_S)
     body = b"".join(LATE)
     committer = Committer(service.services.ledger, service.services.settings)
     try:
