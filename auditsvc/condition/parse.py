@@ -126,7 +126,7 @@ def _parse_key(key: str, place: Place) -> _Test:
         if modifier not in MODIFIERS:
             raise InputError("field_invalid", f"unknown modifier `{modifier}`; known: {', '.join(sorted(MODIFIERS))}")
     if len(set(modifiers)) != len(modifiers):
-        raise InputError("field_invalid", "a modifier stands twice")
+        raise InputError("field_invalid", "duplicate modifier")
     operators = [word for word in modifiers if word in _OPERATORS or word in _QUESTIONS or word == "ne"]
     quantifiers = [word for word in modifiers if word in _QUANTIFIERS]
     if len(operators) > 1 or len(quantifiers) > 1:
