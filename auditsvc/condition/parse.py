@@ -111,7 +111,7 @@ class _Test:
         return Quantifier.EACH if self.quantifier == "each" else Quantifier.ANY
 
     def wrap(self, node: Node) -> Node:
-        """Return the node, negated when the key says ``ne`` or ``none``."""
+        """Return the node, negated when the key has ``ne`` or ``none``."""
         negations = (self.operator == "ne") + (self.quantifier == "none")
         return Not(node) if negations == 1 else node
 
