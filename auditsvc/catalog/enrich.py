@@ -166,7 +166,7 @@ class Enricher:
         values: dict[str, Value],
         fallbacks: dict[str, Value],
     ) -> list[str]:
-        """Add what the stated agreement says, or the only one that fits; return the flags due."""
+        """Add the fields of the stated agreement, or of the only one that fits; return the flags due."""
         stated = event.get("agreement.id")
         if isinstance(stated, str):
             agreement = self.catalog.find_agreement(stated, instant)

@@ -146,7 +146,7 @@ def _index_once(draft: _Draft, items: list[tuple[str, Any, MappingReader]]) -> d
     index: dict[str, Any] = {}
     for key, value, reader in items:
         if key in index and key:
-            reader.note("code" if isinstance(value, Matter) else "id", f"`{key}` stands twice")
+            reader.note("code" if isinstance(value, Matter) else "id", f"duplicate `{key}`")
         index[key] = value
     return index
 

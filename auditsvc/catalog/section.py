@@ -65,7 +65,7 @@ def read_resource(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
         reader.note("items", "expected at least one information item")
     names = [item.name for item in items]
     if len(set(names)) != len(names):
-        reader.note("items", "an item name stands twice")
+        reader.note("items", "duplicate item name")
     share_type = reader.choice("share_type", SHARE_TYPES)
     condition = reader.find_bilingual("share_condition")
     if share_type != "unconditional" and condition is None:

@@ -1,7 +1,7 @@
 """The evaluation of a condition on one event: the reference that every compiler must agree with.
 
-Three-valued logic (Kleene). A comparison is *unknown* when its field is missing, null or of another type than the field
-catalogue gives, when a named list or calendar is not loaded, or when the calendar does not cover the date. Unknown is
+Three-valued logic (Kleene). A comparison is *unknown* when its field is missing, null or does not have the type in the field
+catalogue, when a named list or calendar is not loaded, or when the calendar does not cover the date. Unknown is
 never turned into true or false here; a policy's ``on_missing`` does that, visibly.
 """
 
@@ -88,7 +88,7 @@ def evaluate(node: Node, event: Event, context: Context) -> Truth:
 
 
 def has_type(known: Field, value: object) -> bool:
-    """Return whether a value has the type the field catalogue gives; null has none."""
+    """Return whether a value has the type defined in the field catalogue; null has none."""
     if known.multi:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     match known.kind:

@@ -111,7 +111,7 @@ class _Test:
         return Quantifier.EACH if self.quantifier == "each" else Quantifier.ANY
 
     def wrap(self, node: Node) -> Node:
-        """Return the node, negated when the key says ``ne`` or ``none``."""
+        """Return the node, negated when the key has ``ne`` or ``none``."""
         negations = (self.operator == "ne") + (self.quantifier == "none")
         return Not(node) if negations == 1 else node
 
@@ -126,7 +126,7 @@ def _parse_key(key: str, place: Place) -> _Test:
         if modifier not in MODIFIERS:
             raise InputError("field_invalid", f"unknown modifier `{modifier}`; known: {', '.join(sorted(MODIFIERS))}")
     if len(set(modifiers)) != len(modifiers):
-        raise InputError("field_invalid", "a modifier stands twice")
+        raise InputError("field_invalid", "duplicate modifier")
     operators = [word for word in modifiers if word in _OPERATORS or word in _QUESTIONS or word == "ne"]
     quantifiers = [word for word in modifiers if word in _QUANTIFIERS]
     if len(operators) > 1 or len(quantifiers) > 1:

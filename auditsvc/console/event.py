@@ -12,9 +12,9 @@ from auditsvc.console.blueprint import blueprint
 from auditsvc.console.chart import ChartColumn, Series, build_column_chart
 from auditsvc.console.current_user import current_person
 from auditsvc.console.event_detail import build_detail
-from auditsvc.console.event_search import FACETS, Results, read_query, search
+from auditsvc.console.event_search import FACETS, Results, narrow_text, read_query, search
 from auditsvc.console.failure import Failure, describe
-from auditsvc.console.period import ALL, RANGES, ShownPeriod, read_period
+from auditsvc.console.period import ALL, CUSTOM, RANGES, ShownPeriod, read_period
 from auditsvc.console.text import current_language, show_number
 from auditsvc.console.today import label_bucket
 from auditsvc.event.fields import BY_NAME, FIELDS
@@ -70,6 +70,7 @@ def search_events() -> ResponseReturnValue:
         chart=build_result_chart(results, period, text, repeats=repeats) if results else None,
         facet_names={name: _name_field(name) for name in FACETS},
         link=lambda **changes: _link_search(text, order, period, repeats, **changes),
+        narrow=narrow_text,
         fields=FIELDS,
         examples=_EXAMPLES,
     )
@@ -139,8 +140,9 @@ def build_result_chart(results: Results, period: ShownPeriod, text: str, *, repe
 
 
 def _link_bucket(bounds_ns: tuple[int, int], period: ShownPeriod, text: str, *, repeats: bool) -> str:
-    """Return the address of the same search in one bucket."""
-    return _link_search(text, NEWEST, ShownPeriod("custom", *bounds_ns, period.zone), repeats)
+    """Return the address of the same search in the part of one bucket that lies in the period."""
+    first_ns, last_ns = max(bounds_ns[0], period.first_ns), min(bounds_ns[1], period.last_ns)
+    return _link_search(text, NEWEST, ShownPeriod(CUSTOM, first_ns, last_ns, period.zone), repeats)
 
 
 def _link_search(text: str, order: str, period: ShownPeriod, repeats: bool, /, **changes: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditsvc.catalog.model import Catalog
-from auditsvc.condition.ast import Node
+from auditsvc.condition.ast import AnyOf, Node
 from auditsvc.condition.parse import parse_query
 from auditsvc.console.period import ShownPeriod
 from auditsvc.console.text import current_language
@@ -116,6 +116,13 @@ def quote_term(field: str, value: str) -> str:
         return f"{field}:{value}"
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'{field}:"{escaped}"'
+
+
+def narrow_text(text: str, term: str) -> str:
+    """Return the query for what ``text``, which can be read, finds and on which ``term`` is true, too."""
+    if isinstance(read_query(text, "UTC"), AnyOf):
+        return f"({text}) {term}"  # "or" binds less than "and"
+    return f"{text} {term}".strip()
 
 
 def _build_facet(field: str, ranked: list[tuple[str, int]], catalog: Catalog | None) -> tuple[FacetValue, ...]:

@@ -76,10 +76,15 @@ def read_period(arguments: Mapping[str, str], events: EventIndex, now_ns: int, z
         return ShownPeriod(name, last_ns - RANGES.get(name, DAY_NS), last_ns, zone)
     if name == ALL:
         first, last = events.find_span_ns() or (newest, newest)
-        return ShownPeriod(ALL, first, last + NS, zone)
+        return ShownPeriod(ALL, first - first % _MINUTE_NS, _end_minute(last), zone)
     is_recent = now_ns - newest < _RECENT_NS
     last_ns = _end_minute(now_ns - 1 if is_recent else newest)
     return ShownPeriod(name, last_ns - RANGES[name], last_ns, zone, not is_recent)
+
+
+def _end_minute(instant_ns: int) -> int:
+    """Return the end of the minute an instant lies in."""
+    return instant_ns - instant_ns % _MINUTE_NS + _MINUTE_NS
 
 
 def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> ShownPeriod:

@@ -187,7 +187,7 @@ class MappingReader:
         seen: set[str] = set()
         for text, item in zip(texts, items, strict=True):
             if text in seen:
-                self.note_at(item, f"{self.path}{key}: `{text}` stands twice")
+                self.note_at(item, f"{self.path}{key}: duplicate `{text}`")
             seen.add(text)
         return texts
 

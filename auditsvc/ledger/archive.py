@@ -1,6 +1,6 @@
 """The archive: a folder of segments (frames of batches) and of objects (policy sets, catalogues, details of acts).
 
-Layout: ``segments/w<slot>-<number>.seg`` with ``….idx`` beside it, ``objects/<2 hex>/<64 hex>.zst``. An object's name
+Layout: ``segments/w<slot>-<number>.seg`` each with an index ``….idx``, ``objects/<2 hex>/<64 hex>.zst``. An object's name
 is the SHA-256 of its uncompressed bytes, so writing it is idempotent and it never changes. Nothing here is ever deleted.
 """
 

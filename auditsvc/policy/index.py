@@ -3,8 +3,8 @@
 The policies in force change at few instants; between two of them lies an *epoch*. In an epoch, policies whose target
 names values of one field (most often ``resource.code``) are *partitioned* by it: an event meets only the policies that
 name its value and those that name none. A partition holds the policies' rows (:mod:`auditsvc.policy.rows`) and one
-table per field (:mod:`auditsvc.policy.probe`). The AND of the tables' masks says for every row whether it holds, can
-hold, or does not. A policy with a row against the event is then decided by the reference, reason and exceptions
+table per field (:mod:`auditsvc.policy.probe`). The AND of the tables' masks tells for every row whether it is true,
+unknown or false. A policy with a row against the event is then decided by the reference, reason and exceptions
 included; so the index only skips policies that cannot change the verdict.
 """
 

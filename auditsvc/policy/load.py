@@ -92,7 +92,7 @@ def _unique(
     result: dict[str, T] = {}
     for value, name, item in items:
         if name in result or name in (known or {}):
-            problems.append(value.problem(CODE, f"{what} `{name}` stands twice"))
+            problems.append(value.problem(CODE, f"duplicate {what} `{name}`"))
         result[name] = item
     return result
 
@@ -103,7 +103,7 @@ def _check_versions(policies: Sequence[Policy], problems: list[Problem]) -> None
     for policy in policies:
         first = seen.setdefault((policy.id, policy.version), policy)
         if first is not policy:
-            text = f"version {policy.version} of `{policy.id}` stands twice, first in {first.file}:{first.line}"
+            text = f"duplicate version {policy.version} of `{policy.id}`, first in {first.file}:{first.line}"
             problems.append(Problem(policy.file, policy.line, 1, CODE, text))
 
 
@@ -243,7 +243,7 @@ class _PolicyReader:
             if not 0 < exception.until_ns - exception.from_ns <= MAX_EXCEPTION_NS:
                 inner.note_at(inner.value, f"{inner.what}: `from` is before `until`, by at most 366 days")
             if any(exception.id == other.id for other in exceptions):
-                inner.note("id", f"`{exception.id}` stands twice")
+                inner.note("id", f"duplicate `{exception.id}`")
             exceptions.append(exception)
         return tuple(exceptions)
 

@@ -1,6 +1,6 @@
 """Probes: for one field of an event, the mask of rows that can still be true, by look-up or bisection.
 
-A mask has two bits per row: the low half says "not false", the high half "true". A false probe of a row clears both
+A mask has two bits per row: the low half means "not false", the high half "true". A false probe of a row clears both
 bits, an unknown one the high bit. The masks of all fields, combined by AND, give Kleene's conjunction of every
 row at once.
 """

@@ -85,7 +85,7 @@ def _read_dated(reader: MappingReader, first: date, last: date, weekly: tuple[Ho
             hours = _read_hours(inner, "hours") if key != "holidays" else ()
             inner.finish()
             if day in dated or not first <= day < last:
-                reader.note_at(inner.value, f"{key}: {day} stands twice or outside the calendar's dates")
+                reader.note_at(inner.value, f"{key}: {day} is a duplicate or outside the calendar's dates")
             if key == "half_days" and not hours:
                 reader.note_at(inner.value, f"{inner.what}: `hours` is missing")
             dated[day] = hours or (weekly[0] if key == "workdays" else ())

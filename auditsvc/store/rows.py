@@ -184,7 +184,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event as the store holds it.
+    """One event as stored.
 
     The properties return fields that every stored event has.
 

@@ -66,15 +66,15 @@ class Settings:
     """Largest body that is one JSON document, such as an array: unlike lines, it is held in memory as a whole. At most
     1 GiB."""
     max_pending_bytes: Annotated[int, between(1, 1024 * GIB)] = 256 * 1024 * 1024
-    """Bytes one ingest worker holds before it answers 429, at most 1 TiB."""
+    """Bytes one ingest worker keeps in memory before it answers 429, at most 1 TiB."""
     duplicate_horizon_days: Annotated[int, between(0, 3650)] = 7
-    """How long the same body from the same source gets its first receipt, 0 to 3650."""
+    """Days in which the same body from the same source is a duplicate and gets the original receipt, 0 to 3650."""
     event_store: Literal["duckdb", "elasticsearch"] = "duckdb"
-    """Where events are indexed: in a file of this machine, or in Elasticsearch. Either can be built again from the archive."""
+    """Where events are indexed: in a file on this machine, or in Elasticsearch. Either can be rebuilt from the archive."""
     elasticsearch_urls: Annotated[str, check_elasticsearch] = ""
-    """Addresses of Elasticsearch, ``https://HOST:PORT``, several with commas between; each is tried when another is away."""
+    """Addresses of Elasticsearch, ``https://HOST:PORT``, comma-separated; requests fail over between them."""
     elasticsearch_ca_file: Path | None = None
-    """Certificate of the authority that signed Elasticsearch's, in PEM; default the machine's own authorities."""
+    """CA certificate to verify Elasticsearch's certificate, in PEM; default: the machine's own CAs."""
     elasticsearch_user: str = ""
     """User of Elasticsearch; needs ``elasticsearch_password_file``."""
     elasticsearch_password_file: Path | None = None
@@ -82,24 +82,24 @@ class Settings:
     elasticsearch_api_key_file: Path | None = None
     """File with an API key of Elasticsearch in its encoded form, instead of user and password."""
     elasticsearch_prefix: Annotated[str, check_prefix] = "gs"
-    """Beginning of every index's name: lower-case letters, digits, ``_`` and ``-``."""
+    """Prefix of every index name: lower-case letters, digits, ``_`` and ``-``."""
     elasticsearch_timeout_s: Annotated[int, between(1, 600)] = 30
-    """Seconds Elasticsearch may take for one answer, 1 to 600."""
+    """Seconds Elasticsearch may take for one response, 1 to 600."""
     elasticsearch_replicas: Annotated[int, between(0, 9)] = 1
-    """Copies of each index beside the first, 0 to 9; 0 for a single node, which then is the only one to have it."""
+    """Replicas of each index, 0 to 9; 0 for a single node, which then has the only copy."""
     elasticsearch_month_shards: Annotated[int, between(1, 64)] = 1
-    """Shards of each month's index of events, 1 to 64; one for every 10 to 50 GB a month. Counts for months that are made from
-    then on, after ``auditsvc store migrate``; a rebuild makes all of them anew."""
+    """Primary shards of each month's index of events, 1 to 64; one for every 10 to 50 GB a month. Applies to months created
+    after the next ``auditsvc store migrate``; a rebuild applies it to all months."""
     elasticsearch_bulk_bytes: Annotated[int, between(65536, 67108864)] = 4 * 1024 * 1024
-    """Most bytes of one bulk request, 65536 to 67108864; the server refuses more than 100 MiB."""
+    """Maximum bytes of one bulk request, 65536 to 67108864; the server refuses more than 100 MiB."""
     duckdb_memory_limit: Annotated[str, check_memory] = "4GB"
-    """Most memory the embedded event store takes: a number and KB, MB, GB, TB, KiB, MiB, GiB or TiB."""
+    """Maximum memory of the embedded event store: a number and KB, MB, GB, TB, KiB, MiB, GiB or TiB."""
     duckdb_threads: Annotated[int, between(1, 256)] = 2
     """Threads of the embedded event store, 1 to 256."""
     time_zone: Annotated[str, check_zone] = "Asia/Shanghai"
     """IANA zone of days, hours and printed times in console and reports."""
     default_language: Literal["zh", "en"] = "zh"
-    """Language of the console before a person chooses one."""
+    """Language of the console until a user chooses one."""
     argon2_memory_kib: Annotated[int, between(8, 4 * 1024 * 1024)] = 65536  # argon2 itself wants 8 KiB for each lane
     """Memory of one password hash, in KiB; at least 8 for each lane, at most 4194304."""
     argon2_time_cost: Annotated[int, between(1, 100)] = 3
@@ -107,11 +107,11 @@ class Settings:
     argon2_parallelism: Annotated[int, between(1, 64)] = 4
     """Lanes of one password hash, 1 to 64."""
     session_minutes: Annotated[int, between(1, 7 * 24 * 60)] = 30
-    """Idle minutes after which a person has to sign in again, 1 to 10080."""
+    """Idle minutes after which a user has to sign in again, 1 to 10080."""
     secure_cookies: bool = False
     """Set when the console is reached over HTTPS."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is logged."""
+    """Minimum level that is logged."""
     worker_slot: Annotated[int, between(-1, 63)] = -1
     """Number of this ingest worker's segment, up to 63; -1 takes the first free one, as several workers must."""
 

@@ -109,7 +109,7 @@ def build_schema(declared: type[Any], types: FieldTypes) -> Schema:
 
 
 def split_annotation(annotation: Any) -> tuple[Any, list[Any]]:
-    """Return the type of a setting, without a ``None`` that stands for "not set", and its validators."""
+    """Return the type of a setting, without the ``None`` that means "not set", and its validators."""
     plain, *validators = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
     return Path if plain == Path | None else plain, validators
 

@@ -64,7 +64,7 @@ class BundleEvidence:
             members = list(iter_members(self._file))
             self._members = {member.name: member for member in members}
             if len(self._members) != len(members):
-                raise LogError("bundle_invalid", "bundle: a member stands twice")
+                raise LogError("bundle_invalid", "bundle: duplicate member")
             self._check_manifest(members)
             self._read_description()
         except BaseException:

@@ -269,7 +269,7 @@ def _check_chains(entries: Sequence[LoggedHeader]) -> Iterator[Step]:
         if entry.header.kind != "batch":
             continue
         if fields["batch-id"] in batches:
-            yield failed(6, "DUPLICATE_BATCH", where, f"batch-id `{fields['batch-id']}` stands twice")
+            yield failed(6, "DUPLICATE_BATCH", where, f"duplicate batch-id `{fields['batch-id']}`")
         batches.add(fields["batch-id"])
         source_seq, previous = sources.get(fields["source"], (-1, NONE))
         if int(fields["source-seq"]) != source_seq + 1 or fields["prev"] != previous:

@@ -111,7 +111,7 @@ def test_the_version_events_carry_is_the_start_of_the_digest() -> None:
         ('{"2026": 80000.00}', "{26: 80000.00}", "expected a year as key, got `26`"),
         ("max_rows: 100", "max_rows: 0", "max_rows: expected a whole number from 1 to"),
         ("fields: [name, address]", "fields: [name, phone]", "none of the agreement's resources has an item `phone`"),
-        ("fields: [name, address]", "fields: [name, name]", "fields: `name` stands twice"),
+        ("fields: [name, address]", "fields: [name, name]", "fields: duplicate `name`"),
         ("fields: [name, address]", "fields: name", "fields: expected a list, got a scalar"),
         ("matters: [M-1]\n  fields", "matters: [M-9]\n  fields", "there is no matter `M-9` in the catalogue"),
         ("resources: [101001/000001]", "resources: [101001/999999]", "there is no resource `101001/999999`"),
@@ -135,7 +135,7 @@ def test_the_version_events_carry_is_the_start_of_the_digest() -> None:
         ("end_hour: 18", "end_hour: 8", "end_hour: expected more than start_hour 8, got 8"),
         ("availability: 99.5", "availability: 100.1", "expected per cent above 0 and up to 100, got 100.1"),
         ("indicator: I-01", "indicator: I-1", "indicator: expected a text of the form `I-[0-9]{2}`, got `I-1`"),
-        ("- {code: M-1, ", "- {code: M-1, title: {zh: a, en: b}}\n- {code: M-1, ", "`M-1` stands twice"),
+        ("- {code: M-1, ", "- {code: M-1, title: {zh: a, en: b}}\n- {code: M-1, ", "duplicate `M-1`"),
         ("city:\n", "town:\n", "city: expected exactly one in all documents, got 0"),
     ],
 )  # fmt: skip

@@ -48,7 +48,7 @@ def test_a_condition_means(text: str, meaning: str) -> None:
         ("{all: []}", "`all` takes a list of at least one condition"),
         ("{rows|gt|lt: 1}", "`gt and lt` exclude each other"),
         ("{fields|each|none: a}", "`each and none` exclude each other"),
-        ("{rows|gt|gt: 1}", "a modifier stands twice"),
+        ("{rows|gt|gt: 1}", "duplicate modifier"),
         ("{rows|contains: 1}", "`contains` needs text; `rows` is integer"),
         ("{purpose|cidr: 10.0.0.0/8}", "`cidr` needs an address"),
         ("{purpose|calendar: x}", "`calendar` needs a time"),

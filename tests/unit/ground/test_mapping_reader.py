@@ -55,7 +55,7 @@ WRONG: list[tuple[str, Callable[[MappingReader], object], object, str]] = [
     ("k: [a]", lambda reader: reader.text("k"), "", "1:4: k: expected a text, got a list"),
     ("k: d", lambda reader: reader.text("k", "[a-c]"), "d", "k: expected a text of the form `[a-c]`, got `d`"),
     ("k: [a, ~]", lambda reader: reader.texts("k"), ("a", ""), "1:8: k: expected a text, got `~`"),
-    ("k: [a, a]", lambda reader: reader.unique_texts("k"), ("a", "a"), "1:8: k: `a` stands twice"),
+    ("k: [a, a]", lambda reader: reader.unique_texts("k"), ("a", "a"), "1:8: k: duplicate `a`"),
     ("k: a", lambda reader: reader.unique_texts("k"), (), "1:4: k: expected a list, got a scalar"),
     ("k: a", lambda reader: reader.readers("k", "item"), (), "1:4: k: expected a list, got a scalar"),
     ("k: a", lambda reader: reader.pairs("k"), (), "1:4: k: expected a mapping, got a scalar"),

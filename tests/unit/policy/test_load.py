@@ -112,7 +112,7 @@ def test_problems_of_all_files_come_at_once_in_order() -> None:
         b=build_policy_yaml("  require: {usr: 1}\n"), a=build_policy_yaml("  require: {rows: x}\n"), c="x: 1\n"
     )
     assert [line.split(":")[0] for line in text.splitlines()] == ["a.yaml", "b.yaml", "b.yaml", "c.yaml"]
-    assert "version 1 of `T-1` stands twice, first in a.yaml:2" in text
+    assert "duplicate version 1 of `T-1`, first in a.yaml:2" in text
     assert "expected a mapping with one key of policy, list, calendar, legal" in text
 
 
@@ -120,4 +120,4 @@ def test_a_calendar_with_overlapping_hours_or_a_day_twice_is_refused() -> None:
     head = "calendar: {id: c, source: s, verified: false, zone: UTC, from: 2026-01-01, until: 2027-01-01, "
     assert "expected ascending hours" in refuse(a=head + 'weekly: {mon: ["09:00-12:00", "11:00-13:00"]}}')
     twice = "holidays: [{date: 2026-05-01}, {date: 2026-05-01}]}"
-    assert "2026-05-01 stands twice or outside" in refuse(a=head + twice)
+    assert "2026-05-01 is a duplicate or outside" in refuse(a=head + twice)

@@ -70,5 +70,8 @@ def test_a_value_of_another_kind_is_refused(place: str, value: object) -> None:
 
 
 def test_every_verdict_the_code_gives_is_one_of_the_schema() -> None:
-    given = {document._judge_compliance(*case) for case in ((1, 0, "100.00"), (0, 1, "100.00"), (0, 0, "100.00"))}
+    given = {
+        document._judge_compliance(*case)
+        for case in ((1, 0, "100.00", 1), (0, 1, "100.00", 1), (0, 0, "100.00", 1), (0, 0, "100.00", 0))
+    }
     assert given <= set(report_schema.COMPLIANCE_VERDICTS)
