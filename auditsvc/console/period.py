@@ -17,7 +17,7 @@ CUSTOM = "custom"
 DEFAULT_RANGE = "30d"
 _RECENT_NS = DAY_NS
 """A newest event younger than this leaves ranges ending now."""
-_INPUT_FORMAT = "%Y-%m-%dT%H:%M"
+_MINUTE_NS = 60 * NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +110,7 @@ def _parse(text: str, zone: ZoneInfo, default: int) -> int:
 
 
 def _format(value: int, zone: ZoneInfo) -> str:
-    """Return a local time as form fields take it."""
-    return to_datetime(min(value, MAX_TIME_NS - NS)).astimezone(zone).strftime(_INPUT_FORMAT)
+    """Return a local time as form fields take it, as short as it can be without leaving anything out."""
+    moment = to_datetime(min(value, MAX_TIME_NS - NS)).astimezone(zone).replace(tzinfo=None)
+    shortest = "microseconds" if moment.microsecond else "seconds" if moment.second else "minutes"
+    return moment.isoformat(timespec=shortest)
