@@ -54,15 +54,15 @@ FORMAT = "auditsvc/report/v1"
 class Frame:
     """The metadata of a report.
 
-        Attributes:
-            id: the report's id.
-            origin: the log's name.
-            created: when it was made.
-    log: counts over leaves ``[0, size)``, which all figures are computed from.
-    bundle_first: first leaf with an event of the period; the bundle holds the records from there on.
-    checkpoint: signed note over at least those leaves.
-    settled: whether the store did not change while the figures were computed.
-    tools: versions and digests of the programs and files the report was made with, by name.
+    Attributes:
+        id: the report's id.
+        origin: the log's name.
+        created: when it was made.
+        log: counts over leaves ``[0, size)``, which all figures are computed from.
+        bundle_first: first leaf with an event of the period; the bundle holds the records from there on.
+        checkpoint: signed note over at least those leaves.
+        settled: whether the store did not change while the figures were computed.
+        tools: versions and digests of the programs and files the report was made with, by name.
     """
 
     id: str
@@ -189,11 +189,11 @@ def _judge_compliance(violations: int, reserves: int, coverage: str | None, judg
 
     If no access was judged and none is indeterminate, the verdict is "not assessed".
 
-        Args:
-            violations: number of violations.
-    reserves: indeterminate accesses, and rows the event store rejected.
-            coverage: of the log, percent; None when no log is due.
-            judged: accesses that a policy permits, excepts or finds in violation.
+    Args:
+        violations: number of violations.
+        reserves: indeterminate accesses, and rows the event store rejected.
+        coverage: of the log, percent; None when no log is due.
+        judged: accesses that a policy permits, excepts or finds in violation.
     """
     if violations:
         return "violations"

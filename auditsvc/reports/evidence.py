@@ -32,10 +32,10 @@ class InForce:
 class LogRange:
     """The facts a report repeats from the headers of leaves ``[0, size)``.
 
-        Attributes:
-    leaves: number of leaves by kind.
-    sources: by source id, sorted.
-            policy, catalog: the last of each in the range; None before the first.
+    Attributes:
+        leaves: number of leaves by kind.
+        sources: by source id, sorted.
+        policy, catalog: the last of each in the range; None before the first.
     """
 
     size: int
@@ -50,8 +50,8 @@ def count_log(headers: Iterable[str], size: int) -> LogRange:
 
     Report and verifier share this function, so they can differ only if their headers do.
 
-        Raises:
-            LogError: ``header_invalid`` when a header is malformed, or there are fewer than ``size``.
+    Raises:
+        LogError: ``header_invalid`` when a header is malformed, or there are fewer than ``size``.
     """
     leaves: dict[str, int] = {}
     sources: dict[str, SourceCount] = {}

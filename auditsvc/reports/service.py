@@ -67,10 +67,10 @@ _REASON = "auditsvc report"
 class Report:
     """A report as listed.
 
-        Attributes:
-            first, last: local days, both included.
-            sha256: of ``report.json``, 32 bytes.
-    leaf_seq: its leaf in the log; its figures are computed from leaves ``[0, log_size)``.
+    Attributes:
+        first, last: local days, both included.
+        sha256: of ``report.json``, 32 bytes.
+        leaf_seq: its leaf in the log; its figures are computed from leaves ``[0, log_size)``.
     """
 
     id: str
@@ -107,8 +107,8 @@ class ReportPage:
 class Maker:
     """The services that creating a report needs.
 
-        Attributes:
-    sign_checkpoint: signs a checkpoint at once; needed where no core process does so periodically.
+    Attributes:
+        sign_checkpoint: signs a checkpoint at once; needed where no core process does so periodically.
     """
 
     ledger: Ledger
@@ -142,17 +142,17 @@ def create_report(
 ) -> Report:
     """Create, sign and log a report, and return it.
 
-        Args:
-            kind: ``compliance`` or ``project``; the latter needs ``project_id``.
-            period: first and last local day, both included.
-            languages: of the PDFs, at least one.
-    actor: who requested it, as recorded in the log.
-            sign_checkpoint: see :class:`Maker`.
+    Args:
+        kind: ``compliance`` or ``project``; the latter needs ``project_id``.
+        period: first and last local day, both included.
+        languages: of the PDFs, at least one.
+        actor: who requested it, as recorded in the log.
+        sign_checkpoint: see :class:`Maker`.
 
-        Raises:
-            InputError: ``input_invalid`` for an invalid period, kind or language; ``not_found`` for an unknown project.
-            LogError: ``conflict`` when nothing is in force yet, or no checkpoint is signed in time.
-    SigningError, StorageError: a key, disk or the store cannot be used, or the store's rows differ from the log.
+    Raises:
+        InputError: ``input_invalid`` for an invalid period, kind or language; ``not_found`` for an unknown project.
+        LogError: ``conflict`` when nothing is in force yet, or no checkpoint is signed in time.
+        SigningError, StorageError: a key, disk or the store cannot be used, or the store's rows differ from the log.
     """
     _check_request(kind, project_id, languages)
     maker = Maker(ledger, versions, store, settings, sign_checkpoint)
@@ -324,8 +324,8 @@ def _build_frame(maker: Maker, report_id: str, position: Position, span: tuple[i
 def _wait_checkpoint(maker: Maker, size: int) -> Checkpoint:
     """Return the first checkpoint over the leaves ``[0, size)``, waiting for it to be signed.
 
-        Raises:
-    LogError: ``conflict`` when none was signed in time.
+    Raises:
+        LogError: ``conflict`` when none was signed in time.
     """
     retrying = Retrying(
         retry=retry_if_result(lambda found: found is None),

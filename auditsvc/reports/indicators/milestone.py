@@ -20,10 +20,10 @@ class Progress(Enum):
 class MilestoneResult:
     """A milestone with its status.
 
-        Attributes:
-            days_late: whole days after ``due``, 0 when met, None when not known.
-    reason: a key of the table of reasons in docs/reports.md.
-    seen, expected: how many interfaces and consumers the logs show, of those the milestone requires.
+    Attributes:
+        days_late: whole days after ``due``, 0 when met, None when not known.
+        reason: a key of the table of reasons in docs/reports.md.
+        seen, expected: how many interfaces and consumers the logs show, of those the milestone requires.
     """
 
     milestone: Milestone
@@ -39,11 +39,11 @@ def judge_milestones(
 ) -> tuple[MilestoneResult, ...]:
     """Return the status of each milestone of a project.
 
-        Args:
-            project: the project as registered.
-    first_seen: local day of an interface's or consumer's first success with the project, up to ``end``.
-            log_begins: local day of the first access in the log; None when there is none.
-            end: last local day of the period.
+    Args:
+        project: the project as registered.
+        first_seen: local day of an interface's or consumer's first success with the project, up to ``end``.
+        log_begins: local day of the first access in the log; None when there is none.
+        end: last local day of the period.
     """
     return tuple(_judge(milestone, first_seen, log_begins, end) for milestone in project.milestones)
 

@@ -26,13 +26,13 @@ class State(Enum):
 class IndicatorValue:
     """One indicator of one project and period.
 
-        Attributes:
-            id: ``I-01`` …; ``formula_version`` says which formula of docs/reports.md.
-            value: in ``unit``, rounded half to even; None when not computable.
-    numerator, denominator: exact; the value is their quotient.
-            coverage: log completeness in per cent, None when no data are expected.
-    reason: a key of the table of reasons in docs/reports.md unless the state is ``computed``, else empty.
-            detail: further figures by name.
+    Attributes:
+        id: ``I-01`` …; ``formula_version`` says which formula of docs/reports.md.
+        value: in ``unit``, rounded half to even; None when not computable.
+        numerator, denominator: exact; the value is their quotient.
+        coverage: log completeness in per cent, None when no data are expected.
+        reason: a key of the table of reasons in docs/reports.md unless the state is ``computed``, else empty.
+        detail: further figures by name.
     """
 
     id: str

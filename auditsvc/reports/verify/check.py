@@ -33,11 +33,11 @@ _NO_BUNDLE = "no bundle was given; completeness of totals needs it"
 class Verification:
     """A finished checklist.
 
-        Attributes:
-            steps: in order of their numbers; a step with several results is repeated.
-            exit_code: 0 every step passed, 1 one failed, 2 one could not be done.
-            report: the content of ``report.json`` when it could be read, to name what was verified.
-    not_checked: names of entries of a folder that are of no known kind.
+    Attributes:
+        steps: in order of their numbers; a step with several results is repeated.
+        exit_code: 0 every step passed, 1 one failed, 2 one could not be done.
+        report: the content of ``report.json`` when it could be read, to name what was verified.
+        not_checked: names of entries of a folder that are of no known kind.
     """
 
     steps: tuple[Step, ...]
@@ -49,13 +49,13 @@ class Verification:
 def verify_files(paths: Sequence[Path], trust: Trust | None, trust_file: Path | None = None) -> Verification:
     """Return the checklist of a report's files, of a bundle alone, or of a data folder.
 
-        Args:
-            paths: files, or folders of files.
-            trust: keys known beforehand; without them no signature can be checked.
-    trust_file: where ``trust`` was read from, to detect that it is among the files.
+    Args:
+        paths: files, or folders of files.
+        trust: keys known beforehand; without them no signature can be checked.
+        trust_file: where ``trust`` was read from, to detect that it is among the files.
 
-        Raises:
-    InputError: ``not_found`` or ``input_invalid`` when the files cannot be verified.
+    Raises:
+        InputError: ``not_found`` or ``input_invalid`` when the files cannot be verified.
     """
     given = sort_files(paths)
     steps = [_check_trust(trust, trust_file, given)]

@@ -22,10 +22,10 @@ _SUFFIXES = (".json", ".jws", ".pdf", ".tar")
 class Given:
     """The files given, by kind; at most one of each kind but PDFs.
 
-        Attributes:
-    data_dir: a service's data folder, whose archive is to be verified.
-    trust_files: trust files among the others; they are never trusted.
-    unknown: names of entries of a folder that are of no known kind.
+    Attributes:
+        data_dir: a service's data folder, whose archive is to be verified.
+        trust_files: trust files among the others; they are never trusted.
+        unknown: names of entries of a folder that are of no known kind.
     """
 
     json: tuple[str, bytes] | None = None

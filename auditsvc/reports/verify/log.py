@@ -32,10 +32,10 @@ def skip_log(code: str, detail: str) -> list[Step]:
 def check_against_log(path: Path, data: bytes, report: Mapping[str, Any], checkpoint: Checkpoint | None) -> list[Step]:
     """Return steps 9 to 13.
 
-        Args:
-    path: the bundle; its own integrity is checked by :func:`check_bundle`.
-    data: the bytes of ``report.json``; ``report`` is its content.
-    checkpoint: the report's own, its signature verified; None when that failed.
+    Args:
+        path: the bundle; its own integrity is checked by :func:`check_bundle`.
+        data: the bytes of ``report.json``; ``report`` is its content.
+        checkpoint: the report's own, its signature verified; None when that failed.
     """
     try:
         with BundleEvidence(path) as evidence:
@@ -139,7 +139,7 @@ def _check_range(headers: Sequence[Header], report: Mapping[str, Any], held: ran
     """Return step 13: the bundle holds the records of every batch that the report states it has.
 
     The range stated by a bundle is not signed; the one stated by the report is. Reports of older versions state no
-        range; their bundles must hold everything.
+    range; their bundles must hold everything.
     """
     stated, size = report.get("bundle", {"first_seq": 0}), report["log"]["size"]
     first = stated.get("first_seq") if isinstance(stated, Mapping) else None
