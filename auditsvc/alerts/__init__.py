@@ -1,1 +1,1 @@
-"""Alerts: what a person is told of findings, and what the person does about it."""
+"""Alerts: findings brought to people's attention, and how people handle them."""

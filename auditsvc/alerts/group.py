@@ -1,8 +1,8 @@
-"""How findings become alerts: pure grouping by the policy's own fields and quiet time.
+"""Grouping of findings into alerts, by the policy's own fields and quiet time; pure functions.
 
 A finding joins the open alert of its policy and group whose opening finding is less than the quiet time away in event
-time, the nearest of several; otherwise it opens one. A closed alert takes nothing in: what comes after a person's
-decision is new to that person.
+time (the nearest, if there are several); otherwise it opens a new alert. A closed alert accepts no more findings: anything
+after a person's decision is news to that person.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from auditsvc.store.rows import Finding
 
 @dataclass(slots=True)
 class OpenAlert:
-    """An alert that can still take in findings, with those that joined it here."""
+    """An alert that still accepts findings, with those added in this run."""
 
     id: str
     anchor_ns: int
@@ -26,24 +26,24 @@ class OpenAlert:
 
 
 def format_group(group: Mapping[str, str]) -> str:
-    """Return the group's canonical text; a missing field is absent and so another group than an empty one."""
+    """Return the group's canonical text, in which a missing field is absent and so differs from an empty one."""
     return json.dumps(dict(group), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def build_group_key(policy_id: str, group: Mapping[str, str]) -> bytes:
-    """Return 16 bytes for the group of a policy's findings."""
+    """Return the 16-byte key of a group of a policy's findings."""
     return hashlib.sha256(f"{policy_id}\n{format_group(group)}".encode()).digest()[:16]
 
 
 def find_nearest(alerts: Iterable[OpenAlert], time: int, suppress_s: int) -> OpenAlert | None:
-    """Return the alert whose anchor is nearest to ``time`` and less than ``suppress_s`` away; ties: the earlier one."""
+    """Return the alert whose anchor is nearest to ``time`` and less than ``suppress_s`` seconds away; of two, the earlier."""
     reach = suppress_s * NS
     near = [alert for alert in alerts if abs(alert.anchor_ns - time) < reach]
     return min(near, key=lambda alert: (abs(alert.anchor_ns - time), alert.anchor_ns), default=None)
 
 
 def fill_title(title: str, group: Mapping[str, str]) -> str:
-    """Return a title with each ``{field}`` replaced by the group's value, and by a dash where it has none."""
+    """Return a title with each ``{field}`` replaced by the group's value, or by a dash if there is none."""
     return _PLACEHOLDER.sub(lambda match: group.get(match[1], "–"), title)
 
 

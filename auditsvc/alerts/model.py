@@ -1,4 +1,4 @@
-"""Alerts as values: what groups findings, in which states it can be, and what may follow what."""
+"""Alerts as values: groups of findings, their states, and the allowed transitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from auditsvc.ground.ids import EventUid, FindingKey
 
 
 class AlertState(Enum):
-    """Where an alert is in its life."""
+    """The state of an alert."""
 
     NEW = "new"
     ACKNOWLEDGED = "acknowledged"
@@ -17,7 +17,7 @@ class AlertState(Enum):
 
 
 class CloseReason(Enum):
-    """Why an alert was closed; the closed set of answers a person chooses from."""
+    """Why an alert was closed; the fixed set of reasons a person chooses from."""
 
     TRUE_VIOLATION = "true_violation"
     AUTHORISED = "authorised"
@@ -43,7 +43,7 @@ MAX_NOTE = 4000
 
 @dataclass(frozen=True, slots=True)
 class AlertTemplate:
-    """What the policy says of its alerts: quiet time after an alert of one group, and the titles."""
+    """A policy's settings for its alerts: the quiet time within one group, and the titles."""
 
     suppress_s: int
     title_zh: str
@@ -52,7 +52,7 @@ class AlertTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of an alert's life; ``leaf_seq`` is the ledger leaf that says so."""
+    """A change of an alert's state; ``leaf_seq`` is the ledger leaf that records it."""
 
     at: datetime
     actor: str
@@ -65,7 +65,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One finding of an alert and where its event stands in the ledger."""
+    """One finding of an alert and the place of its event in the ledger."""
 
     key: FindingKey
     uid: EventUid
@@ -80,10 +80,10 @@ class Alert:
     """An alert as a person sees it.
 
     Attributes:
-        group: values of the policy's ``alert.by`` fields that its findings share; a missing field is absent.
+        group: the common values of the policy's ``alert.by`` fields; a missing field is absent.
         anchor_ns: event time of the finding that opened it; findings less than the policy's quiet time away join it.
         first_ns, last_ns: earliest and latest event time of its findings, both inclusive.
-        count: its findings, exact.
+        count: exact number of its findings.
         opened_at: when the engine opened it; ``acknowledged_at`` and ``closed_at`` are None until then.
     """
 
@@ -110,7 +110,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertPage:
-    """Some alerts, newest opened first; ``after`` is where the next page starts, None on the last one."""
+    """A page of alerts, newest opened first; ``after`` is the cursor of the next page, None on the last one."""
 
     alerts: tuple[Alert, ...]
     after: str | None
@@ -118,7 +118,7 @@ class AlertPage:
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which alerts; an empty tuple or None does not limit.
+    """A filter of alerts; an empty tuple or None matches all.
 
     Attributes:
         opened_from, opened_until: opened in ``[opened_from, opened_until)``.

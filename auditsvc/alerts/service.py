@@ -1,4 +1,4 @@
-"""What the engine, the API and the console ask of alerts. Every transition is a ledger leaf in the same transaction."""
+"""Alerts for the engine, the API and the console. Every transition is a ledger leaf in the same transaction."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -43,13 +43,13 @@ TemplateOf = Callable[[Finding], AlertTemplate]
 
 
 def get_position(session: Session) -> LedgerPlace:
-    """Return the first place of the ledger whose findings have not been made into alerts."""
+    """Return the first place of the ledger whose findings were not yet grouped into alerts."""
     row = session.get(EnginePositionRow, STAGE)
     return LedgerPlace(0) if row is None else LedgerPlace(row.seq, row.record)
 
 
 def set_position(session: Session, place: LedgerPlace) -> None:
-    """Move the stage to ``place``, in the caller's transaction."""
+    """Set the stage's position to ``place``, in the caller's transaction."""
     row = session.get(EnginePositionRow, STAGE)
     if row is None:
         session.add(EnginePositionRow(stage=STAGE, seq=place.seq, record=place.record))
@@ -60,8 +60,8 @@ def set_position(session: Session, place: LedgerPlace) -> None:
 def apply_findings(session: Session, ledger: Ledger, findings: Sequence[Finding], template_of: TemplateOf) -> int:
     """Group findings into alerts, in their order; return how many alerts were opened.
 
-    Only violations of active policies raise alerts. A finding that is already in an alert changes nothing, so the same
-    findings can be applied again. Opened alerts are one ledger leaf together.
+    Only violations of active policies raise alerts. Findings that are already in an alert are ignored, so the
+    call is idempotent. All alerts opened by one call share one ledger leaf.
     """
     raising = _drop_known(session, [item for item in findings if _raises(item)])
     opened: list[AlertRow] = []
@@ -91,12 +91,12 @@ def apply_findings(session: Session, ledger: Ledger, findings: Sequence[Finding]
 
 
 def _raises(finding: Finding) -> bool:
-    """Say whether a person is told of the finding."""
+    """Return whether the finding raises an alert."""
     return finding.kind is FindingKind.VIOLATION and finding.status == "active"
 
 
 def _drop_known(session: Session, findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that are in no alert yet, each key once."""
+    """Return the findings that are not yet in an alert, without duplicate keys."""
     by_key: dict[bytes, Finding] = {}
     for finding in findings:
         by_key.setdefault(finding.key, finding)
@@ -121,7 +121,7 @@ def _load_open(session: Session, policy_id: str, group_key: bytes) -> list[OpenA
 def _open_alert(
     session: Session, clock: Clock, finding: Finding, group_key: bytes, template: AlertTemplate
 ) -> AlertRow:
-    """Add a new alert for a finding; its numbers are filled in when its findings join."""
+    """Add a new alert for a finding; its count and span are set when its findings are added."""
     row = AlertRow(
         id=str(new_uuid7(clock)),
         policy_id=finding.policy_id,
@@ -145,14 +145,14 @@ def _open_alert(
 
 
 def _extend(row: AlertRow, alert: OpenAlert) -> None:
-    """Bring an alert's count and span up to date with the findings that joined it."""
+    """Update an alert's count and span for its new findings."""
     times = [finding.time for finding in alert.joined]
     row.count = len(times) + (0 if alert.is_opened_here else row.count)
     row.first_ns, row.last_ns = min(row.first_ns, *times), max(row.last_ns, *times)
 
 
 def _build_evidence(alert_id: str, finding: Finding) -> dict[str, Any]:
-    """Return the row that puts a finding in an alert."""
+    """Return the row that assigns a finding to an alert."""
     return {
         "key": finding.key,
         "alert_id": alert_id,
@@ -165,7 +165,7 @@ def _build_evidence(alert_id: str, finding: Finding) -> dict[str, Any]:
 
 
 def _record_opening(session: Session, ledger: Ledger, opened: Sequence[AlertRow]) -> None:
-    """Write the leaf of newly opened alerts and their first transitions."""
+    """Append the leaf of newly opened alerts and add their first transitions."""
     detail = {"alerts": [{"id": row.id, "policy": row.policy_id, "group": row.group_json} for row in opened]}
     leaf = ledger.record_act(
         session.connection(),
@@ -194,7 +194,7 @@ def _record_opening(session: Session, ledger: Ledger, opened: Sequence[AlertRow]
 
 
 def acknowledge(session: Session, ledger: Ledger, alert_id: str, *, actor: str, note: str = "") -> Alert:
-    """Take an alert on; return it as it is then.
+    """Acknowledge an alert; return the updated alert.
 
     Raises:
         StorageError: ``not_found``; ``conflict`` when it is not new.
@@ -208,10 +208,10 @@ def acknowledge(session: Session, ledger: Ledger, alert_id: str, *, actor: str, 
 
 
 def close(session: Session, ledger: Ledger, alert_id: str, *, actor: str, reason: CloseReason, note: str = "") -> Alert:
-    """Close an alert with a reason; return it as it is then. A new one may be closed without being acknowledged.
+    """Close an alert with a reason; return the updated alert. A new one may be closed without being acknowledged.
 
     Raises:
-        StorageError: ``not_found``; ``conflict`` when it is closed already.
+        StorageError: ``not_found``; ``conflict`` when it is already closed.
         InputError: ``input_invalid`` for a note that is too long.
     """
     row = _lock_alert(session, alert_id)
@@ -247,7 +247,7 @@ def _move(
     reason: CloseReason | None,
     note: str,
 ) -> None:
-    """Change the state, with its leaf and its row in the time line."""
+    """Change the state, and record it as a leaf and in the time line."""
     if len(note) > MAX_NOTE:
         raise InputError("input_invalid", f"note: longer than {MAX_NOTE} characters", field="note")
     before, row.state = row.state, state.value
@@ -294,7 +294,7 @@ def get_alert(session: Session, alert_id: str) -> Alert:
 def list_alerts(
     session: Session, chosen: AlertFilter | None = None, *, limit: int = 50, after: str | None = None
 ) -> AlertPage:
-    """Return a page of alerts, newest opened first; ``after`` is what the page before gave."""
+    """Return a page of alerts, newest opened first; ``after`` is the cursor returned with the previous page."""
     query = _select_alerts(chosen or AlertFilter()).order_by(AlertRow.id.desc())
     if after is not None:
         query = query.where(AlertRow.id < after)
@@ -329,7 +329,6 @@ def list_evidence(session: Session, alert_id: str, *, limit: int = 100, offset: 
 
 
 def _select_alerts(chosen: AlertFilter) -> Select[Any]:
-    """Return the query of a filter."""
     limits: list[ColumnElement[bool]] = []
     if chosen.states:
         limits.append(AlertRow.state.in_([state.value for state in chosen.states]))
@@ -347,7 +346,6 @@ def _select_alerts(chosen: AlertFilter) -> Select[Any]:
 
 
 def _build_alert(row: AlertRow) -> Alert:
-    """Return the value of a row."""
     group: dict[str, Any] = json.loads(row.group_json)
     return Alert(
         id=row.id,
@@ -373,7 +371,6 @@ def _build_alert(row: AlertRow) -> Alert:
 
 
 def _build_transition(row: AlertTransitionRow) -> Transition:
-    """Return the value of a row."""
     at: datetime = row.at
     return Transition(
         at=at,

@@ -1,4 +1,4 @@
-"""Tables of alerts and of the stage that raises them. Alerts are not rebuilt from the archive: people act on them."""
+"""Tables of alerts and of the stage that raises them. Alerts are never rebuilt from the archive: people act on them."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from auditsvc.ground.database import Base, UtcDateTime
 
 
 class AlertRow(Base):
-    """One alert; ``id`` is a UUIDv7, so order of ids is order of opening."""
+    """One alert; ``id`` is a UUIDv7, so alerts sort by time of opening."""
 
     __tablename__ = "alert"
 
@@ -45,7 +45,7 @@ class AlertRow(Base):
 
 
 class AlertFindingRow(Base):
-    """A finding of an alert; its key is unique, so that no replay counts it twice."""
+    """A finding of an alert; its key is unique, so that a replay does not count it twice."""
 
     __tablename__ = "alert_finding"
 
@@ -61,7 +61,7 @@ class AlertFindingRow(Base):
 
 
 class AlertTransitionRow(Base):
-    """One step of an alert's life with the leaf that records it."""
+    """One transition of an alert with the leaf that records it."""
 
     __tablename__ = "alert_transition"
 
@@ -77,7 +77,7 @@ class AlertTransitionRow(Base):
 
 
 class EnginePositionRow(Base):
-    """How far a stage of the engine has come in the ledger: first place it has not handled."""
+    """Position of an engine stage in the ledger: the first place it has not processed."""
 
     __tablename__ = "engine_position"
 
