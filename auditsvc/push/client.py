@@ -1,9 +1,9 @@
-"""Sending a log file to a running service: in batches of whole lines, resumable, safe to repeat.
+"""Sends a log file to a running service: in batches of whole lines, resumable and idempotent.
 
-Order of steps: take up the state of an earlier run; read the file once for its size, and to see that what was sent then
-still stands at its beginning (a log may have grown since); then batch by batch: send, wait for the receipt, keep the
-place. A batch is the same bytes under the same ``Idempotency-Key`` in every run with the same batch size, so an answer
-that got lost costs nothing.
+Order of steps: load the state of an earlier run; read the file once for its size, and to check that it still begins with
+the bytes sent then (a log may have grown since); then for each batch: send it, wait for the receipt, save the offset. In
+every run with the same batch size, a batch is the same bytes under the same ``Idempotency-Key``, so a batch whose answer
+was lost can safely be sent again.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _BACKOFF = wait_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)
 
 
 class _NotTakenError(Exception):
-    """The service did not take a batch, and may take it later; ``pause_s`` is how long it asks to wait."""
+    """The service did not accept a batch but may do so later; ``pause_s`` is its Retry-After in seconds."""
 
     def __init__(self, reason: str, pause_s: float = 0.0) -> None:
         super().__init__(reason)
@@ -51,10 +51,10 @@ class PushPlan:
         file: the log, plain, gzip or zstd.
         source: source the API key belongs to.
         key: the API key.
-        state_path: where the place is kept.
-        batch_bytes: most bytes of a batch; a longer line goes alone.
+        state_path: file that stores the progress.
+        batch_bytes: maximum size of a batch; a longer line is a batch of its own.
         whole: send the file as one body.
-        patience_s: how long one batch is tried again.
+        patience_s: how long one batch is retried.
     """
 
     file: Path
@@ -68,13 +68,13 @@ class PushPlan:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is, and what came of it; also what the state file holds.
+    """Progress and results so far; also the content of the state file.
 
     Attributes:
-        service: address it is sent to; another service has none of it.
-        source: whose records they are.
-        size: bytes of the unpacked file.
-        offset: bytes of it that have a receipt.
+        service: address it is sent to; progress does not apply to another service.
+        source: the source the records belong to.
+        size: size of the decompressed file in bytes.
+        offset: number of bytes with a receipt.
         sent_sha256: hex digest of those bytes.
         batches, records, accepted, quarantined, duplicates: sums over the receipts of all runs.
     """
@@ -98,18 +98,18 @@ def push_file(
     report: Callable[[Progress], None],
     sleep: Callable[[float], None],
 ) -> Progress:
-    """Send what was not sent before, and return the sums.
+    """Send the rest of the file and return the totals.
 
     Args:
         plan: what to send.
-        client: with the service's address as base.
-        report: called with the place to begin with and after every batch.
-        sleep: waits some seconds.
+        client: HTTP client with the service's address as base URL.
+        report: called with the initial progress and after every batch.
+        sleep: waits for a number of seconds.
 
     Raises:
         InputError: ``body_empty``, ``body_undecodable`` for the file; the service's own code when it refuses.
-        StorageError: ``storage_unavailable`` when the service cannot be reached for ``patience_s``, or the place cannot
-            be kept.
+        StorageError: ``storage_unavailable`` when the service is unavailable for ``patience_s``, or the state file cannot be
+            written.
     """
     progress, sent = _begin(plan, str(client.base_url))
     _save_state(plan.state_path, progress)
@@ -133,7 +133,7 @@ def push_file(
 
 
 def _begin(plan: PushPlan, service: str) -> tuple[Progress, "hashlib._Hash"]:
-    """Return where to go on, and the digest so far: where an earlier run stopped if the file still begins the same."""
+    """Return the progress to start from and its digest: an earlier run's if the file still begins with the same bytes."""
     known = _load_state(plan.state_path)
     if known is not None and (known.service, known.source) == (service, plan.source):
         size, sent = measure_file(plan.file, known.offset)
@@ -144,7 +144,7 @@ def _begin(plan: PushPlan, service: str) -> tuple[Progress, "hashlib._Hash"]:
 
 
 def measure_file(path: Path, offset: int) -> tuple[int, "hashlib._Hash"]:
-    """Return the size of the unpacked file and the SHA-256 of its first ``offset`` bytes.
+    """Return the size of the decompressed file and the SHA-256 of its first ``offset`` bytes.
 
     Raises:
         InputError: ``body_empty``, ``body_undecodable``, ``not_found``.
@@ -159,7 +159,7 @@ def measure_file(path: Path, offset: int) -> tuple[int, "hashlib._Hash"]:
 
 
 def read_batches(path: Path, start: int, batch_bytes: int, *, whole: bool) -> Iterator[tuple[int, bytes]]:
-    """Give (offset, bytes) from ``start`` on: whole lines up to ``batch_bytes``, or everything at once."""
+    """Yield (offset, bytes) from ``start`` on: whole lines up to ``batch_bytes``, or everything at once."""
     held, offset, skip = b"", start, start
     for piece in _read_pieces(path):
         if skip >= len(piece):
@@ -181,7 +181,7 @@ def read_batches(path: Path, start: int, batch_bytes: int, *, whole: bool) -> It
 
 
 def is_array(path: Path) -> bool:
-    """Whether the unpacked file begins as a JSON array."""
+    """Whether the decompressed file starts with a JSON array."""
     for piece in _read_pieces(path):
         text = piece.lstrip()
         if text:
@@ -190,7 +190,7 @@ def is_array(path: Path) -> bool:
 
 
 def _read_pieces(path: Path) -> Iterator[bytes]:
-    """Give the unpacked file piece by piece."""
+    """Yield the decompressed file in chunks."""
     try:
         with path.open("rb") as file:
             head = file.read(4)
@@ -214,7 +214,7 @@ def _send_split(
     batch: bytes,
     sleep: Callable[[float], None],
 ) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-    """Send a batch, in halves when the service finds it too large; give (offset, bytes, receipt) of each part."""
+    """Send a batch, in halves if the service reports it as too large; yield (offset, bytes, receipt) of each part."""
     try:
         yield offset, batch, _send(plan, client, offset, batch, sleep)
     except InputError as err:
@@ -232,7 +232,7 @@ def _send(
     batch: bytes,
     sleep: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Send one batch until it has a receipt."""
+    """Send one batch, with retries, and return its receipt."""
     headers = {
         "Authorization": f"Bearer {plan.key}",
         "Content-Type": "application/json" if plan.whole else "text/plain",
@@ -258,7 +258,7 @@ def _send(
 
 
 def _post(client: httpx.Client, path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Send one batch once and return its receipt; raise ``_NotTakenError`` when a retry may help."""
+    """Make one attempt to send a batch and return its receipt; raise ``_NotTakenError`` when a retry may help."""
     try:
         response = client.post(path, content=body, headers=headers, timeout=_SECONDS)
     except httpx.TransportError as err:
@@ -272,7 +272,7 @@ def _post(client: httpx.Client, path: str, body: bytes, headers: Mapping[str, st
 
 
 def _find_pause(state: RetryCallState) -> float:
-    """Return how long to wait: what the service asks for at least, with up to a quarter of jitter."""
+    """Return the seconds to wait: at least what the service asks for, plus up to a quarter of jitter."""
     failure = state.outcome.exception() if state.outcome is not None else None
     asked = failure.pause_s if isinstance(failure, _NotTakenError) else 0.0
     pause = max(_BACKOFF(state), asked)
@@ -280,18 +280,18 @@ def _find_pause(state: RetryCallState) -> float:
 
 
 def _build_key(offset: int, batch: bytes) -> str:
-    """Return the idempotency key of the bytes that stand at ``offset`` of a file, for its source."""
+    """Return the idempotency key of these bytes at ``offset`` of a file, for its source."""
     return f"push-{hashlib.sha256(batch).hexdigest()[:40]}-{offset}-{len(batch)}"
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Return the seconds the service asks to wait, 0 when it does not say."""
+    """Return the seconds of the service's Retry-After header, 0 without one."""
     text = response.headers.get("Retry-After", "")
     return min(float(text), LONGEST_WAIT_S) if text.isascii() and text.isdigit() else 0.0
 
 
 def _refusal(response: httpx.Response) -> AuditError:
-    """Return the service's refusal as an error, its code when it is one of ours."""
+    """Return the service's refusal as an error, with its code if it is one of ours."""
     try:
         problem = response.json()
         code, detail = str(problem["code"]), str(problem["detail"])
@@ -304,7 +304,7 @@ def _refusal(response: httpx.Response) -> AuditError:
 
 
 def _load_state(path: Path) -> Progress | None:
-    """Return what an earlier run kept, None when there is nothing that can be used."""
+    """Return the state saved by an earlier run, None when there is none or it is unusable."""
     try:
         known = msgspec.json.decode(path.read_bytes(), type=Progress)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
