@@ -1,4 +1,4 @@
-"""Reads administrative acts back from the log, newest first."""
+"""Reads administrative acts from the log, newest first."""
 
 import json
 from collections.abc import Callable
@@ -31,14 +31,14 @@ class Act:
 def list_acts(
     connection: Connection, archive: Archive, *, before: int | None, limit: int, keep: Callable[[str], bool]
 ) -> tuple[list[Act], int | None]:
-    """Return acts of the actors that ``keep`` names, newest first, and where the next page starts.
+    """Return acts of the actors accepted by ``keep``, newest first, and where the next page starts.
 
     Args:
         connection: to the log.
-        archive: holds the details.
+        archive: the archive with the details of acts.
         before: leaf index; only acts before it.
-        limit: most acts returned.
-        keep: whether acts of this actor are the reader's to see.
+        limit: maximum number of acts.
+        keep: returns whether the reader may see the acts of an actor.
     """
     acts: list[Act] = []
     for looked_at, leaf in enumerate(iter_latest(connection, "admin", before)):

@@ -1,4 +1,4 @@
-"""Searching events and showing one with its proof; every search and every look is an act in the ledger."""
+"""Searching events and showing one with its proof; every search and every view is an act in the ledger."""
 
 import logging
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class SpanQuery(Schema):
-    """Which events: a query over a span of event time."""
+    """Filter of events: a query and a span of event time."""
 
     query = fields.String(
         load_default="",
@@ -96,14 +96,14 @@ class BucketSchema(Schema):
 
 
 class HistogramSchema(Schema):
-    """Numbers of events by time; empty buckets are left out."""
+    """Numbers of events by time; empty buckets are omitted."""
 
     total = fields.Integer(required=True)
     items = fields.List(fields.Nested(BucketSchema), required=True)
 
 
 class EventProofSchema(Schema):
-    """Where an event stands in the ledger: the batch's leaf, its proof, and the raw record."""
+    """An event's place in the ledger: the batch's leaf, its proof, and the raw record."""
 
     leaf = fields.Integer(required=True)
     record = fields.Integer(required=True, metadata={"description": "0-based record of the batch"})
@@ -120,7 +120,7 @@ class Events(MethodView):
     @resource.response(200, page_schema(EventSchema))
     @require("event.read", "event.read_own")
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
-        """Search events; a department reader finds those of the own department."""
+        """Search events; department readers find only those of their own department."""
         services = get_services()
         asked = _read_span(query)
         record_reading(current_person().name, "event_search", "events", _describe(query, asked))
@@ -166,14 +166,14 @@ class Export(MethodView):
     )
     @require("event.read", "event.read_own")
     def get(self, query: dict[str, Any]) -> Response:
-        """Export all events of a search, oldest first, one JSON document a line."""
+        """Export all events of a search, oldest first, one JSON document per line."""
         asked = _read_span(query)
         record_reading(current_person().name, "event_export", "events", _describe(query, asked))
         return Response(_iter_lines(get_services().store.iter_events(asked)), mimetype=NDJSON)
 
 
 def _iter_lines(found: Iterator[StoredEvent]) -> Iterator[bytes]:
-    """Give events as lines, and a last one that says whether they are all; the answer has begun, so it is the only way."""
+    """Yield events as lines; the last line reports whether all were sent, since the status line is already out."""
     number = 0
     try:
         for stored in found:
@@ -212,7 +212,7 @@ class EventProof(MethodView):
     @resource.response(200, EventProofSchema)
     @require("event.read", "event.read_own")
     def get(self, uid: str) -> dict[str, Any]:
-        """Show where the event stands in the ledger, with the inclusion proof of its batch."""
+        """Show the event's place in the ledger, with the inclusion proof of its batch."""
         found = _get_event(uid)
         return {
             "leaf": found.seq,
@@ -224,7 +224,7 @@ class EventProof(MethodView):
 
 
 def show_event(found: StoredEvent) -> dict[str, Any]:
-    """Return an event as JSON shows it."""
+    """Return an event as JSON-serialisable data."""
     return {"uid": found.uid.hex(), "event": {name: _show_value(name, value) for name, value in found.event.items()}}
 
 
@@ -237,7 +237,7 @@ def _show_value(name: str, value: Value) -> Value:
 
 
 def _read_span(query: dict[str, Any]) -> EventQuery:
-    """Return the events a request asks for, with the lists and calendars in force."""
+    """Return the events requested, with the lists and calendars in force."""
     services = get_services()
     last = query["last"] or services.ledger.clock.now() + _SECOND
     first = query["first"] or max(last - DEFAULT_SPAN, datetime(1970, 1, 1, tzinfo=UTC))
@@ -257,7 +257,7 @@ def _read_span(query: dict[str, Any]) -> EventQuery:
 
 
 def find_own_condition(person: Person) -> Node | None:
-    """Return what limits a department reader to the own department; None for those who read everything."""
+    """Return the condition that limits a reader to their own department; None for those who read everything."""
     if person.has("event.read"):
         return None
     if not person.department:
@@ -266,13 +266,13 @@ def find_own_condition(person: Person) -> Node | None:
 
 
 def _may_see(event: Event) -> bool:
-    """Tell whether the caller may see this event."""
+    """Return whether the caller may see this event."""
     own = find_own_condition(current_person())
     return own is None or evaluate(own, event, EMPTY_CONTEXT) is Truth.TRUE
 
 
 def _get_event(uid: str) -> StoredEvent:
-    """Return the event; one of another department is as absent as one that does not exist."""
+    """Return the event; raise ``not_found`` for one of another department, too."""
     missing = InputError("not_found", f"there is no event `{uid[:64]}`")
     try:
         raw = bytes.fromhex(uid)
@@ -287,7 +287,7 @@ def _get_event(uid: str) -> StoredEvent:
 
 
 def _parse_place(text: str | None) -> Cursor | None:
-    """Return where the page before ended."""
+    """Return the position at which the previous page ended."""
     value = parse_cursor(text)
     if value is None:
         return None
@@ -301,7 +301,7 @@ def _parse_place(text: str | None) -> Cursor | None:
 
 
 def _describe(query: dict[str, Any], asked: EventQuery) -> dict[str, Any]:
-    """Return what was searched, as the ledger keeps it."""
+    """Return the search as recorded in the ledger."""
     return {
         "query": query["query"],
         "from": format_time_ns(asked.first_ns),
