@@ -40,7 +40,7 @@ _EXAMPLES = (
 @blueprint.get("/events")
 @require("event.read")
 def search_events() -> ResponseReturnValue:
-    """Search events; the whole search stands in the address."""
+    """Search events; the whole search is in the URL."""
     services = get_services()
     text = request.args.get("q", "").strip()
     order = Order.OLDEST if request.args.get("order") == Order.OLDEST.value else Order.NEWEST
@@ -108,7 +108,7 @@ def send_proof(uid: str) -> ResponseReturnValue:
 
 
 def parse_uid(text: str) -> EventUid:
-    """Return the event id of an address.
+    """Return the event id in the URL.
 
     Raises:
         InputError: ``not_found`` for anything but 32 hex digits.
@@ -135,12 +135,12 @@ def build_result_chart(results: Results, period: ShownPeriod, text: str, rows: R
 
 
 def _link_bucket(bounds_ns: tuple[int, int], period: ShownPeriod, text: str, rows: RowSet) -> str:
-    """Return the address of the same search in one bucket."""
+    """Return the URL of the same search limited to one bucket."""
     return _link_search(text, Order.NEWEST, ShownPeriod("custom", *bounds_ns, period.zone), rows)
 
 
 def _link_search(text: str, order: Order, period: ShownPeriod, rows: RowSet, **changes: str) -> str:
-    """Return the address of the present search with some arguments changed; a page's place is dropped."""
+    """Return the URL of the current search with some arguments changed and without its cursor."""
     arguments: dict[str, str] = {"q": text, **period.query()}
     if rows is RowSet.ALL:
         arguments["repeats"] = _ON
@@ -152,12 +152,12 @@ def _link_search(text: str, order: Order, period: ShownPeriod, rows: RowSet, **c
 
 
 def _without_empty(arguments: dict[str, str]) -> dict[str, Any]:
-    """Return the arguments that say something."""
+    """Return the non-empty arguments."""
     return {key: value for key, value in arguments.items() if value}
 
 
 def _record_search(text: str, period: ShownPeriod, rows: RowSet) -> None:
-    """Put a search in the ledger; the mere opening of the page is none."""
+    """Record a search in the ledger; opening the page without one is not recorded."""
     if text and not request.headers.get("X-Poll"):
         detail = {
             "query": text,

@@ -1,4 +1,4 @@
-"""What the event search shows: one page of events with names, how many there are, their course and their facets."""
+"""Data of the event search: one page of events with names, the total, counts over time, and facets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """One value of a facet: what is shown, what is added to the query, how many events have it."""
+    """One value of a facet: its label, the query term it adds, and its number of events."""
 
     value: str
     label: str
@@ -46,7 +46,7 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything a search found.
+    """All results of a search.
 
     Attributes:
         total: rows on all pages.
@@ -88,7 +88,7 @@ def search(
 
 
 def build_hit(uid: bytes, event: Event, catalog: Catalog | None) -> Hit:
-    """Return the row of an event, with the names the catalogue gives to its codes."""
+    """Return the row of an event, with names from the catalogue for its codes."""
     language = current_language()
     consumer, interface = event.get("consumer.org"), event.get("interface.id")
     return Hit(
@@ -100,7 +100,7 @@ def build_hit(uid: bytes, event: Event, catalog: Catalog | None) -> Hit:
 
 
 def name_code(field: str, code: str, catalog: Catalog | None, language: str) -> str:
-    """Return the name of an organisation's or interface's code, the code itself where there is none."""
+    """Return the name of an organisation's or interface's code, or the code itself if it has none."""
     if catalog is None:
         return code
     known: Any = None
@@ -122,15 +122,15 @@ def quote_term(field: str, value: str) -> str:
 
 
 def format_cursor(cursor: Cursor | None) -> str:
-    """Return a cursor as one word of an address, empty for none."""
+    """Return a cursor as a URL argument, empty for none."""
     return "" if cursor is None else f"{cursor.time}.{cursor.seq}.{cursor.record}.{cursor.item}"
 
 
 def parse_cursor(text: str) -> Cursor | None:
-    """Return the cursor of an address.
+    """Return the cursor from the URL.
 
     Raises:
-        InputError: ``input_invalid`` for a word that is no cursor.
+        InputError: ``input_invalid`` for a malformed cursor.
     """
     if not text:
         return None
@@ -142,7 +142,7 @@ def parse_cursor(text: str) -> Cursor | None:
 
 
 def _build_facet(field: str, counts: list[tuple[Key, int]], catalog: Catalog | None) -> tuple[FacetValue, ...]:
-    """Return the values of a facet that can be searched for."""
+    """Return the searchable values of a facet."""
     known = [(str(key), count) for key, count in counts if not isinstance(key, NoValue)]
     largest = max((count for _, count in known), default=1)
     return tuple(

@@ -1,4 +1,4 @@
-"""Closed sets as people read them: severities, verdicts, actions, outcomes, states, quality flags, languages."""
+"""Labels of closed sets of values, for people: severities, verdicts, actions, outcomes, states, quality flags, languages."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The stretch of time a page shows: a name that ends at the newest event, or two local times; always in the address."""
+"""The time span a page shows: a named range that ends at the newest event, or two local times; always in the URL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,11 +25,11 @@ _UNITS = ((3 * 3600 * NS, TimeUnit.MINUTE), (4 * DAY_NS, TimeUnit.HOUR), (124 * 
 
 @dataclass(frozen=True, slots=True)
 class ShownPeriod:
-    """Event times in ``[first_ns, last_ns)``, with what the form shows.
+    """Event times in ``[first_ns, last_ns)``, with the data of the form.
 
     Attributes:
         name: key of :data:`RANGES`, ``all`` or ``custom``.
-        ends_in_past: the range ends at the newest event, not now, because that is older than a day.
+        ends_in_past: the range ends at the newest event, not now, because the event is older than a day.
     """
 
     name: str
@@ -40,33 +40,33 @@ class ShownPeriod:
 
     @property
     def first_text(self) -> str:
-        """The beginning as a form field takes it, local time."""
+        """The start as the value of a form field, local time."""
         return _format(self.first_ns, self.zone)
 
     @property
     def last_text(self) -> str:
-        """The end as a form field takes it, local time."""
+        """The end as the value of a form field, local time."""
         return _format(self.last_ns, self.zone)
 
     @property
     def bucket(self) -> TimeBucket:
-        """The time bucket in which the period is drawn."""
+        """The size of the chart's buckets."""
         length = self.last_ns - self.first_ns
         unit = next((unit for limit, unit in _UNITS if length <= limit), TimeUnit.MONTH)
         return TimeBucket(unit, self.zone)
 
     def query(self) -> dict[str, str]:
-        """Return the period as arguments of an address."""
+        """Return the period as URL arguments."""
         if self.name == CUSTOM:
             return {"from": self.first_text, "to": self.last_text}
         return {} if self.name == DEFAULT_RANGE else {"range": self.name}
 
 
 def read_period(arguments: Mapping[str, str], store: EventStore, now_ns: int, zone: ZoneInfo) -> ShownPeriod:
-    """Return the period an address asks for.
+    """Return the period from the URL.
 
     Raises:
-        InputError: ``time_invalid`` for a time that cannot be read or an end before the beginning.
+        InputError: ``time_invalid`` for a malformed time or an end before the start.
     """
     if arguments.get("from") or arguments.get("to"):
         return _read_custom(arguments, zone)
@@ -90,7 +90,7 @@ def find_newest_ns(store: EventStore, now_ns: int) -> int | None:
 
 
 def list_buckets(period: ShownPeriod) -> list[tuple[int, int]]:
-    """Return ``[first, last)`` of every bucket the period touches, in order, empty ones included."""
+    """Return ``[first, last)`` of every bucket the period touches, in order, including empty ones."""
     unit = period.bucket.unit
     start = _floor(to_datetime(period.first_ns).astimezone(period.zone), unit)
     buckets = []
@@ -103,7 +103,7 @@ def list_buckets(period: ShownPeriod) -> list[tuple[int, int]]:
 
 
 def _all_events(store: EventStore, newest: int, zone: ZoneInfo) -> ShownPeriod:
-    """Return the period from the oldest event to the newest, future ones included."""
+    """Return the period from the oldest event to the newest, including future ones."""
     query = EventQuery(None, MIN_TIME_NS, MAX_TIME_NS, rows=RowSet.ALL)
     oldest = store.search(query, limit=1, order=Order.OLDEST)
     latest = store.search(query, limit=1)
@@ -113,7 +113,7 @@ def _all_events(store: EventStore, newest: int, zone: ZoneInfo) -> ShownPeriod:
 
 
 def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> ShownPeriod:
-    """Return the period between two local times; a missing one is open."""
+    """Return the period between two local times; a missing one is unbounded."""
     first = _parse(arguments.get("from", ""), zone, MIN_TIME_NS)
     last = _parse(arguments.get("to", ""), zone, MAX_TIME_NS)
     if last <= first:
@@ -122,7 +122,7 @@ def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> ShownPeriod:
 
 
 def _parse(text: str, zone: ZoneInfo, default: int) -> int:
-    """Return the nanoseconds of a local time as form fields write it, with or without its clock time."""
+    """Return the nanoseconds of a local time from a form field: a date, with or without a time of day."""
     if not text:
         return default
     try:
@@ -135,12 +135,12 @@ def _parse(text: str, zone: ZoneInfo, default: int) -> int:
 
 
 def _format(value: int, zone: ZoneInfo) -> str:
-    """Return a local time as form fields take it."""
+    """Return a local time as the value of a form field."""
     return to_datetime(min(value, MAX_TIME_NS - NS)).astimezone(zone).strftime(_INPUT_FORMAT)
 
 
 def _floor(moment: datetime, unit: TimeUnit) -> datetime:
-    """Return the beginning of the local bucket ``moment`` lies in."""
+    """Return the start of the local bucket that contains ``moment``."""
     start = moment.replace(second=0, microsecond=0)
     if unit is TimeUnit.MINUTE:
         return start
@@ -152,7 +152,7 @@ def _floor(moment: datetime, unit: TimeUnit) -> datetime:
 
 
 def _following(start: datetime, unit: TimeUnit) -> datetime:
-    """Return the beginning of the next local bucket."""
+    """Return the start of the next local bucket."""
     if unit is TimeUnit.MONTH:
         return (start + timedelta(days=32)).replace(day=1)
     if unit is TimeUnit.DAY:
