@@ -1,7 +1,7 @@
-"""What most commands need: settings, the ledger's opened database, and one way to print.
+"""Helpers of most commands: settings, the ledger's opened database, and output.
 
-Only ``init`` makes a ledger. Every other command asks :func:`open_database` or :func:`require_ledger`, so that a wrong
-folder is told as what it is, and does not become a second, empty ledger with a key of its own.
+Only ``init`` creates a ledger. Every other command calls :func:`open_database` or :func:`require_ledger`, so that a wrong
+folder is reported, and does not become a second, empty ledger with a key of its own.
 """
 
 import getpass
@@ -49,17 +49,17 @@ def open_ledger(settings: Settings, clock: Clock | None = None) -> Ledger:
 
 
 def make_database(settings: Settings) -> Engine:
-    """Return an engine on the migrated database, made when missing."""
+    """Return an engine on the migrated database, which is created if missing."""
     engine = open_engine(settings.database)
     migrate(engine)
     return engine
 
 
 def require_ledger(settings: Settings) -> None:
-    """Refuse to go on where there is no ledger; makes nothing.
+    """Raise unless there is a ledger; creates nothing.
 
     Raises:
-        StorageError: ``ledger_missing`` when database or archive is not where the settings say.
+        StorageError: ``ledger_missing`` when database or archive is not where the settings expect it.
     """
     if not has_tables(settings.database):
         if settings.database_url:
@@ -80,10 +80,10 @@ def require_ledger(settings: Settings) -> None:
 
 
 def require_log_key(settings: Settings) -> None:
-    """Refuse to go on without the log's key: a new one would sign what the old one never signed.
+    """Raise unless the log's key exists: a new one would sign checkpoints that the old one never signed.
 
     Raises:
-        SigningError: ``key_unusable`` when it is not where the settings say.
+        SigningError: ``key_unusable`` when it is not where the settings expect it.
     """
     path = settings.key_path / LOG_KEY_FILE
     if not path.is_file():
@@ -95,10 +95,10 @@ def require_log_key(settings: Settings) -> None:
 
 
 def follows_ledger(settings: Settings, position: Position) -> bool:
-    """Check that a store's position is one of this ledger's log; False where there is no ledger. Makes and migrates nothing.
+    """Check that a store's position is in this ledger's log; False without a ledger. Creates and migrates nothing.
 
     Raises:
-        StorageError: ``storage_unavailable`` when it is another log's, or the database cannot be asked.
+        StorageError: ``storage_unavailable`` when it is another log's, or the database is unavailable.
     """
     if not has_tables(settings.database):
         return False
@@ -112,13 +112,13 @@ def follows_ledger(settings: Settings, position: Position) -> bool:
 
 
 def _translate(context: ExceptionContext) -> None:
-    """Tell of a database that fails in the middle of a command, which has nobody else to tell it."""
+    """Translate a database error in the middle of a command into ours, since no other layer does."""
     if isinstance(context.sqlalchemy_exception, OperationalError):
         raise StorageError("storage_unavailable", f"database: {context.original_exception}") from None
 
 
 def find_actor() -> str:
-    """Return how acts of this shell's user are signed in the log."""
+    """Return the actor name of this shell's user in the log."""
     return f"{SHELL}{getpass.getuser()}"
 
 
@@ -128,5 +128,5 @@ def print_json(value: Any) -> None:
 
 
 def _name_setting(given: object, own: str) -> str:
-    """Return the setting a folder follows from: its own one when given, else the data folder's."""
+    """Return the setting that determines a folder: its own if given, else the data folder's."""
     return "AUDITSVC_DATA_DIR" if given is None else own

@@ -144,7 +144,7 @@ def consistency(size1: int, size2: int, as_json: bool) -> None:
 
 
 def _check_size(connection: Connection, size: int | None) -> None:
-    """Refuse a tree larger than the log, whose missing nodes would look like damage."""
+    """Refuse a tree larger than the log, since its missing nodes would look like damage."""
     present = get_head(connection).size
     if size is not None and size > present:
         raise LogError("proof_invalid", f"expected a size of at most {present}, the leaves of the log, got `{size}`")
@@ -170,7 +170,7 @@ def orphans(as_json: bool) -> None:
 
 
 def _describe_orphan(orphan: OrphanFrame) -> dict[str, Any]:
-    """Return what is known of an orphan frame."""
+    """Return the description of an orphan frame as JSON-serialisable data."""
     kind = "torn" if not orphan.whole else "unattributed" if orphan.line is None else orphan.line.kind
     return {
         "segment": orphan.place.segment,
@@ -212,7 +212,7 @@ def verify_archive_command(trust: Path | None, as_json: bool) -> None:
 
 
 def _load_trust(path: Path | None, settings: Settings) -> LogTrust:
-    """Return what the verification trusts."""
+    """Return the keys that the verification trusts."""
     if path is None:
         require_log_key(settings)
         return LogTrust(parse_vkey(load_log_vkey(settings.key_path, settings.origin)))
@@ -236,7 +236,7 @@ def _print_steps(steps: Sequence[Step]) -> None:
 
 
 def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
-    """Print facts as JSON or one a line."""
+    """Print facts as JSON or one per line."""
     if as_json:
         print_json(facts)
         return

@@ -211,7 +211,7 @@ def _read_event(data: bytes) -> Event:
 
 
 def _print_step(label: str, step: Step, depth: int) -> None:
-    """Print a node of a condition with those inside it."""
+    """Print a node of a condition and its children, recursively."""
     seen = f"   ({step.seen})" if step.seen else ""
     click.echo(f"{'  ' * depth}{label}: {step.text} = {step.truth.value}{seen}")
     for inner in step.steps:

@@ -89,7 +89,7 @@ def _read_key(path: Path) -> str:
 
 
 def _parse_address(text: str) -> httpx.URL:
-    """Return the address to send to; raise ``InputError`` (``input_invalid``) for what is no http(s) address."""
+    """Return the URL to send to; raise ``InputError`` (``input_invalid``) unless it is an http(s) URL."""
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
@@ -101,7 +101,7 @@ def _parse_address(text: str) -> httpx.URL:
 
 @contextmanager
 def _show(name: str) -> Iterator[Callable[[push.Progress], None]]:
-    """Give a function that shows progress on standard error: a bar on a terminal, else a line now and then."""
+    """Yield a function that shows progress on standard error: a bar on a terminal, else occasional lines."""
     if not sys.stderr.isatty():
         yield _print_lines(name)
         return
@@ -115,7 +115,7 @@ def _show(name: str) -> Iterator[Callable[[push.Progress], None]]:
 
 
 def _print_lines(name: str) -> Callable[[push.Progress], None]:
-    """Return a function that prints a line when some time has passed, and for the last batch."""
+    """Return a function that prints a line at most once per interval, and for the last batch."""
     last = time.monotonic()
 
     def report(state: push.Progress) -> None:

@@ -60,6 +60,6 @@ def _print(verification: Verification) -> None:
         where = f"{step.where}: " if step.where else ""
         click.echo(f"                  {code}{where}{step.detail}")
     if verification.not_checked:
-        names = ", ".join(map(repr, verification.not_checked))  # a line break in a name must not look like a step
+        names = ", ".join(map(repr, verification.not_checked))  # so that a line break in a name cannot imitate a step
         click.echo(f"not checked, of no known kind / 未校验，类型未知: {names}")
     click.echo(_VERDICTS[verification.exit_code])

@@ -1,4 +1,4 @@
-"""One line of the doctor's checklist, and what a list of them comes to."""
+"""One line of the doctor's checklist, and the exit code of a list of them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from auditsvc.ground.errors import EXIT_DEPENDENCY, EXIT_FINDING, EXIT_OK, Audit
 
 
 class Outcome(StrEnum):
-    """What a check came to; what was not looked at is never shown as pass."""
+    """The outcome of a check; a skipped check is never reported as pass."""
 
     PASS = "pass"  # noqa: S105  (an outcome, no password)
     WARN = "warn"
@@ -20,13 +20,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at.
+    """One check.
 
     Attributes:
-        name: what was looked at, the same in every run.
+        name: what was checked, the same in every run.
         text: what was found.
         advice: what to do about it, empty when there is nothing to do.
-        is_down: a dependency does not answer, rather than answering something wrong.
+        is_down: whether a dependency is unavailable, rather than in a wrong state.
     """
 
     name: str
@@ -37,17 +37,17 @@ class Check:
 
 
 def passed(name: str, text: str) -> Check:
-    """Return a check that found everything as it should be."""
+    """Return a check that found no problem."""
     return Check(name, Outcome.PASS, text)
 
 
 def warned(name: str, text: str, advice: str) -> Check:
-    """Return a check that found something a person should know."""
+    """Return a check that found something an operator should know."""
     return Check(name, Outcome.WARN, text, advice)
 
 
 def failed(name: str, text: str, advice: str = "", *, is_down: bool = False) -> Check:
-    """Return a check that found something that has to be put right."""
+    """Return a check that found a problem to be fixed."""
     return Check(name, Outcome.FAIL, text, advice, is_down)
 
 
@@ -57,7 +57,7 @@ def skipped(name: str, text: str) -> Check:
 
 
 def attempt(name: str, look: Callable[[], Check | Iterable[Check]], *, is_down: bool = False) -> list[Check]:
-    """Return what ``look`` finds; an error of ours, of the system or of the database is a failed check named ``name``."""
+    """Return the result of ``look``; an error of ours, the system or the database becomes a failed check ``name``."""
     try:
         found = look()
         return [found] if isinstance(found, Check) else list(found)
@@ -68,7 +68,7 @@ def attempt(name: str, look: Callable[[], Check | Iterable[Check]], *, is_down: 
 
 
 def find_exit_code(checks: Iterable[Check]) -> int:
-    """Return 3 when a dependency is down, else 1 when a check failed, else 0; warnings change nothing."""
+    """Return 3 when a dependency is down, else 1 when a check failed, else 0; warnings do not count."""
     bad = [check for check in checks if check.outcome is Outcome.FAIL]
     if any(check.is_down for check in bad):
         return EXIT_DEPENDENCY

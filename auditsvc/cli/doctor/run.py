@@ -1,6 +1,6 @@
-"""``auditsvc doctor``: one checklist of the installation; may run beside the service, and changes nothing.
+"""``auditsvc doctor``: one checklist of the installation; may run while the service runs, and changes nothing.
 
-It writes one probe file in the archive and removes it. It makes no folder, key or table, migrates nothing, and never
+It writes one probe file in the archive and removes it. It creates no folder, key or table, migrates nothing, and never
 takes the embedded store's lock.
 """
 
@@ -48,18 +48,18 @@ def examine() -> list[Check]:
 
 
 def examine_installation(settings: Settings, clock: Clock) -> list[Check]:
-    """Return every check but that of the settings themselves."""
+    """Return every check except that of the settings themselves."""
     store = check_elasticsearch if settings.event_store == "elasticsearch" else check_duckdb
     return [*check_installation(settings, clock), *store(settings)]
 
 
 def _build_document(check: Check) -> dict[str, str]:
-    """Return a check for programs."""
+    """Return a check as JSON-serialisable data."""
     return {name: str(value) for name, value in asdict(check).items() if name != "is_down"}
 
 
 def _print(checks: Iterable[Check]) -> None:
-    """Print the checklist, advice below what it is about, and a sum."""
+    """Print the checklist, with advice below each check, and a summary."""
     numbers = dict.fromkeys(Outcome, 0)
     for check in checks:
         numbers[check.outcome] += 1
