@@ -30,13 +30,13 @@ from auditsvc.store.rows import Finding, FindingKind, LedgerPlace
 STAGE = "alerts"
 """The stage's name in ``engine_position``."""
 ENGINE_ACTOR = "engine"
-"""Actor of what the program does by itself."""
+"""Actor of the program's own acts."""
 _KEYS_AT_ONCE = 500
 MAX_PAGE = 500
 
 
 TemplateOf = Callable[[Finding], AlertTemplate]
-"""What the policy that made a finding says of its alerts."""
+"""Returns the alert template of the policy behind a finding."""
 
 
 # --- raising

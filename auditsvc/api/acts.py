@@ -13,7 +13,7 @@ from auditsvc.ledger.format.header import parse_header
 from auditsvc.ledger.leaf import Leaf, iter_latest
 
 MAX_LOOKED_AT = 5_000
-"""Acts looked at for one page; a page may be short when most of them are not the reader's."""
+"""Acts scanned for one page; a page may be short when the reader may see few of them."""
 
 
 @dataclass(frozen=True, slots=True)

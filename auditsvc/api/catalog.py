@@ -45,7 +45,7 @@ KINDS: Mapping[str, Callable[[Catalog], Mapping[str, Iterable[Any]]]] = {
     "projects": lambda catalog: {key: (project,) for key, project in catalog.projects.items()},
     "matters": lambda catalog: {key: (matter,) for key, matter in catalog.matters.items()},
 }
-"""Kind of thing to its versions by id."""
+"""By kind of thing, the function that returns its versions by id."""
 
 
 @resource.route("/catalog")

@@ -33,7 +33,7 @@ from auditsvc.store.summary import count_by_time
 resource = Resource("events", description="Accesses, normalised and judged")
 
 DEFAULT_SPAN = timedelta(days=30)
-"""What a search without a start covers."""
+"""Span of a search without a start."""
 MAX_SPAN = timedelta(days=3660)
 NDJSON = "application/x-ndjson"
 _SECOND = timedelta(seconds=1)

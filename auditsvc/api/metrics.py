@@ -30,7 +30,7 @@ from auditsvc.runtime.readiness import ReadinessCheck
 from auditsvc.runtime.services import EXTENSION, Services, read_status
 
 KEEP_S = 1.0
-"""How long an answer is used again."""
+"""How long an answer is cached, in seconds."""
 _METRICS = "auditsvc-metrics"
 _PARTS = ("ledger", "store", "alerts")
 _STATES = ("ok", "unavailable")

@@ -20,9 +20,9 @@ _CODES: Mapping[int, str] = {
     415: "media_type_unsupported",
     422: "input_invalid",
 }
-"""Status of an error raised by the web framework to the code it is answered with."""
+"""Our error codes by status of errors raised by the web framework."""
 _MAX_TEXT = 500
-"""Longest echo of what was sent."""
+"""Longest excerpt of a request that is echoed."""
 log = logging.getLogger(__name__)
 
 

@@ -32,9 +32,9 @@ KEY_FILE = "api-token.pem"
 """File name of the signing key in the key folder: P-256, PKCS #8, readable by its owner only."""
 _REMEDY = "restore it from the backup, or stop the service and delete it: then everybody signs in again"
 LIFETIME = timedelta(minutes=30)
-"""How long a token is good for."""
+"""How long a token is valid."""
 AUDIENCE = "auditsvc-api"
-"""Whom a token is for; a report's signature can never pass as a token, nor the other way round."""
+"""Audience of tokens; a report's signature can never pass as a token, nor vice versa."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from auditsvc.auth.service import Accounts
 from auditsvc.ground.errors import AuthError
 
 API_PREFIX = "/api/"
-"""Below this only bearer tokens count; a browser's cookie must not, or a foreign page could use it."""
+"""Below this path only bearer tokens are accepted, never a browser's cookie, to prevent CSRF."""
 _SELF = "self.manage"
 
 

@@ -18,7 +18,7 @@ MAX_FAILURES = 5
 LOCK = timedelta(minutes=15)
 """How long a name stays locked."""
 FORGET = timedelta(hours=24)
-"""After this long without a failure the count begins anew."""
+"""The count is reset after this long without a failure."""
 
 
 def check_open(session: Session, name: str, now: datetime) -> None:

@@ -19,7 +19,7 @@ from auditsvc.ground.settings.model import Settings
 MAX_PARALLEL = 2
 """Hashes computed at the same time in one process."""
 WAIT_S = 10.0
-"""Longest wait for a turn."""
+"""Longest wait for a free slot, in seconds."""
 MIN_LENGTH = 12
 """Shortest password, in characters."""
 MAX_LENGTH = 128

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 View = TypeVar("View", bound=Callable[..., Any])
 
 PUBLIC = "public"
-"""Stands in the place of a permission where everybody may call."""
+"""Marker used instead of a permission for views that need none."""
 _MARK = "auditsvc_permissions"
 
 
@@ -105,10 +105,10 @@ ROLES: Mapping[Role, RoleInfo] = MappingProxyType(
 """Every role with its duty, names and permissions."""
 
 PERMISSIONS = frozenset(permission for info in ROLES.values() for permission in info.permissions)
-"""Every permission there is."""
+"""Every permission."""
 
 ADMINISTRATORS = tuple(role for role, info in ROLES.items() if info.duty is not Duty.BUSINESS)
-"""The three roles a fresh installation creates one account for each."""
+"""The three roles for each of which a new installation creates an account."""
 
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[str]:

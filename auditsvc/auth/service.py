@@ -27,9 +27,9 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.ledger import Ledger
 
 INSTALLATION = "auditsvc"
-"""The actor of acts nobody asked for in person: the first start."""
+"""The actor of acts that no person requested, such as those of the first start."""
 SHELL = "shell:"
-"""Begins the name of an actor who has a shell on the machine; no account's name holds a colon."""
+"""Prefix of the name of an actor with a shell on the machine; account names contain no colon."""
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,63}\Z")
 _BAD_CREDENTIALS = "name or password is wrong, or the account is disabled"

@@ -15,7 +15,7 @@ from auditsvc.ground.errors import StorageError
 _INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 _SHOWN = ("time", "interface.id", "consumer.org", "user.id", "action", "outcome", "verdict")
 _TOLD_EVERY = 10_000
-"""Events of an export after which progress is told."""
+"""Number of exported events between progress messages."""
 
 _repeats_option = click.option(
     "--repeats", is_flag=True, help="Also what is no access: repeats, second halves of calls, probes and heartbeats."

@@ -34,7 +34,7 @@ from auditsvc.ledger.write.checkpoint import Checkpointer
 from auditsvc.ledger.write.recovery import OrphanFrame, find_orphans
 
 MAX_SIZE = 2**62
-"""More leaves than a log can have; a larger number does not fit the database's."""
+"""Upper bound of a log's size; larger numbers do not fit the database's integers."""
 _MARKS = {"pass": "✓", "fail": "✗", "not done": "–"}
 
 

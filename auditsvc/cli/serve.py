@@ -38,7 +38,7 @@ STOP_S = 35
 ROLES = ("all", "core", "ingest")
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks without the proxies of the environment, which cannot reach this machine's own addresses."""
+"""Ignores the environment's proxies, which cannot reach this machine's own addresses."""
 _log = logging.getLogger(__name__)
 
 

@@ -31,7 +31,7 @@ _VIEWS: Mapping[str, tuple[AlertState, ...]] = {
     "closed": (AlertState.CLOSED,),
     "all": (),
 }
-"""Value of ``state`` in the address to the states it stands for."""
+"""The states selected by a value of ``state`` in the URL."""
 
 
 @blueprint.get("/alerts", endpoint="list_alerts")

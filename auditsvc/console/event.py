@@ -27,7 +27,7 @@ from auditsvc.store.query import Order, RowSet, TimeUnit
 
 _UID_HEX = 32
 _ON = "1"
-"""Value of a ticked box in an address."""
+"""Value of a ticked box in a URL."""
 _EXAMPLES = (
     "verdict:violated",
     "action:download rows>1000",

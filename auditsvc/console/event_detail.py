@@ -15,7 +15,7 @@ from auditsvc.runtime.services import Services
 from auditsvc.store.rows import StoredEvent
 
 _SHOWN_STATES = (State.VIOLATED, State.EXCEPTED, State.INDETERMINATE, State.SATISFIED, State.UNTARGETABLE)
-"""States of policies that say something about the event, the gravest first."""
+"""States of policies that apply to the event, most serious first."""
 
 
 @dataclass(frozen=True, slots=True)

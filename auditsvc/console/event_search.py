@@ -17,7 +17,7 @@ from auditsvc.store.summary import count_by_time, count_rows, rank_values
 
 PAGE_SIZE = 50
 FACETS = ("verdict", "violations", "action", "outcome", "consumer.org", "interface.id")
-"""Fields whose most frequent values stand beside the results."""
+"""Fields whose most frequent values are shown beside the results."""
 _FACET_VALUES = 6
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@/")
 _CURSOR_PARTS = 4

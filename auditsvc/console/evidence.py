@@ -23,7 +23,7 @@ from auditsvc.store.rows import StoredEvent
 PASS, FAIL, NOT_DONE = "pass", "fail", "not done"
 FORMAT = "auditsvc-event-proof/v1"
 _SHOWN_BYTES = 16_384
-"""Most bytes of a raw record a page shows; the whole is in the archive."""
+"""Most bytes of a raw record shown on a page; the archive holds the whole."""
 _LINE_END = b"\n"
 
 

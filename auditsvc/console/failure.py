@@ -25,7 +25,7 @@ _TITLES = {
     "field_unknown": lazy_gettext("There is no field of this name."),
     "query_invalid": lazy_gettext("The query cannot be read."),
 }
-"""Error code to a sentence for people; a code that is not here gets a general one."""
+"""Titles of errors by code; other codes have a general one."""
 
 _STATUS_TITLES = {
     400: lazy_gettext("The request cannot be understood"),

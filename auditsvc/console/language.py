@@ -13,7 +13,7 @@ from auditsvc.console.labels import LANGUAGES, THEMES
 from auditsvc.runtime.services import get_services
 
 HTML_LANGUAGES = {"zh": "zh-CN", "en": "en"}
-"""Language to the ``lang`` attribute; ``zh-CN`` makes browsers choose Chinese glyphs for shared Han characters."""
+"""``lang`` attributes by language; ``zh-CN`` makes browsers choose Chinese glyphs for shared Han characters."""
 THEME_COOKIE = "theme"
 _YEAR_S = 365 * 24 * 3600
 _LANGUAGE = "language"

@@ -12,15 +12,15 @@ from auditsvc.store.query import EventQuery, Order, RowSet, TimeBucket, TimeUnit
 
 DAY_NS = 86_400 * NS
 RANGES: Mapping[str, int] = {"1d": DAY_NS, "7d": 7 * DAY_NS, "30d": 30 * DAY_NS, "90d": 90 * DAY_NS}
-"""Name of a range to its length; ``all`` has no length."""
+"""Lengths of ranges by name; ``all`` has none."""
 ALL = "all"
 CUSTOM = "custom"
 DEFAULT_RANGE = "30d"
 _RECENT_NS = DAY_NS
-"""A newest event younger than this leaves ranges ending now."""
+"""Ranges end now if the newest event is younger than this."""
 _INPUT_FORMAT = "%Y-%m-%dT%H:%M"
 _UNITS = ((3 * 3600 * NS, TimeUnit.MINUTE), (4 * DAY_NS, TimeUnit.HOUR), (124 * DAY_NS, TimeUnit.DAY))
-"""Longest stretch drawn in minutes, hours and days; longer ones are drawn in months."""
+"""Longest spans shown in minutes, hours and days; longer ones are shown in months."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from auditsvc.ground.errors import AuditError, AuthError
 from auditsvc.runtime.services import get_services
 
 SESSION_ID = "id"
-"""Session key: what the session is known by once it is ended, since a copy of its cookie may lie anywhere."""
+"""Session key: id under which an ended session is recorded, since a copy of its cookie may exist."""
 SEEN = "seen"
-"""Session key: when the person last did something, whole seconds since 1970."""
+"""Session key: time of the last activity, whole seconds since 1970."""
 POLL_HEADER = "X-Poll"
-"""Sent by a page that refreshes itself; such a request does not count as doing something."""
+"""Sent by a page that refreshes itself; such a request does not count as activity."""
 _KEPT = ("language",)
 _NS = 1_000_000_000
 

@@ -12,7 +12,7 @@ from auditsvc.runtime.services import get_services
 
 CHINESE = "zh"
 ABSENT = "—"
-"""Stands where there is no value; zero would be a claim."""
+"""Placeholder for a missing value, which is not zero."""
 _KIB = 1024
 
 

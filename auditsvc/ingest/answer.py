@@ -13,7 +13,7 @@ from auditsvc.ledger.receipt import Receipt
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
-"""What a producer waits before it sends again; group commits take milliseconds, a full queue drains in about this time."""
+"""Seconds a producer waits before a retry; group commits take milliseconds, a full queue drains in about this time."""
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 _ENCODER = msgspec.json.Encoder()

@@ -12,7 +12,7 @@ from auditsvc.ground.compression import CHUNK_BYTES, DECODERS, Decoder
 from auditsvc.ground.errors import InputError
 
 MAX_DRAIN_BYTES = 256 * 1024 * 1024
-"""How much of a refused body is read so that its sender gets the answer."""
+"""How much of a rejected body is read so that its sender receives the answer."""
 
 
 class Input(Protocol):

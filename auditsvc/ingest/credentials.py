@@ -24,9 +24,9 @@ from auditsvc.ingest.tables import api_key
 KEY_PREFIX = "auditsvc"
 SECRET_BYTES = 32
 MAX_AGE_NS = 2 * NS
-"""How long a worker trusts what it read of the keys; a revoked key stops working within this time."""
+"""How long a worker caches the keys; a revoked key stops working within this time."""
 MIN_AGE_NS = NS // 4
-"""Unknown keys make a worker look again, but not more often than this."""
+"""Shortest interval between refreshes triggered by unknown keys."""
 _SCHEME = "bearer "
 
 

@@ -30,19 +30,19 @@ from auditsvc.ledger.delivery import Delivery
 from auditsvc.ledger.write.committer import Committer
 
 MAX_RECORDS = 1_000_000
-"""Most records, and most items of records, of one delivery: bounds the tree hashed and the quarantine made of it."""
+"""Most records, and most items, of one delivery: bounds the Merkle tree and the quarantine entries."""
 MAX_ITEMS = 100_000
 """Most items of one record; the engine judges a record as a whole."""
 DOCUMENT_COST = 16
-"""Bytes of memory a byte of a JSON document may take while it is read."""
+"""Bytes of memory needed per byte of a JSON document while it is decoded."""
 MAX_LISTED_REJECTS = 100
-"""Rejects told in the answer of a stored delivery; the console shows all."""
+"""Rejects listed in the receipt of a stored delivery; the console shows all."""
 MAX_LISTED_ERRORS = 1000
 """Errors listed in a problem document."""
 ON_ERROR = ("reject", "quarantine")
 JSON_TYPES = frozenset({"application/json", "application/x-ndjson", "application/ndjson", "application/jsonl"})
 LINE_TYPES = JSON_TYPES - {"application/json"} | {"text/plain"}
-"""Content types that say: every line is a record, whatever it looks like."""
+"""Content types that make every line a record, whatever its content."""
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 """Character sets a body may be declared in; every reader reads UTF-8."""
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
@@ -199,7 +199,7 @@ class Intake:
         return build_receipt_answer(receipt, tally.rejects[:MAX_LISTED_REJECTS])
 
     def _admit_document(self, size: int, reservation: Reservation) -> None:
-        """Take the room that reading one document needs; raise ``InputError`` (``record_too_large``, ``overloaded``)."""
+        """Reserve the memory that decoding one document needs; raise ``InputError`` (``record_too_large``, ``overloaded``)."""
         if size > self._max_document:
             raise InputError(
                 "record_too_large",

@@ -11,9 +11,9 @@ from auditsvc.inforce.versions import CatalogVersion, Versions
 from auditsvc.ingest.readers.registry import BatchReader
 
 MAX_AGE_NS = 2 * NS
-"""How long a worker goes on with a catalogue before it looks for a newer leaf."""
+"""How long a worker uses a catalogue before it looks for a newer leaf."""
 MIN_AGE_NS = NS // 4
-"""Unknown sources make a worker look again, but not more often than this."""
+"""Shortest interval between refreshes triggered by unknown sources."""
 
 _log = logging.getLogger(__name__)
 

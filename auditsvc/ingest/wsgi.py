@@ -135,12 +135,12 @@ def _build_flask(app: IngestApp) -> Flask:
 
     @flask.get("/health/live")
     def get_live() -> Response:
-        """Answer that the process runs."""
+        """Report that the process is running."""
         return _respond(build_answer(200, {"status": "live"}))
 
     @flask.get("/health/ready")
     def get_ready() -> Response:
-        """Answer whether a delivery could be stored now."""
+        """Report whether a delivery could be stored now."""
         return _respond(app.answer(lambda: _answer_ready(app)))
 
     @flask.post(EVENTS_PATH)

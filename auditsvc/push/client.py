@@ -23,9 +23,9 @@ from auditsvc.ground.errors import CODES, AuditError, InputError, StorageError
 from auditsvc.ground.files import SHARED, replace_file
 
 DEFAULT_BATCH_BYTES = 2 * 1024 * 1024
-"""Large enough that syncing costs nothing, small enough that progress is seen."""
+"""Large enough that the cost of syncing is negligible, small enough to show progress."""
 MAX_BATCH_BYTES = 64 * 1024 * 1024
-"""What the service takes at most in its default settings."""
+"""The largest body that the service accepts with its default settings."""
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 15.0
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))

@@ -27,7 +27,7 @@ JWS_TYPE = "auditsvc-report+json"
 """``typ`` of a report's JWS."""
 FIELD_NAME = "AuditReport"
 SIGNATURE_BYTES = 16 * 1024
-"""Room for the CMS object; fixed, so that its unused part can be checked to be zero."""
+"""Bytes reserved for the CMS object; fixed, so that its padding can be verified to be zero."""
 
 
 def sign_report(payload: bytes, keys: ReportKeys) -> str:

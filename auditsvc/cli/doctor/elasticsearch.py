@@ -27,12 +27,12 @@ from auditsvc.store.rows import LedgerPlace
 _INIT = "an administrator runs `auditsvc store init`"
 _DISK = "cluster.routing.allocation.disk"
 _MARKS: Mapping[str, float] = {"low": 0.85, "high": 0.90, "flood_stage": 0.95}
-"""Elasticsearch's own watermarks, used where it does not say which it has."""
+"""Elasticsearch's default watermarks, used when it does not report its own."""
 _UNITS = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4, "pb": 1024**5}
 _TOO_MUCH = ("index", "delete", "delete_index", "manage")
-"""Rights on events the service must not have: with them whoever takes it over could remove or replace what it stored."""
+"""Privileges on events the service must not have: an attacker in its place could delete or replace stored events."""
 _WISHED = {"ilm": "months are removed by an administrator, not by themselves"}
-"""Features we would use, and what is done without them."""
+"""Optional features, and what replaces them."""
 _WRITE_BLOCKS = ("read_only", "read_only_allow_delete", "write")
 _SHOWN = 3
 

@@ -32,9 +32,9 @@ from auditsvc.runtime.disk import MIN_FREE_BYTES, list_growing_folders, measure_
 from auditsvc.store.duckdb.schema import VERSION, find_version
 
 LITTLE_FREE_BYTES = 20 * MIN_FREE_BYTES
-"""Below this a disk is soon full: 5 GiB, some millions of records."""
+"""Free space below which to warn: 5 GiB, some millions of records."""
 CLOCK_SLACK = timedelta(seconds=5)
-"""How far behind the last accepted time a clock may be: NTP steps no further in normal running."""
+"""How far a clock may be behind the last accepted time: NTP steps no further in normal operation."""
 HEALTH_TIMEOUT_S = 10.0
 _MIGRATIONS = Path(database.__file__).parents[1] / "migrations"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -31,7 +31,7 @@ _EPOCHS = {"epoch_s": NS, "epoch_ms": NS // 1000, "epoch_us": 1000, "epoch_ns": 
 _OFFSET = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})\Z", re.ASCII)
 _BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 _MAX_DIGITS = 24
-"""Decimal exponents beyond this are no measurement, and arithmetic with them overflows."""
+"""Largest decimal exponent; larger ones cannot be measurements, and arithmetic with them overflows."""
 _ABSENT = frozenset({None, "", "-"})
 _TEXT_SPEC = Field("subject.id", Kind.KEYWORD, Level.SHOULD, "", "", "", multi=True)
 

@@ -13,7 +13,7 @@ from auditsvc.event.native import HashSubject
 from auditsvc.ground.errors import InputError
 
 EXCERPT_BYTES = 256
-"""How much of a rejected record its quarantine entry quotes; the archive holds the whole."""
+"""Length of the excerpt in a quarantine entry; the archive holds the whole record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ METHOD_ACTIONS = {
 }
 DENIED = frozenset({401, 403, 407, 451})
 _MEMO = 4096
-"""Paths a router remembers; logs repeat few paths often."""
+"""Number of paths a router caches; logs repeat few paths often."""
 
 
 @dataclass(frozen=True, slots=True)
