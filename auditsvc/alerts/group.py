@@ -31,12 +31,12 @@ def format_group(group: Mapping[str, str]) -> str:
 
 
 def build_group_key(policy_id: str, group: Mapping[str, str]) -> bytes:
-    """Return 16 bytes for the group of a policy's findings."""
+    """Return the 16-byte key of a group of a policy's findings."""
     return hashlib.sha256(f"{policy_id}\n{format_group(group)}".encode()).digest()[:16]
 
 
 def find_nearest(alerts: Iterable[OpenAlert], time: int, suppress_s: int) -> OpenAlert | None:
-    """Return the alert whose anchor is nearest to ``time`` and less than ``suppress_s`` away; ties: the earlier one."""
+    """Return the alert whose anchor is nearest to ``time`` and less than ``suppress_s`` seconds away; of two, the earlier."""
     reach = suppress_s * NS
     near = [alert for alert in alerts if abs(alert.anchor_ns - time) < reach]
     return min(near, key=lambda alert: (abs(alert.anchor_ns - time), alert.anchor_ns), default=None)

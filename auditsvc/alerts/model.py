@@ -80,10 +80,10 @@ class Alert:
     """An alert as presented to a person.
 
     Attributes:
-        group: values of the policy's ``alert.by`` fields that its findings share; a missing field is absent.
+        group: the common values of the policy's ``alert.by`` fields; a missing field is absent.
         anchor_ns: event time of the finding that opened it; findings less than the policy's quiet time away join it.
         first_ns, last_ns: earliest and latest event time of its findings, both inclusive.
-        count: its findings, exact.
+        count: exact number of its findings.
         opened_at: when the engine opened it; ``acknowledged_at`` and ``closed_at`` are None until then.
     """
 

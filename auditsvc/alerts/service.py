@@ -164,7 +164,7 @@ def _build_evidence(alert_id: str, finding: Finding) -> dict[str, Any]:
 
 
 def _record_opening(session: Session, ledger: Ledger, opened: Sequence[AlertRow]) -> None:
-    """Write the leaf of newly opened alerts and their first transitions."""
+    """Append the leaf of newly opened alerts and add their first transitions."""
     detail = {"alerts": [{"id": row.id, "policy": row.policy_id, "group": row.group_json} for row in opened]}
     leaf = ledger.record_act(
         session.connection(),
@@ -330,7 +330,6 @@ def list_evidence(session: Session, alert_id: str, *, limit: int = 100, offset: 
 
 
 def _select_alerts(chosen: AlertFilter) -> Select[Any]:
-    """Return the query of a filter."""
     limits: list[ColumnElement[bool]] = []
     if chosen.states:
         limits.append(AlertRow.state.in_([state.value for state in chosen.states]))

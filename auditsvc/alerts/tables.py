@@ -1,4 +1,4 @@
-"""Tables of alerts and of the stage that raises them. Alerts are not rebuilt from the archive: people act on them."""
+"""Tables of alerts and of the stage that raises them. Alerts are never rebuilt from the archive: people act on them."""
 
 from datetime import datetime
 

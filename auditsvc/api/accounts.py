@@ -30,14 +30,14 @@ class AccountSchema(Schema):
 
 
 class NewAccountSchema(Schema):
-    """An account and its one-time password, shown this once."""
+    """An account and its one-time password, which is shown only once."""
 
     account = fields.Nested(AccountSchema, required=True)
     one_time_password = fields.String(required=True)
 
 
 class AccountCreationSchema(Schema):
-    """What a new account needs; roles are given by the security administrator afterwards."""
+    """A new account; the security administrator assigns its roles afterwards."""
 
     name = fields.String(required=True, validate=validate.Length(2, 64))
     display_name = fields.String(load_default="", validate=validate.Length(0, 200))
@@ -108,7 +108,7 @@ class AccountList(MethodView):
     @resource.response(201, NewAccountSchema)
     @require("account.manage")
     def post(self, body: dict[str, Any]) -> NewAccount:
-        """Make an account without roles."""
+        """Create an account without roles."""
         return get_services().accounts.create(
             body["name"],
             display_name=body["display_name"],
@@ -137,7 +137,7 @@ class AccountEnabled(MethodView):
     @resource.response(200, AccountSchema)
     @require("account.manage")
     def put(self, body: dict[str, bool], name: str) -> Account:
-        """Allow or stop signing in; stopping ends sessions and tokens."""
+        """Enable or disable the account; disabling ends its sessions and tokens."""
         return get_services().accounts.set_enabled(name, enabled=body["enabled"], actor=current_person().name)
 
 
@@ -148,7 +148,7 @@ class PasswordReset(MethodView):
     @resource.response(200, NewAccountSchema)
     @require("account.manage")
     def post(self, name: str) -> NewAccount:
-        """Give the account a new one-time password and unlock it."""
+        """Set a new one-time password and unlock the account."""
         return get_services().accounts.reset_password(name, actor=current_person().name)
 
 
@@ -159,18 +159,18 @@ class AccountRole(MethodView):
     @resource.response(200, AccountSchema)
     @require("role.assign")
     def put(self, name: str, role: str) -> Account:
-        """Give the account the role; nobody gives one to themselves."""
+        """Assign the role to the account; nobody may assign one to their own."""
         return get_services().accounts.assign_role(name, _parse_role(role), actor=current_person().name)
 
     @resource.response(200, AccountSchema)
     @require("role.assign")
     def delete(self, name: str, role: str) -> Account:
-        """Take the role from the account."""
+        """Withdraw the role from the account."""
         return get_services().accounts.withdraw_role(name, _parse_role(role), actor=current_person().name)
 
 
 def _parse_role(text: str) -> Role:
-    """Return the role of this name; raise ``not_found`` for another."""
+    """Return the role with this name; raise ``not_found`` when there is none."""
     if text not in set(Role):
         raise InputError("not_found", f"there is no role `{text[:64]}`; roles are {', '.join(Role)}")
     return Role(text)

@@ -30,7 +30,7 @@ _MAX_OFFSET = 2**31
 
 
 class AlertQuery(PageQuery):
-    """Which alerts."""
+    """Filter of alerts."""
 
     limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
     state = fields.Enum(AlertState, by_value=True, load_default=None)
@@ -64,7 +64,7 @@ class AlertSchema(Schema):
 
 
 class TransitionSchema(Schema):
-    """One step of an alert's life."""
+    """One transition of an alert."""
 
     at = fields.AwareDateTime(required=True)
     actor = fields.String(required=True)
@@ -93,7 +93,7 @@ class EvidenceSchema(Schema):
 
 
 class NoteSchema(Schema):
-    """Words to go with a step."""
+    """A note on a transition."""
 
     note = fields.String(load_default="", validate=validate.Length(0, MAX_NOTE))
 
@@ -174,13 +174,13 @@ class AlertFindings(MethodView):
 
 @resource.route("/alerts/<string:alert_id>/acknowledgement")
 class Acknowledgement(MethodView):
-    """Taking an alert on."""
+    """Acknowledging an alert."""
 
     @resource.arguments(NoteSchema)
     @resource.response(200, AlertSchema)
     @require("alert.work")
     def post(self, body: dict[str, str], alert_id: str) -> dict[str, Any]:
-        """Take a new alert on."""
+        """Acknowledge a new alert."""
         with write_session(get_services().ledger.database) as session:
             return show_alert(
                 acknowledge(session, get_services().ledger, alert_id, actor=current_person().name, note=body["note"])
@@ -204,12 +204,12 @@ class Closure(MethodView):
 
 
 def show_alert(alert: Alert) -> dict[str, Any]:
-    """Return an alert as JSON shows it."""
+    """Return an alert as JSON-serialisable data."""
     names = [name for name in AlertSchema._declared_fields if name not in {"first", "last"}]
     plain: dict[str, Any] = {name: getattr(alert, name) for name in names}
     return {**plain, "first": format_time_ns(alert.first_ns), "last": format_time_ns(alert.last_ns)}
 
 
 def _one_or_none(value: Any) -> tuple[Any, ...]:
-    """Return the value as a choice of one; no choice for None."""
+    """Return a tuple of the value, empty for None."""
     return () if value is None else (value,)

@@ -1,4 +1,4 @@
-"""The catalogue in force: one route a kind of thing, every one shown as the document states it."""
+"""The catalogue in force: one route per kind of thing, each thing shown as in its document."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields as fields_of
@@ -45,7 +45,7 @@ KINDS: Mapping[str, Callable[[Catalog], Mapping[str, Iterable[Any]]]] = {
     "projects": lambda catalog: {key: (project,) for key, project in catalog.projects.items()},
     "matters": lambda catalog: {key: (matter,) for key, matter in catalog.matters.items()},
 }
-"""Kind of thing to its versions by id."""
+"""By kind of thing, the function that returns its versions by id."""
 
 
 @resource.route("/catalog")
@@ -55,7 +55,7 @@ class WholeCatalog(MethodView):
     @resource.response(200, CatalogSchema)
     @require("catalog.read")
     def get(self) -> dict[str, Any]:
-        """Show which catalogue is in force and how much it holds."""
+        """Show which catalogue is in force, and its counts."""
         catalog = get_services().versions.find().find_catalog()
         if catalog is None:
             return {"digest": None, "counts": {}}
@@ -109,7 +109,7 @@ def _list_things(kind: str) -> Mapping[str, Iterable[Any]]:
 
 
 def show_plain(value: Any) -> Any:
-    """Return a value of the catalogue as JSON shows it: money and shares as text, instants as RFC 3339."""
+    """Return a value of the catalogue as JSON-serialisable data: money and shares as text, instants as RFC 3339."""
     if isinstance(value, Validity):
         return {"from": format_time_ns(value.start), "until": None if value.end is None else format_time_ns(value.end)}
     if is_dataclass(value):

@@ -1,4 +1,4 @@
-"""Searching events and showing one with its proof; every search and every look is an act in the ledger."""
+"""Searching events and showing one with its proof; every search and every view is an act in the ledger."""
 
 import logging
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from auditsvc.runtime.services import get_services, record_reading
 resource = ApiBlueprint("events", description="Accesses, normalised and judged")
 
 DEFAULT_SPAN = timedelta(days=30)
-"""What a search without a start covers."""
+"""Span of a search without a start."""
 MAX_SPAN = timedelta(days=3660)
 NDJSON = "application/x-ndjson"
 _SECOND = timedelta(seconds=1)
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class SpanQuery(Schema):
-    """Which events: a query over a span of event time."""
+    """Filter of events: a query and a span of event time."""
 
     query = fields.String(
         load_default="",
@@ -93,14 +93,14 @@ class BucketSchema(Schema):
 
 
 class HistogramSchema(Schema):
-    """Numbers of events by time; empty buckets are left out."""
+    """Numbers of events by time; empty buckets are omitted."""
 
     total = fields.Integer(required=True)
     items = fields.List(fields.Nested(BucketSchema), required=True)
 
 
 class EventProofSchema(Schema):
-    """Where an event stands in the ledger: the batch's leaf, its proof, and the raw record."""
+    """An event's place in the ledger: the batch's leaf, its proof, and the raw record."""
 
     leaf = fields.Integer(required=True)
     record = fields.Integer(required=True, metadata={"description": "0-based record of the batch"})
@@ -158,7 +158,7 @@ class Export(MethodView):
     )
     @require("event.read", "event.read_own")
     def get(self, query: dict[str, Any]) -> Response:
-        """Export all events of a search, oldest first, one JSON document a line."""
+        """Export all events of a search, oldest first, one JSON document per line."""
         asked = _read_span(query)
         record_reading(current_person().name, "event_export", "events", _describe(query, asked))
         return Response(_iter_lines(get_services().events.iter_all(asked)), mimetype=NDJSON)
@@ -203,7 +203,7 @@ class EventProof(MethodView):
     @resource.response(200, EventProofSchema)
     @require("event.read", "event.read_own")
     def get(self, uid: str) -> dict[str, Any]:
-        """Show where the event stands in the ledger, with the inclusion proof of its batch."""
+        """Show the event's place in the ledger, with the inclusion proof of its batch."""
         found = _get_event(uid)
         return {
             "leaf": found.seq,
@@ -248,7 +248,7 @@ def _read_span(query: dict[str, Any]) -> EventSearch:
 
 
 def find_own_condition(person: Person) -> Node | None:
-    """Return what limits a department reader to the own department; None for those who read everything."""
+    """Return the condition that limits a reader to their own department; None for those who read everything."""
     if person.has("event.read"):
         return None
     if not person.department:
@@ -257,7 +257,7 @@ def find_own_condition(person: Person) -> Node | None:
 
 
 def _may_see(event: Event) -> bool:
-    """Tell whether the caller may see this event."""
+    """Return whether the caller may see this event."""
     own = find_own_condition(current_person())
     return own is None or evaluate(own, event, EMPTY_CONTEXT) is Truth.TRUE
 

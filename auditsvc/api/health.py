@@ -1,4 +1,4 @@
-"""Health of the core process: alive means it answers; ready means it can keep its promises now."""
+"""Health of the core process: live means that it answers; ready means that it can do all its work now."""
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
@@ -18,7 +18,7 @@ def install_health(app: Flask) -> None:
 
 
 def find_checks() -> tuple[ReadinessCheck, ...]:
-    """Return every check of the application that answers the present request."""
+    """Return every check of the application that handles the current request."""
     readiness: Readiness = current_app.extensions[_READINESS]
     return readiness.check()
 
@@ -26,14 +26,14 @@ def find_checks() -> tuple[ReadinessCheck, ...]:
 @blueprint.get("/live")
 @public
 def show_live() -> Response:
-    """Answer that the process is there."""
+    """Report that the process is running."""
     return jsonify(status="live")
 
 
 @blueprint.get("/ready")
 @public
 def show_ready() -> tuple[Response, int]:
-    """Answer whether the service can keep its promises now; 503 with every reason when not."""
+    """Report whether the service can do all its work now; 503 with every reason when it cannot."""
     checks = find_checks()
     failed = {check.name: check.reason for check in checks if check.reason is not None}
     body = jsonify(

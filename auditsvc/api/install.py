@@ -1,4 +1,4 @@
-"""Puts the API into an application: every resource below ``/api/v1``, its OpenAPI document and the page that shows it."""
+"""Installs the API in an application: every resource below ``/api/v1``, its OpenAPI document and the page that shows it."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ _PAGE = """<!doctype html>
 
 
 class AuditApi(flask_smorest.Api):
-    """flask-smorest's API object with our problem documents: its own would drop ``Allow`` and ``Retry-After``."""
+    """flask-smorest's API object with our problem documents; its own would drop ``Allow`` and ``Retry-After``."""
 
     ERROR_SCHEMA: Any = ProblemSchema
 
@@ -61,7 +61,7 @@ class AuditApi(flask_smorest.Api):
 
 
 def install_api(app: Flask, csrf: Any) -> None:
-    """Register every resource of the API in ``app``; bearer tokens need no protection against forged forms."""
+    """Register every resource of the API in ``app``; bearer tokens need no CSRF protection."""
     app.config.update(API_TITLE="auditsvc", API_VERSION=__version__, OPENAPI_VERSION="3.1.0")
     make_api: Any = AuditApi  # the library has no types
     api = make_api(app, spec_kwargs={"info": {"description": "Reference: docs/api.md. Errors are RFC 9457 problems."}})
@@ -75,7 +75,7 @@ def install_api(app: Flask, csrf: Any) -> None:
 
 
 def build_document(api: AuditApi) -> dict[str, Any]:
-    """Return the OpenAPI document, errors given as what they are: problem documents."""
+    """Return the OpenAPI document, with errors described as problem documents."""
     document: dict[str, Any] = api.spec.to_dict()
     for response in document.get("components", {}).get("responses", {}).values():
         content = response.get("content", {})
@@ -87,14 +87,14 @@ def build_document(api: AuditApi) -> dict[str, Any]:
 @documents.get("/openapi.json")
 @public
 def show_document() -> Response:
-    """Answer the OpenAPI document."""
+    """Return the OpenAPI document as a response."""
     return jsonify(build_document(_current_api()))
 
 
 @documents.get("/docs")
 @public
 def show_page() -> str:
-    """Answer the page that shows the OpenAPI document; every file of it comes from this service."""
+    """Return the page that shows the OpenAPI document; all its files are served by this service."""
     return render_template_string(
         _PAGE,
         nonce=g.csp_nonce,
@@ -104,6 +104,6 @@ def show_page() -> str:
 
 
 def _current_api() -> AuditApi:
-    """Return the API object of the application that answers the present request."""
+    """Return the API object of the application that handles the current request."""
     api: AuditApi = current_app.extensions["auditsvc-openapi"]
     return api

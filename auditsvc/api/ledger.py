@@ -29,7 +29,7 @@ class CheckpointSchema(Schema):
 
 
 class ProofSchema(Schema):
-    """That a leaf is under the root of a checkpoint."""
+    """Proof that a leaf is under the root of a checkpoint."""
 
     seq = fields.Integer(required=True)
     header = fields.String(required=True, metadata={"description": "the entry the leaf is the hash of"})
@@ -39,7 +39,7 @@ class ProofSchema(Schema):
 
 
 class InclusionQuery(Schema):
-    """Which leaf, under which tree."""
+    """The leaf and the tree of an inclusion proof."""
 
     seq = fields.Integer(required=True, validate=validate.Range(0, _MAX_SIZE))
     size = fields.Integer(
@@ -50,14 +50,14 @@ class InclusionQuery(Schema):
 
 
 class ConsistencyQuery(Schema):
-    """Which two trees."""
+    """The two trees of a consistency proof."""
 
     first = fields.Integer(required=True, validate=validate.Range(1, _MAX_SIZE))
     second = fields.Integer(required=True, validate=validate.Range(1, _MAX_SIZE))
 
 
 class ConsistencySchema(Schema):
-    """That the second tree extends the first."""
+    """Proof that the second tree extends the first."""
 
     first = fields.Integer(required=True)
     second = fields.Integer(required=True)
@@ -74,7 +74,7 @@ class LeafSchema(Schema):
 
 
 class ReceiptSchema(Schema):
-    """What was promised for one delivery."""
+    """The receipt of one delivery."""
 
     batch_id = fields.String(required=True)
     seq = fields.Integer(required=True)
@@ -129,7 +129,7 @@ class OneLeaf(MethodView):
 
 @resource.route("/proofs/inclusion")
 class Inclusion(MethodView):
-    """That a leaf is in the log."""
+    """Inclusion of a leaf in the log."""
 
     @resource.arguments(InclusionQuery, location="query")
     @resource.response(200, ProofSchema)
@@ -141,7 +141,7 @@ class Inclusion(MethodView):
 
 @resource.route("/proofs/consistency")
 class Consistency(MethodView):
-    """That the log only grew."""
+    """Consistency of two trees of the log."""
 
     @resource.arguments(ConsistencyQuery, location="query")
     @resource.response(200, ConsistencySchema)
@@ -222,7 +222,7 @@ def build_inclusion(seq: int, size: int | None) -> dict[str, Any]:
 
 
 def encode(digest: bytes) -> str:
-    """Return base64."""
+    """Return base64 text."""
     return base64.b64encode(digest).decode()
 
 
@@ -240,12 +240,12 @@ def _show_checkpoint(found: Checkpoint) -> dict[str, Any]:
 
 
 def _check_seq(seq: int) -> None:
-    """Refuse a leaf index no log has."""
+    """Refuse an impossible leaf index."""
     if seq > _MAX_SIZE:
         raise InputError("not_found", f"log: there is no leaf {seq}")
 
 
 def _may_review(person: Person, duty: Duty | None) -> bool:
-    """Tell whether ``person`` reviews acts of accounts with this duty; None stands for a shell or the installation."""
+    """Return whether ``person`` reviews acts of accounts with this duty; None means a shell or the installation."""
     needed = "act.read_users" if duty in {Duty.BUSINESS, Duty.AUDIT} else "act.read_administrators"
     return person.has(needed)

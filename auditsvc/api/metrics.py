@@ -1,9 +1,9 @@
-"""Metrics of the core process in Prometheus' text format: what is true when they are asked for, nothing remembered.
+"""Metrics of the core process in Prometheus' text format, read from the stores at each scrape.
 
 Rules:
-- Public, as health is; so numbers only, nothing personal, and no label whose values a delivery can choose.
-- What cannot be read now is left out rather than told as 0, and its part is named in ``auditsvc_part_unreadable``.
-- One answer is used again for a second, so that callers cannot wear out the stores.
+- Public, as health is; so numbers only, no personal data, and no label whose values a delivery controls.
+- A metric that cannot be read is omitted rather than reported as 0, and its part named in ``auditsvc_part_unreadable``.
+- Each answer is cached for a second, so that callers cannot overload the stores.
 """
 
 import threading
@@ -29,7 +29,7 @@ from auditsvc.runtime.readiness import ReadinessCheck
 from auditsvc.runtime.services import EXTENSION, Services, read_status
 
 KEEP_S = 1.0
-"""How long an answer is used again."""
+"""How long an answer is cached, in seconds."""
 _METRICS = "auditsvc-metrics"
 _PARTS = ("ledger", "store", "alerts")
 _STATES = ("ok", "unavailable")
@@ -40,20 +40,20 @@ blueprint = Blueprint("metrics", __name__)
 
 
 class ServiceCollector:
-    """Reads every metric of a core process; :meth:`collect` is called once for each answer."""
+    """Reads every metric of a core process; :meth:`collect` is called once per answer."""
 
     def __init__(self, services: Services, find: Callable[[], tuple[ReadinessCheck, ...]]) -> None:
-        """Read from ``services``; ``find`` gives the health checks of this moment."""
+        """Read from ``services``; ``find`` returns the current health checks."""
         self._services = services
         self._find = find
         self._summed = (-1, 0)
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registering asks no store."""
+        """Return nothing, so that registration queries no store."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Give every metric that can be read now."""
+        """Yield every metric that can be read now."""
         checks = self._find()
         store = read_status(self._services)
         yield from _tell_checks(checks)
@@ -74,7 +74,7 @@ class ServiceCollector:
         yield _gauge("part_unreadable", "1 where figures are missing from this answer.", "part", unreadable)
 
     def _read_ledger(self) -> list[Metric]:
-        """Return what was accepted and what is signed."""
+        """Return the metrics of accepted deliveries and signed checkpoints."""
         ledger = self._services.ledger
         status = read_log_status(ledger)
         last, counted = self._summed
@@ -91,7 +91,7 @@ class ServiceCollector:
         return metrics
 
     def _read_store(self, store: StoreStatus) -> list[Metric]:
-        """Return what is judged, and how far that is behind; nothing when the store does not answer."""
+        """Return the metrics of judged events and their lag; empty when the store is unavailable."""
         if store.judged_size is None:
             raise StorageError("storage_unavailable", store.reason or "event store: no answer")
         services = self._services
@@ -112,7 +112,7 @@ class ServiceCollector:
         ]
 
     def _read_alerts(self) -> list[Metric]:
-        """Return the alerts that are not closed."""
+        """Return the metrics of alerts that are not closed."""
         with read_session(self._services.ledger.database) as session:
             numbers = count_open_alerts(session).by_severity
         return [_gauge("alerts_open", "Alerts not closed yet, by severity.", "severity", numbers)]
@@ -122,7 +122,7 @@ class Metrics:
     """The text of the metrics, at most :data:`KEEP_S` old."""
 
     def __init__(self, services: Services) -> None:
-        """Tell of ``services``."""
+        """Report on ``services``."""
         self._registry = CollectorRegistry()
         self._registry.register(ServiceCollector(services, find_checks))
         self._lock = threading.Lock()
@@ -130,7 +130,7 @@ class Metrics:
         self._text = b""
 
     def format(self) -> bytes:
-        """Return the text; callers that come together share one reading."""
+        """Return the text; concurrent callers share one reading."""
         with self._lock:
             if time.monotonic() - self._made_at >= KEEP_S:
                 self._text = generate_latest(self._registry)
@@ -147,20 +147,20 @@ def install_metrics(app: Flask) -> None:
 @blueprint.get("/metrics")
 @public
 def show_metrics() -> Response:
-    """Answer the metrics in the text format every Prometheus reads."""
+    """Return the metrics in Prometheus' text format as a response."""
     metrics: Metrics = current_app.extensions[_METRICS]
     return Response(metrics.format(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _tell_checks(checks: tuple[ReadinessCheck, ...]) -> Iterator[Metric]:
-    """Give what the health checks say."""
+    """Yield the results of the health checks."""
     ready = {check.name: int(check.reason is None) for check in checks}
     yield _gauge("check_ready", "1 for each check of /health/ready that holds.", "check", ready)
     yield _gauge_of("engine_failed", "1 while the engine does not follow the ledger.", 1 - ready.get("engine", 0))
 
 
 def _tell_store(store: StoreStatus) -> Iterator[Metric]:
-    """Give which store there is, and whether it answers."""
+    """Yield the kind of the store, and whether it is available."""
     state = "ok" if store.reason is None else "unavailable"
     metric = GaugeMetricFamily(
         f"{_PREFIX}store_state", "1 for the state the event store is in.", labels=["kind", "state"]
@@ -171,12 +171,10 @@ def _tell_store(store: StoreStatus) -> Iterator[Metric]:
 
 
 def _counter(name: str, text: str, value: int) -> Metric:
-    """Return a counter without labels."""
     return CounterMetricFamily(f"{_PREFIX}{name}", text, value=value)
 
 
 def _gauge_of(name: str, text: str, value: float) -> Metric:
-    """Return a gauge without labels."""
     return GaugeMetricFamily(f"{_PREFIX}{name}", text, value=value)
 
 

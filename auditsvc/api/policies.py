@@ -105,7 +105,7 @@ class OnePolicy(MethodView):
 
 
 def show_policy(policy: Policy) -> dict[str, Any]:
-    """Return a policy as lists show it."""
+    """Return a policy as shown in lists."""
     return {
         "id": policy.id,
         "version": policy.version,

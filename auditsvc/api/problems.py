@@ -1,4 +1,4 @@
-"""Errors of the API as problem documents (RFC 9457): one shape for every refusal, with the stable code."""
+"""Errors of the API as problem documents (RFC 9457): one format for every refusal, with the stable code."""
 
 import logging
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ _CODES: Mapping[int, str] = {
     415: "media_type_unsupported",
     422: "input_invalid",
 }
-"""Status of an error raised by the web framework to the code it is answered with."""
+"""Our error codes by status of errors raised by the web framework."""
 _MAX_TEXT = 500
-"""Longest echo of what was sent."""
+"""Longest excerpt of a request that is echoed."""
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +52,7 @@ def answer_error(error: AuditError) -> Response:
 
 
 def answer_http_error(error: HTTPException) -> Response:
-    """Return the problem document of an error the web framework raised, with the headers it wants sent."""
+    """Return the problem document of an error raised by the web framework, with its headers."""
     status = error.code or 500
     code = _CODES.get(status, "internal" if status >= 500 else "input_invalid")
     more = _list_validation_errors(error)
@@ -67,7 +67,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 
 def answer_crash(_error: Exception) -> Response:
-    """Return the problem document of an error nobody expected; the log has it, the caller does not."""
+    """Return the problem document of an unexpected error; details go to the log, not to the caller."""
     log.exception("request_crashed", extra={"path": request.path, "method": request.method})
     return _build(500, "internal", "the program failed; the operator finds the details in the log", {})
 
@@ -87,12 +87,12 @@ def _build(status: int, code: str, detail: str, more: Mapping[str, Any]) -> Resp
 
 
 def _meaning(code: str) -> str:
-    """Return what the table of codes says."""
+    """Return the meaning of a code from the table of codes."""
     return CODES[code].meaning
 
 
 def _list_validation_errors(error: HTTPException) -> dict[str, Any]:
-    """Return the wrong values webargs found, flat, each with its place."""
+    """Return webargs' validation errors as a flat list, each with its place."""
     messages = getattr(error, "data", {}).get("messages")
     if not isinstance(messages, dict):
         return {}

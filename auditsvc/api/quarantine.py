@@ -1,4 +1,4 @@
-"""Records that could not be read, with the reason."""
+"""Quarantined records, with the reason for each."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -69,7 +69,7 @@ class Quarantine(MethodView):
     @resource.response(200, page_schema(QuarantineSchema))
     @require("quarantine.read")
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
-        """List quarantined records, newest first; recorded, since they hold raw data."""
+        """List quarantined records, newest first; each view is recorded, since they hold raw data."""
         first_ns, last_ns = _read_span(query)
         offset = parse_cursor(query["cursor"]) or 0
         if type(offset) is not int or not 0 <= offset <= _MAX_OFFSET:
@@ -111,7 +111,7 @@ class QuarantineCounts(MethodView):
 
 
 def _read_span(query: dict[str, Any]) -> tuple[int, int]:
-    """Return the first instant and the one after the last."""
+    """Return the start (inclusive) and end (exclusive) of the span."""
     first_ns = count_ns(query["first"])
     last_ns = count_ns(query["last"]) if query["last"] else MAX_TIME_NS
     if first_ns >= last_ns:

@@ -1,4 +1,4 @@
-"""Signed reports: making, listing, fetching and verifying them."""
+"""Signed reports: creating, listing, fetching and verifying them."""
 
 from datetime import date
 from pathlib import Path
@@ -77,7 +77,7 @@ class ReportDetailSchema(ReportSchema):
 
 
 class ReportCreationSchema(Schema):
-    """What to report on."""
+    """The scope of a new report."""
 
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
     first = fields.Date(required=True)
@@ -135,7 +135,7 @@ class Reports(MethodView):
     @resource.response(201, ReportSchema)
     @require("report.create")
     def post(self, body: dict[str, Any]) -> Report:
-        """Make a report: compute, sign, enter in the log; takes seconds."""
+        """Create a report: compute, sign and log it; takes seconds."""
         services = get_services()
         first, last = body["first"], body["last"]
         _check_period(first, last)
@@ -155,12 +155,12 @@ class Reports(MethodView):
 
 @resource.route("/reports/trust")
 class Trust(MethodView):
-    """What verifiers pin."""
+    """The trust file."""
 
     @resource.response(200)
     @require("report.read")
     def get(self) -> dict[str, Any]:
-        """Show this installation's trust file; hand it to verifiers by another way than the reports."""
+        """Show this installation's trust file; give it to verifiers through another channel than the reports."""
         services = get_services()
         return describe_trust(services.settings, services.ledger.clock)
 
@@ -218,13 +218,13 @@ class OneReportFile(MethodView):
 
 
 def _check_period(first: date, last: date) -> None:
-    """Refuse a period that ends before it begins."""
+    """Refuse a period that ends before it starts."""
     if last < first:
         raise InputError("field_invalid", f"expected first <= last, got {first} and {last}")
 
 
 def _save(upload: FileStorage, folder: Path, number: int) -> Path:
-    """Store one upload under a harmless form of its own name; the name tells the verifier what it is."""
+    """Store one upload under its sanitised name, from which the verifier infers its kind."""
     place = folder / str(number)
     place.mkdir()
     path = place / (secure_filename(upload.filename or "") or "file")

@@ -1,7 +1,7 @@
-"""What every resource of the API shares: the blueprint class, strict arguments, and pages with a cursor.
+"""Common parts of the API's resources: the blueprint class, strict arguments, and pages with a cursor.
 
-Arguments are strict: a name that is not declared, or given twice, is refused, since a misspelt filter that is silently
-ignored would make a search look complete that is not. A page's cursor is opaque and part of the body.
+Arguments are strict: undeclared and repeated names are refused, since a misspelt filter that is silently ignored would
+return the results of another search. A page's cursor is opaque and part of the body.
 """
 
 import base64
@@ -32,7 +32,7 @@ _ID_BYTES = 400
 
 
 class StrictParser(FlaskParser):
-    """Reads arguments and refuses those nobody declared."""
+    """Reads arguments and refuses undeclared ones."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: Mapping[str, str | None] = {  # type: ignore[assignment]
         "json": RAISE,
@@ -43,7 +43,7 @@ class StrictParser(FlaskParser):
     }
 
     def load_json(self, req: Any, schema: Schema) -> Any:
-        """Return the JSON body; a body of another media type is refused instead of being read as none.
+        """Return the JSON body; refuse another media type instead of treating the body as missing.
 
         Raises:
             InputError: ``media_type_unsupported``, ``json_invalid``.
@@ -60,13 +60,13 @@ class ApiBlueprint(blueprint.Blueprint):
     ARGUMENTS_PARSER = StrictParser()
 
     def __init__(self, name: str, *, description: str) -> None:
-        """Make the blueprint ``api.<name>`` for paths that the routes give in full after ``/api/v1``."""
+        """Create the blueprint ``api.<name>``; its routes give their full path after ``/api/v1``."""
         make: Any = super().__init__  # the library has no types, here and below
         make(f"api-{name}", __name__, url_prefix=PREFIX, description=description)
         self.before_request(check_query_names)
 
     def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
-        """Return a decorator that hands the arguments in ``location``, read by ``schema``, to the view."""
+        """Return a decorator that passes the arguments in ``location``, parsed by ``schema``, to the view."""
         declare: Any = super().arguments
         decorator: Callable[[View], View] = declare(schema, location=location, **options)
         return decorator
@@ -74,7 +74,7 @@ class ApiBlueprint(blueprint.Blueprint):
     def response(
         self, status_code: int, schema: type[Schema] | dict[str, Any] | None = None, **options: Any
     ) -> Callable[[View], View]:
-        """Return a decorator that answers what the view returns, written by ``schema``."""
+        """Return a decorator that serialises the view's result by ``schema``."""
         declare: Any = super().response
         decorator: Callable[[View], View] = declare(status_code, schema, **options)
         return decorator
@@ -94,7 +94,7 @@ class ApiBlueprint(blueprint.Blueprint):
 
 
 def check_query_names() -> None:
-    """Refuse a query with a name that is given twice, or with any name where the route declares none.
+    """Refuse a query with a repeated name, or any query where the route declares none.
 
     Raises:
         InputError: ``field_invalid``, ``field_unknown``.
@@ -108,7 +108,7 @@ def check_query_names() -> None:
 
 
 def _declares_query() -> bool:
-    """Tell whether the route of the present request declares query arguments."""
+    """Return whether the route of the current request declares query arguments."""
     view: Any = current_app.view_functions[request.endpoint or ""]
     view_class = getattr(view, "view_class", None)
     target = getattr(view_class, request.method.lower(), view) if view_class else view
@@ -117,7 +117,7 @@ def _declares_query() -> bool:
 
 
 class Instant(fields.AwareDateTime):
-    """A bound of a stretch of time, with an offset; one outside the time events can have is refused."""
+    """A bound of a time span, with a UTC offset; refused outside the range of event times."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
         """Return the instant in UTC; raise ``InputError`` (``time_invalid``) naming the argument."""
@@ -145,7 +145,7 @@ class PageQuery(Schema):
 
 
 def format_cursor(value: Any) -> str | None:
-    """Return the opaque text of a position, None for "there is no next page"."""
+    """Return a position as an opaque cursor, None when there is no next page."""
     if value is None:
         return None
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=").decode()
@@ -155,7 +155,7 @@ def parse_cursor(text: str | None) -> Any:
     """Return the position in a cursor, None for the first page.
 
     Raises:
-        InputError: ``field_invalid`` for a text that is no cursor of ours.
+        InputError: ``field_invalid`` for a malformed cursor.
     """
     if text is None:
         return None

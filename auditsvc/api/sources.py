@@ -1,4 +1,4 @@
-"""Log sources as the catalogue in force names them, and the API keys they deliver with."""
+"""Log sources of the catalogue in force, and their API keys."""
 
 from datetime import timedelta
 from typing import Any
@@ -53,14 +53,14 @@ class KeyListSchema(Schema):
 
 
 class NewKeySchema(Schema):
-    """A fresh key; `secret` is the whole key to send, shown this once."""
+    """A new key; `secret` is the full key to send, which is shown only once."""
 
     key = fields.Nested(KeySchema, required=True)
     secret = fields.String(required=True)
 
 
 class KeyCreationSchema(Schema):
-    """What a new key needs."""
+    """Settings of a new key."""
 
     label = fields.String(load_default="", validate=validate.Length(0, 255))
     days = fields.Integer(
@@ -109,7 +109,7 @@ class SourceKeys(MethodView):
     @resource.response(201, NewKeySchema)
     @require("source.manage")
     def post(self, body: dict[str, Any], source: str) -> dict[str, Any]:
-        """Make a key for a source."""
+        """Create a key for a source."""
         _get_source(source)
         lifetime = None if body["days"] is None else timedelta(days=body["days"])
         key, secret = issue_key(
@@ -130,7 +130,7 @@ class SourceKey(MethodView):
 
 
 def _get_source(source: str) -> Source:
-    """Return the source; raise ``not_found`` for one the catalogue does not name."""
+    """Return the source; raise ``not_found`` when it is not in the catalogue."""
     catalog = get_services().versions.find().find_catalog()
     found = catalog.find_source(source) if catalog else None
     if found is None:

@@ -1,4 +1,4 @@
-"""How the service stands: what came in, how far it is judged, what is signed."""
+"""Status of the service: deliveries accepted, events judged, checkpoints signed."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ resource = ApiBlueprint("status", description="How the service stands")
 
 
 class StoreSchema(Schema):
-    """The event store: what it is, whether it answers, and how far it is behind; null where it does not say."""
+    """The event store: its kind, whether it is available, and its lag; null where unknown."""
 
     kind = fields.String(required=True, metadata={"description": "`duckdb` or `elasticsearch`"})
     state = fields.String(required=True, metadata={"description": "`ok`, or why the store does not answer"})
@@ -33,7 +33,7 @@ class StoreSchema(Schema):
 
 
 class StatusSchema(Schema):
-    """Counts since the beginning, and how far each stage is; counts are null while the event store does not answer."""
+    """Total counts, and the progress of each stage; counts are null while the event store is unavailable."""
 
     log_size = fields.Integer(required=True, metadata={"description": "leaves of the log"})
     last_accepted = fields.String(required=True, allow_none=True)
@@ -64,7 +64,7 @@ _COUNTS = ("records", "events", "duplicates", "conflicts", "paired", "quarantine
 
 @resource.route("/status")
 class Status(MethodView):
-    """How the service stands."""
+    """Status of the service."""
 
     @resource.response(200, StatusSchema)
     @require("status.read")
@@ -93,7 +93,7 @@ class Status(MethodView):
 
 
 def _measure(services: Services) -> DeliveryTotals | None:
-    """Return the sums of every source, None when the store stopped answering in between."""
+    """Return the sums of every source, None when the store became unavailable meanwhile."""
     try:
         return measure_deliveries(services.store)
     except StorageError:

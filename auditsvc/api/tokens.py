@@ -1,4 +1,4 @@
-"""Tokens, and what a caller may know and change of themselves."""
+"""Tokens, and the caller's own account and password."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ class CurrentToken(MethodView):
     @resource.response(204)
     @require("self.manage")
     def delete(self) -> None:
-        """Withdraw the token this request was sent with."""
+        """Withdraw the token used for this request."""
         services = get_services()
         services.tokens.withdraw(g.token_grant)
         services.accounts.sign_out(current_person())
@@ -117,5 +117,5 @@ class OwnPassword(MethodView):
     @resource.response(204)
     @require("self.manage")
     def put(self, body: dict[str, str]) -> None:
-        """Set a new password; ends every session and token of the account, this one included."""
+        """Set a new password; ends every session and token of the account, including this one."""
         get_services().accounts.change_password(current_person(), old=body["old"], new=body["new"])

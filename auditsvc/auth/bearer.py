@@ -1,7 +1,7 @@
-"""Bearer tokens of the API: short-lived, signed with a key of their own, good only while the account is unchanged.
+"""Bearer tokens of the API: short-lived, signed with a key of their own, valid only while the account is unchanged.
 
-A token names account and credential version as its subject, so that a changed password, role or a disabled account
-ends it at once; giving one back early is remembered by the token's id until it would have ended anyway.
+A token's subject is the account and its credential version, so that a new password, changed roles or a disabled account
+invalidates it at once. The id of a token that is withdrawn early is stored until the token would have expired anyway.
 """
 
 import uuid
@@ -32,14 +32,14 @@ KEY_FILE = "api-token.pem"
 """File name of the signing key in the key folder: P-256, PKCS #8, readable by its owner only."""
 _REMEDY = "restore it from the backup, or stop the service and delete it: then everybody signs in again"
 LIFETIME = timedelta(minutes=30)
-"""How long a token is good for."""
+"""How long a token is valid."""
 AUDIENCE = "auditsvc-api"
-"""Whom a token is for; a report's signature can never pass as a token, nor the other way round."""
+"""Audience of tokens; a report's signature can never pass as a token, nor vice versa."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a good token says."""
+    """The content of a valid token."""
 
     token_id: str
     account_id: str
@@ -49,7 +49,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class BearerTokens:
-    """Issues, checks and withdraws tokens of one installation."""
+    """Issues, verifies and withdraws the tokens of one installation."""
 
     engine: Engine
     clock: Clock
@@ -60,7 +60,7 @@ class BearerTokens:
 
     @classmethod
     def open(cls, engine: Engine, clock: Clock, settings: Settings) -> "BearerTokens":
-        """Return the issuer, making its key on first use.
+        """Return the issuer; its key is created on first use.
 
         Raises:
             SigningError: ``key_unusable``.
@@ -71,7 +71,7 @@ class BearerTokens:
         return cls(engine, clock, settings.origin, key_pem, {kid: public_pem}, kid)
 
     def issue(self, person: Person) -> tuple[str, datetime]:
-        """Return a token for ``person`` and when it ends."""
+        """Return a token for ``person`` and its time of expiry."""
         now = self.clock.now()
         expires = now + LIFETIME
         token = issue_token(
@@ -87,7 +87,7 @@ class BearerTokens:
         return token, expires
 
     def check(self, token: str) -> Grant:
-        """Return what a token says, if it is ours, not over and not withdrawn.
+        """Return the content of a token that this installation issued and that is neither expired nor withdrawn.
 
         Raises:
             AuthError: ``unauthenticated``.
@@ -102,12 +102,12 @@ class BearerTokens:
         return Grant(token_id, account_id, int(version), datetime.fromtimestamp(read.expires, UTC))
 
     def withdraw(self, grant: Grant) -> None:
-        """Make a token useless from now on."""
+        """Invalidate a token from now on."""
         withdraw(self.engine, self.clock, grant.token_id, grant.expires)
 
 
 def load_or_create_token_key(folder: Path) -> str:
-    """Return the signing key's PEM, made on first use and never readable by others.
+    """Return the signing key's PEM, created on first use and readable by its owner only.
 
     Raises:
         SigningError: ``key_unusable`` when the file is not a P-256 private key.
@@ -122,7 +122,6 @@ def load_or_create_token_key(folder: Path) -> str:
 
 
 def _make_key() -> bytes:
-    """Return a new key as PEM."""
     made = ec.generate_private_key(ec.SECP256R1())
     return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 

@@ -1,10 +1,10 @@
-"""The gate every request passes before its view runs: who is calling, and may they.
+"""Authentication and authorisation of every request, before its view runs.
 
-Order: find the route's declared permission; let public routes through; find the person (session cookie for pages,
-bearer token and nothing else below ``/api/``); refuse the unknown (401), those who still use a one-time password for
-anything but setting a new one (403), and those without the permission (403, naming the roles that have it).
+Order: find the route's declared permission; let public routes pass; identify the person (by session cookie for pages, by
+bearer token only below ``/api/``); refuse the unauthenticated (401), those with a one-time password on any route but the
+one that sets a new password (403), and those without the permission (403, naming the roles that have it).
 
-INVARIANT: a route that declares nothing is refused, so a forgotten declaration never opens a door.
+INVARIANT: a route that declares nothing is refused, so a forgotten declaration never grants access.
 """
 
 from typing import Any
@@ -19,12 +19,12 @@ from auditsvc.auth.service import Accounts
 from auditsvc.ground.errors import AuthError
 
 API_PREFIX = "/api/"
-"""Below this only bearer tokens count; a browser's cookie must not, or a foreign page could use it."""
+"""Below this path only bearer tokens are accepted, never a browser's cookie, to prevent CSRF."""
 _SELF = "self.manage"
 
 
 def install_gate(app: Flask, accounts: Accounts, tokens: BearerTokens) -> None:
-    """Make every request of ``app`` pass the gate."""
+    """Check the permission of every request to ``app``."""
     make_login: Any = flask_login.LoginManager  # the library has no types
     login = make_login()
     login.session_protection = "basic"
@@ -52,13 +52,13 @@ def install_gate(app: Flask, accounts: Accounts, tokens: BearerTokens) -> None:
 
 
 def check_permission() -> None:
-    """Refuse the present request unless its route's permission is held.
+    """Refuse the current request unless the caller has the permission its route declares.
 
     Raises:
         AuthError: ``unauthenticated`` or ``forbidden``.
     """
     if request.endpoint is None:
-        return  # no route: the answer is 404 or 405, which tells nothing
+        return  # no route: the answer is 404 or 405, which reveals nothing
     view = current_app.view_functions[request.endpoint]
     if request.method == "OPTIONS":
         return  # answered by Flask from the routing table alone
@@ -86,7 +86,7 @@ def check_permission() -> None:
 
 
 def current_person() -> Person:
-    """Return who is calling.
+    """Return the person making the current request.
 
     Raises:
         AuthError: ``unauthenticated``.
@@ -94,5 +94,5 @@ def current_person() -> Person:
     proxy: Any = flask_login.current_user
     if not proxy.is_authenticated:
         raise AuthError("unauthenticated", "sign in, or send `Authorization: Bearer <token>`")
-    person: Person = proxy._get_current_object()  # flask-login's proxy has no public way to its object
+    person: Person = proxy._get_current_object()  # flask-login's proxy offers no public access to its object
     return person

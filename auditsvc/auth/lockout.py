@@ -1,7 +1,7 @@
-"""Counts failed sign-ins per name and locks the name for a while.
+"""Counts failed sign-ins per name and locks the name temporarily.
 
-Names that no account has are counted the same way, so that a lock tells nothing about which accounts exist. Rows
-without a lock that nobody added to for :data:`FORGET` are dropped with the next failure.
+Names without an account are counted the same way, so that a lock does not reveal which accounts exist. Unlocked rows that
+did not change for :data:`FORGET` are deleted with the next failure.
 """
 
 import math
@@ -18,7 +18,7 @@ MAX_FAILURES = 5
 LOCK = timedelta(minutes=15)
 """How long a name stays locked."""
 FORGET = timedelta(hours=24)
-"""After this long without a failure the count begins anew."""
+"""The count is reset after this long without a failure."""
 
 
 def check_open(session: Session, name: str, now: datetime) -> None:
@@ -36,7 +36,7 @@ def check_open(session: Session, name: str, now: datetime) -> None:
 
 
 def count_failure(session: Session, name: str, now: datetime) -> bool:
-    """Count one failure at ``now``; return whether it locked the name."""
+    """Count a failure at ``now``; return whether it locked the name."""
     session.execute(delete(SignInFailureRow).where(SignInFailureRow.last < now - FORGET))
     row = session.get(SignInFailureRow, name)
     if row is None:
@@ -53,7 +53,7 @@ def count_failure(session: Session, name: str, now: datetime) -> bool:
 
 
 def forget(session: Session, name: str) -> None:
-    """Begin anew for ``name``."""
+    """Reset the count of failures of ``name``."""
     row = session.get(SignInFailureRow, name)
     if row is not None:
         session.delete(row)

@@ -7,17 +7,17 @@ from auditsvc.auth.roles import Role, permissions_of
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account as of now, with its roles; also the user object of flask-login.
+    """The current state of an account, with its roles; also the user object of flask-login.
 
     Attributes:
         account_id: identifier of the account.
-        name: sign-in name, as ledger entries carry it.
-        display_name: name for people.
+        name: sign-in name, as used in ledger entries.
+        display_name: name shown to people.
         roles: the roles held.
-        department: USCC of the organisation a department reader reads for; None for the others.
+        department: USCC of a department reader's organisation; None for other roles.
         language: ``zh`` or ``en``; None until chosen.
-        must_change_password: signed in with a one-time password, nothing else is allowed before a new one is set.
-        credential_version: changes with password, roles and disabling, and ends sessions and tokens.
+        must_change_password: signed in with a one-time password; only setting a new one is allowed.
+        credential_version: changes with password, roles and disabling, which ends sessions and tokens.
     """
 
     account_id: str
@@ -34,9 +34,9 @@ class Person:
     is_anonymous = False
 
     def get_id(self) -> str:
-        """Return what a session remembers: account and credential version."""
+        """Return the session's user id: account and credential version."""
         return f"{self.account_id}.{self.credential_version}"
 
     def has(self, permission: str) -> bool:
-        """Tell whether one of the person's roles allows ``permission``."""
+        """Return whether one of the person's roles allows ``permission``."""
         return permission in permissions_of(self.roles)

@@ -1,7 +1,7 @@
 """Passwords: argon2id hashes, the rules for a new one, and one-time passwords.
 
 One hash takes tens of megabytes, so only :data:`MAX_PARALLEL` run at a time; a caller who waits longer than
-:data:`WAIT_S` is told to come back, which keeps a flood of sign-ins from exhausting memory.
+:data:`WAIT_S` is refused as overloaded, which keeps a flood of sign-ins from exhausting memory.
 """
 
 import secrets
@@ -19,7 +19,7 @@ from auditsvc.ground.settings.model import Settings
 MAX_PARALLEL = 2
 """Hashes computed at the same time in one process."""
 WAIT_S = 10.0
-"""Longest wait for a turn."""
+"""Longest wait for a free slot, in seconds."""
 MIN_LENGTH = 12
 """Shortest password, in characters."""
 MAX_LENGTH = 128
@@ -34,14 +34,14 @@ _turns = threading.BoundedSemaphore(MAX_PARALLEL)
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """Hashes and checks passwords with the cost an operator set."""
+    """Hashes and verifies passwords with the configured cost."""
 
     hasher: PasswordHasher
     decoy: str = field(repr=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Passwords":
-        """Return a hasher of the cost in ``settings``."""
+        """Return a hasher with the cost in ``settings``."""
         hasher = PasswordHasher(
             time_cost=settings.argon2_time_cost,
             memory_cost=settings.argon2_memory_kib,
@@ -56,7 +56,7 @@ class Passwords:
             return self.hasher.hash(password)
 
     def matches(self, password_hash: str | None, password: str) -> bool:
-        """Tell whether ``password`` is the one hashed; without a hash it takes as long and is false."""
+        """Return whether ``password`` matches; False without a hash, after the same time."""
         try:
             with _turn():
                 self.hasher.verify(password_hash or self.decoy, password)
@@ -65,7 +65,7 @@ class Passwords:
         return password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Tell whether the hash was made with another cost than the present one."""
+        """Return whether the hash was made with a cost other than the current one."""
         return self.hasher.check_needs_rehash(password_hash)
 
 
@@ -76,7 +76,7 @@ def new_one_time_password() -> str:
 
 
 def check_new_password(password: str, *, name: str) -> None:
-    """Refuse a password that is too short, too long, all one character or contains the sign-in name.
+    """Refuse a password that is too short or too long, repeats one character, or contains the sign-in name.
 
     Raises:
         InputError: ``password_weak``.
@@ -96,7 +96,7 @@ def check_new_password(password: str, *, name: str) -> None:
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """Wait for one of the turns."""
+    """Hold one of :data:`MAX_PARALLEL` slots; raise ``overloaded`` after :data:`WAIT_S`."""
     if not _turns.acquire(timeout=WAIT_S):
         raise AuthError("overloaded", "too many sign-ins at once; try again in a few seconds")
     try:

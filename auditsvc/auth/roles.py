@@ -1,9 +1,9 @@
-"""Who may do what: the roles, the one table of their permissions, and how a route says which one it needs.
+"""Roles, the table of their permissions, and the declaration of the permission a route requires.
 
-Rules: a route declares its permission with :func:`require`, or says :func:`public`; a route that says neither is
-refused (:mod:`auditsvc.auth.gate` enforces this before any argument is read). Administration of the system, of
+Rules: a route declares its permission with :func:`require`, or :func:`public`; a route with neither is refused
+(:mod:`auditsvc.auth.gate` enforces this before any argument is read). Administration of the system, of
 security and of audit exclude each other and every business role; the database refuses such an account
-(:mod:`auditsvc.auth.tables`), this module only names the duties.
+(:mod:`auditsvc.auth.tables`), this module only defines the duties.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 View = TypeVar("View", bound=Callable[..., Any])
 
 PUBLIC = "public"
-"""Stands in the place of a permission where everybody may call."""
+"""Marker used instead of a permission for views that need none."""
 _MARK = "auditsvc_permissions"
 
 
 class Duty(StrEnum):
-    """What an account is for; an account has exactly one, and roles of that duty only."""
+    """The purpose of an account, which has exactly one duty and only roles of that duty."""
 
     SYSTEM = "system_administration"
     SECURITY = "security_administration"
@@ -29,7 +29,7 @@ class Duty(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person does here."""
+    """A role of an account."""
 
     SYSTEM_ADMINISTRATOR = "system_administrator"
     SECURITY_ADMINISTRATOR = "security_administrator"
@@ -47,7 +47,7 @@ class RoleInfo:
         duty: the duty an account must have to hold the role.
         zh: name in Chinese.
         en: name in English.
-        permissions: what the role may do; names are documented in ``docs/api.md``.
+        permissions: what the role may do; documented in ``docs/api.md``.
     """
 
     duty: Duty
@@ -105,25 +105,25 @@ ROLES: Mapping[Role, RoleInfo] = MappingProxyType(
 """Every role with its duty, names and permissions."""
 
 PERMISSIONS = frozenset(permission for info in ROLES.values() for permission in info.permissions)
-"""Every permission there is."""
+"""Every permission."""
 
 ADMINISTRATORS = tuple(role for role, info in ROLES.items() if info.duty is not Duty.BUSINESS)
-"""The three roles a fresh installation creates one account for each."""
+"""The three roles for each of which a new installation creates an account."""
 
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[str]:
-    """Return everything ``roles`` together may do."""
+    """Return the union of the permissions of ``roles``."""
     return frozenset(permission for role in roles for permission in ROLES[role].permissions)
 
 
 def roles_with(permissions: Iterable[str]) -> tuple[Role, ...]:
-    """Return the roles that hold at least one of ``permissions``, in order of the table."""
+    """Return the roles that hold at least one of ``permissions``, in the order of the table."""
     wanted = set(permissions)
     return tuple(role for role, info in ROLES.items() if info.permissions & wanted)
 
 
 def require(*permissions: str) -> Callable[[View], View]:
-    """Declare that a view is for callers who hold at least one of ``permissions``.
+    """Declare that a view requires at least one of ``permissions``.
 
     Works on functions and on the methods of a ``MethodView``, above or below other decorators that use
     ``functools.wraps``.
@@ -135,12 +135,12 @@ def require(*permissions: str) -> Callable[[View], View]:
 
 
 def public(view: View) -> View:
-    """Declare that a view is for everybody, signed in or not."""
+    """Declare that a view needs no sign-in and no permission."""
     return _marker((PUBLIC,))(view)
 
 
 def declared_permissions(view: Callable[..., Any], method: str) -> tuple[str, ...] | None:
-    """Return what the view that answers ``method`` declares; None when it declares nothing."""
+    """Return the permissions declared by the view for ``method``; None when it declares nothing."""
     view_class = getattr(view, "view_class", None)
     target = getattr(view_class, _handler_name(view_class, method), None) if view_class else view
     declared: tuple[str, ...] | None = getattr(target, _MARK, None)
@@ -148,13 +148,13 @@ def declared_permissions(view: Callable[..., Any], method: str) -> tuple[str, ..
 
 
 def _handler_name(view_class: Any, method: str) -> str:
-    """Return the method of ``view_class`` that answers ``method``; HEAD falls back to GET, as Flask does."""
+    """Return the name of the handler of ``method`` in ``view_class``; HEAD falls back to GET, as in Flask."""
     name = method.lower()
     return "get" if name == "head" and not hasattr(view_class, "head") else name
 
 
 def _marker(permissions: tuple[str, ...]) -> Callable[[View], View]:
-    """Return a decorator that writes ``permissions`` on a view."""
+    """Return a decorator that stores ``permissions`` on a view."""
 
     def mark(view: View) -> View:
         setattr(view, _MARK, permissions)

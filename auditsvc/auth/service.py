@@ -1,8 +1,8 @@
-"""Accounts, roles and sign-in: what the console, the API and the commands call.
+"""Accounts, roles and sign-in, as used by the console, the API and the commands.
 
 Every act that changes an account, and every sign-in, is an ``admin/v1`` leaf written in the same transaction as the
-change. The acting person is given by name; acts of somebody with a shell on the machine carry a name of the form
-``shell:<user>``, acts of the installation itself ``auditsvc``.
+change. The actor is given by name: ``shell:<user>`` for a user with a shell on the machine, ``auditsvc`` for the
+installation itself.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from auditsvc.ground.settings.model import Settings
 from auditsvc.ledger.ledger import Ledger
 
 INSTALLATION = "auditsvc"
-"""The actor of acts nobody asked for in person: the first start."""
+"""The actor of acts that no person requested, such as those of the first start."""
 SHELL = "shell:"
-"""Begins the name of an actor who has a shell on the machine; no account's name holds a colon."""
+"""Prefix of the name of an actor with a shell on the machine; account names contain no colon."""
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,63}\Z")
 _BAD_CREDENTIALS = "name or password is wrong, or the account is disabled"
@@ -53,7 +53,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """A fresh account and the one-time password that is shown this once."""
+    """A new account and its one-time password, which is shown only once."""
 
     account: Account
     one_time_password: str
@@ -61,7 +61,7 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The account service; cheap to make, holds no state but the password hasher's decoy."""
+    """The account service; cheap to create, stateless but for the password hasher's decoy hash."""
 
     ledger: Ledger
     passwords: Passwords
@@ -74,7 +74,7 @@ class Accounts:
     # -- signing in ------------------------------------------------------------------------------------------------
 
     def sign_in(self, name: str, password: str) -> Person:
-        """Return the person whose name and password these are.
+        """Return the person with this name and password.
 
         Takes as long for an unknown name as for a wrong password; failures count per name, known or not.
 
@@ -98,7 +98,7 @@ class Accounts:
         raise AuthError("unauthenticated", _BAD_CREDENTIALS)
 
     def _let_in(self, session: Session, row: AccountRow, password: str) -> Person:
-        """Note a successful sign-in and return the person."""
+        """Record a successful sign-in and return the person."""
         lockout.forget(session, row.name)
         row.last_sign_in = self.ledger.clock.now()
         if self.passwords.is_outdated(row.password_hash):
@@ -107,7 +107,7 @@ class Accounts:
         return _build_person(row)
 
     def sign_out(self, person: Person) -> None:
-        """Note that a person ended a session."""
+        """Record that a person ended a session."""
         with write_session(self.ledger.database) as session:
             self._record(session, person.name, "sign_out", person.name, {})
 
@@ -138,14 +138,14 @@ class Accounts:
         raise AuthError("unauthenticated", "the old password is wrong")
 
     def set_language(self, person: Person, language: str) -> None:
-        """Keep the language a person chose, ``zh`` or ``en``."""
+        """Store the language a person chose, ``zh`` or ``en``."""
         if language not in {"zh", "en"}:
             raise InputError("input_invalid", f"language: expected zh or en, got `{language}`")
         with write_session(self.ledger.database) as session:
             _get_row(session, person.name).language = language
 
     def find_person(self, account_id: str, credential_version: int) -> Person | None:
-        """Return the person of a session or token that is still good; None when the account changed since."""
+        """Return the person of a valid session or token; None when the account has changed since."""
         with read_session(self.ledger.database) as session:
             row = session.get(AccountRow, account_id)
             if row is None or not row.enabled or row.credential_version != credential_version:
@@ -163,7 +163,7 @@ class Accounts:
         department: str | None = None,
         actor: str,
     ) -> NewAccount:
-        """Make an account without roles and return it with its one-time password.
+        """Create an account without roles and return it with its one-time password.
 
         Raises:
             InputError: ``input_invalid`` for the name, ``conflict`` when it is taken.
@@ -176,11 +176,11 @@ class Accounts:
             return NewAccount(_build_account(row), password)
 
     def create_administrators(self) -> list[NewAccount]:
-        """Make one account per administrator's role that nobody holds yet; an installation has no super-user."""
+        """Create an account for each administrator role that has no holder; an installation has no superuser."""
         return [made for role in ADMINISTRATORS if (made := self._create_administrator(role))]
 
     def _create_administrator(self, role: Role) -> NewAccount | None:
-        """Make the account of one administrator unless somebody holds the role."""
+        """Create the account of one administrator unless the role has a holder."""
         name = _administrator_name(role)
         password = new_one_time_password()
         with read_session(self.ledger.database) as session:
@@ -197,10 +197,10 @@ class Accounts:
             return NewAccount(_build_account(row), password)
 
     def assign_role(self, name: str, role: Role, *, actor: str) -> Account:
-        """Give an account a role of its duty.
+        """Assign a role of its duty to an account.
 
         Raises:
-            InputError: ``not_found``; ``conflict`` when duties exclude each other, or it holds the role already.
+            InputError: ``not_found``; ``conflict`` when duties exclude each other, or it already holds the role.
             AuthError: ``forbidden`` for one's own account.
         """
         with write_session(self.ledger.database) as session:
@@ -224,10 +224,10 @@ class Accounts:
             return _build_account(row)
 
     def withdraw_role(self, name: str, role: Role, *, actor: str) -> Account:
-        """Take a role from an account; ends its sessions.
+        """Withdraw a role from an account; ends its sessions.
 
         Raises:
-            InputError: ``not_found``; ``conflict`` when this is the last account with an administrator's role.
+            InputError: ``not_found``; ``conflict`` when it is the last enabled account with an administrator's role.
         """
         with write_session(self.ledger.database) as session:
             row = _get_row(session, name)
@@ -243,10 +243,10 @@ class Accounts:
             return _build_account(row)
 
     def set_enabled(self, name: str, *, enabled: bool, actor: str) -> Account:
-        """Allow or stop signing in with an account; stopping ends its sessions and tokens.
+        """Enable or disable an account; disabling ends its sessions and tokens.
 
         Raises:
-            InputError: ``not_found``; ``conflict`` for the last account with an administrator's role.
+            InputError: ``not_found``; ``conflict`` for the last enabled account with an administrator's role.
         """
         with write_session(self.ledger.database) as session:
             row = _get_row(session, name)
@@ -259,9 +259,9 @@ class Accounts:
             return _build_account(row)
 
     def reset_password(self, name: str, *, actor: str) -> NewAccount:
-        """Give an account a new one-time password, end its sessions and unlock its name.
+        """Set a new one-time password, end the account's sessions and unlock its name.
 
-        Whoever resets an administrator's password takes over that duty, so no account may do it, only a shell.
+        Resetting an administrator's password gives access to that duty, so only a shell may do it, never an account.
 
         Raises:
             InputError: ``not_found``.
@@ -293,7 +293,7 @@ class Accounts:
             return _build_account(_get_row(session, name))
 
     def list_accounts(self, *, after: str = "", limit: int = 100) -> list[Account]:
-        """Return accounts whose name comes after ``after``, by name, ``limit`` at most."""
+        """Return at most ``limit`` accounts with names after ``after``, ordered by name."""
         query = select(AccountRow).where(AccountRow.name > after).order_by(AccountRow.name).limit(limit)
         with read_session(self.ledger.database) as session:
             return [_build_account(row) for row in session.scalars(query).unique()]
@@ -337,7 +337,6 @@ class Accounts:
         return row
 
     def _grant(self, session: Session, row: AccountRow, role: Role, giver_id: str | None, actor: str) -> None:
-        """Add the role's row."""
         session.add(
             RoleAssignmentRow(
                 account_id=row.id,
@@ -352,12 +351,12 @@ class Accounts:
         self._record(session, actor, "role_assigned", row.name, {"role": str(role)})
 
     def _record(self, session: Session, actor: str, act: str, subject: str, detail: dict[str, Any]) -> None:
-        """Put the act in the ledger, in the session's transaction."""
+        """Append the act to the ledger, in the session's transaction."""
         self.ledger.record_act(session.connection(), actor=actor, act=act, subject=subject, detail=detail)
 
 
 def _administrator_name(role: Role) -> str:
-    """Return the sign-in name of a fresh installation's administrator."""
+    """Return the sign-in name of an administrator that a new installation creates."""
     return {
         Role.SYSTEM_ADMINISTRATOR: "sysadmin",
         Role.SECURITY_ADMINISTRATOR: "secadmin",
@@ -366,7 +365,6 @@ def _administrator_name(role: Role) -> str:
 
 
 def _find_row(session: Session, name: str) -> AccountRow | None:
-    """Return the account's row, or None."""
     return session.scalars(select(AccountRow).where(AccountRow.name == name)).unique().one_or_none()
 
 
@@ -379,13 +377,13 @@ def _get_row(session: Session, name: str) -> AccountRow:
 
 
 def _roles_of(row: AccountRow) -> tuple[Role, ...]:
-    """Return an account's roles in order of the role table."""
+    """Return an account's roles in the order of the role table."""
     held = {assignment.role for assignment in row.assignments}
     return tuple(role for role in Role if role in held)
 
 
 def _holders(session: Session, role: Role) -> int:
-    """Return how many enabled accounts hold ``role``."""
+    """Return the number of enabled accounts that hold ``role``."""
     query = (
         select(func.count())
         .select_from(RoleAssignmentRow)
@@ -396,14 +394,14 @@ def _holders(session: Session, role: Role) -> int:
 
 
 def _keep_one_administrator(session: Session, row: AccountRow, losing: set[Role]) -> None:
-    """Raise ``conflict`` when ``row`` is the only enabled account with an administrator's role it would lose."""
+    """Raise ``conflict`` when ``row`` is the last enabled account with one of its administrator roles."""
     for role in sorted(losing & set(ADMINISTRATORS)):
         if row.enabled and _holders(session, role) <= 1:
             raise InputError("conflict", f"`{row.name}` is the only `{role}`; give the role to another account first")
 
 
 def _build_person(row: AccountRow) -> Person:
-    """Return the signed-in view of an account."""
+    """Return the account as the signed-in person."""
     return Person(
         account_id=row.id,
         name=row.name,
@@ -417,7 +415,7 @@ def _build_person(row: AccountRow) -> Person:
 
 
 def _build_account(row: AccountRow) -> Account:
-    """Return the administrators' view of an account."""
+    """Return the account as administrators see it."""
     return Account(
         account_id=row.id,
         name=row.name,

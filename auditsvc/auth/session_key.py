@@ -12,10 +12,10 @@ _REMEDY = "stop the service and delete it: then everybody signs in again"
 
 
 def load_or_create_session_key(folder: Path) -> bytes:
-    """Return the key in ``folder``, made on first use and readable by its owner only.
+    """Return the key in ``folder``, created on first use and readable by its owner only.
 
     Raises:
-        SigningError: ``key_unusable`` when the file is not of its length, or cannot be read or made.
+        SigningError: ``key_unusable`` when the file has the wrong length, or cannot be read or created.
     """
     path = folder / SESSION_KEY_FILE
     key = load_or_create_key(path, lambda: secrets.token_bytes(SESSION_KEY_BYTES), remedy=_REMEDY)

@@ -1,9 +1,9 @@
 """Rows of people, their roles, failed sign-ins and withdrawn tokens.
 
-INVARIANT: an account has one duty, and a role assignment repeats it: the pair (account, duty) is a foreign key, and a
-check ties every role to its duty. So no account can hold two administrators' roles, nor one of them and a business
-role, whoever writes to the database. SQLite gets triggers that say the same, since a connection may leave its foreign
-keys unchecked (migration 0005).
+INVARIANT: an account has one duty, repeated in each role assignment: the pair (account, duty) is a foreign key, and a
+check constraint ties every role to its duty. So no account can hold two administrator roles, or one of them and a
+business role, whoever writes to the database. SQLite has equivalent triggers, since a connection may not enforce foreign
+keys (migration 0005).
 """
 
 from datetime import datetime
@@ -52,7 +52,7 @@ class AccountRow(Base):
 
 
 class RoleAssignmentRow(Base):
-    """One role of one account, and who gave it; null where the installation itself did."""
+    """One role of one account, and who assigned it; null for the installation itself."""
 
     __tablename__ = "role_assignment"
     __table_args__ = (
@@ -69,7 +69,7 @@ class RoleAssignmentRow(Base):
 
 
 class SignInFailureRow(Base):
-    """Failed sign-ins in a row under one name, whether or not there is such an account."""
+    """Consecutive failed sign-ins under one name, whether or not the account exists."""
 
     __tablename__ = "sign_in_failure"
 
@@ -80,7 +80,7 @@ class SignInFailureRow(Base):
 
 
 class WithdrawnTokenRow(Base):
-    """One bearer token or console session that was given back before its end; kept until then."""
+    """One bearer token or console session withdrawn before its expiry; kept until then."""
 
     __tablename__ = "withdrawn_token"
 

@@ -1,15 +1,15 @@
-"""Signed tokens: the only module that knows python-jose, and a strict gate in front of it.
+"""Signed tokens: the only module that uses python-jose, behind strict checks of its own.
 
-python-jose 3.5.0 believes too much of what a token says about itself, so everything it is lax about is decided here,
-in this order: size; three parts of canonical base64url; a header with exactly ``alg``, ``kid`` and ``typ``, without a
-key twice; ``alg`` is ES256; ``typ`` is the one the caller asked for; ``kid`` names one of the caller's keys; the
+python-jose 3.5.0 trusts too much of a token's own header, so everything it is lax about is checked here, in this order:
+size; three parts of canonical base64url; a header with exactly ``alg``, ``kid`` and ``typ``, without duplicate keys;
+``alg`` is ES256; ``typ`` is the one the caller expects; ``kid`` names one of the caller's keys; the
 signature is 64 bytes with the lower ``s``; and only that key (a PEM public key on P-256, never raw bytes) is handed to
 jose with ``algorithms=["ES256"]``.
 
-Only ``jws`` is used: ``jwt`` brings its own clock, ``jwe`` a decompression bomb. Of an ECDSA signature (r, s) anybody
-can make a second valid one, (r, n-s), which every library accepts: we issue the one with the lower ``s`` and refuse the
-other, so that no byte of a token can be changed without notice. Signing twice still gives two signatures: key caches
-and comparisons on the SHA-256 of the payload, never on the token's text.
+Only ``jws`` is used: ``jwt`` has a clock of its own, ``jwe`` allows decompression bombs. From an ECDSA signature (r, s) anybody
+can compute a second valid one, (r, n-s), which every library accepts: we issue the one with the lower ``s`` and reject the
+other, so that no byte of a token is malleable. Signing twice still yields two signatures: base cache keys and
+comparisons on the SHA-256 of the payload, never on the token's text.
 """
 
 import base64
@@ -25,7 +25,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jose import jws
-from jose.backends import ECKey  # type: ignore[attr-defined]  # what jose chose at import; not in __all__
+from jose.backends import ECKey  # type: ignore[attr-defined]  # the backend jose selected at import; not in __all__
 from jose.backends.cryptography_backend import CryptographyECKey
 from jose.exceptions import JOSEError
 
@@ -57,12 +57,12 @@ if ECKey is not CryptographyECKey:  # the pure-Python backend leaks the key thro
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """What a verified bearer token says.
+    """The content of a verified bearer token.
 
     Attributes:
         subject: the account it was issued to.
         issued: seconds since 1970-01-01T00:00:00Z.
-        expires: the same; the token is good while the present is earlier.
+        expires: likewise; the token is valid before this instant.
         claims: every claim of the token.
     """
 
@@ -108,10 +108,10 @@ def sign_jws(payload: bytes, key_pem: str, kid: str, typ: str) -> str:
     """Return a compact JWS (ES256) over exactly ``payload``.
 
     Args:
-        payload: the bytes that are signed; nothing is re-serialised.
+        payload: the bytes to sign; nothing is re-serialised.
         key_pem: P-256 private key, PKCS#8 PEM, unencrypted.
-        kid: name of the key, as verifiers know it.
-        typ: kind of the document; verifiers must ask for the same.
+        kid: key id known to verifiers.
+        typ: kind of the document; verifiers must expect the same.
 
     Raises:
         SigningError: ``key_unusable`` when the key is not a P-256 private key.
@@ -130,11 +130,11 @@ def verify_jws(token: str, keys: Mapping[str, str], typ: str) -> bytes:
 
     Args:
         token: the text, without surrounding white space.
-        keys: ``kid`` to P-256 public key in PEM; from a pinned set, never from the token.
+        keys: P-256 public keys in PEM by ``kid``; from a pinned set, never from the token.
         typ: the kind the caller expects.
 
     Raises:
-        SigningError: ``token_invalid``, saying which check failed.
+        SigningError: ``token_invalid``, naming the failed check.
     """
     if len(token) > MAX_TOKEN_BYTES:
         raise _refuse(f"longer than {MAX_TOKEN_BYTES} bytes")
@@ -171,9 +171,9 @@ def issue_token(
     lifetime_s: int,
     claims: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return a bearer token for ``subject``, good for ``lifetime_s`` seconds from now.
+    """Return a bearer token for ``subject``, valid for ``lifetime_s`` seconds from now.
 
-    ``claims`` are added as they are; they may not name a registered claim this function sets.
+    ``claims`` are added unchanged; they must not include a registered claim that this function sets.
     """
     if lifetime_s <= 0 or not subject:
         raise InputError("input_invalid", "bearer token: needs a subject and a lifetime above zero")
@@ -188,10 +188,10 @@ def issue_token(
 
 
 def verify_token(token: str, keys: Mapping[str, str], *, clock: Clock, issuer: str, audience: str) -> BearerToken:
-    """Return what a bearer token says, after signature, issuer, audience, subject and expiry were checked.
+    """Return the content of a bearer token after checking signature, issuer, audience, subject and expiry.
 
     Raises:
-        AuthError: ``unauthenticated``; the text says what was wrong, never the token.
+        AuthError: ``unauthenticated``; the message states the reason, never the token.
     """
     if len(token) > MAX_BEARER_BYTES:
         raise AuthError("unauthenticated", f"bearer token: longer than {MAX_BEARER_BYTES} bytes")
@@ -216,7 +216,7 @@ def verify_token(token: str, keys: Mapping[str, str], *, clock: Clock, issuer: s
 
 
 def _check_header(header_bytes: bytes, typ: str) -> str:
-    """Return the ``kid`` of a header that has exactly the three keys we write."""
+    """Return the ``kid`` of a header, which must have exactly the three keys we write."""
     header = _parse_object(header_bytes)
     if set(header) != _HEADER_KEYS:
         odd = ", ".join(f"`{name[:32]}`" for name in sorted(set(header) ^ _HEADER_KEYS))
@@ -231,7 +231,7 @@ def _check_header(header_bytes: bytes, typ: str) -> str:
 
 
 def _parse_object(data: bytes) -> dict[str, Any]:
-    """Return a JSON object without duplicate keys."""
+    """Return a JSON object, which must have no duplicate keys."""
 
     def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
@@ -249,12 +249,12 @@ def _parse_object(data: bytes) -> dict[str, Any]:
 
 
 def _encode_part(data: bytes) -> str:
-    """Return base64url without padding."""
+    """Return unpadded base64url."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def _decode_part(part: str) -> bytes:
-    """Return the bytes of base64url text, refusing every spelling but the canonical one."""
+    """Return the bytes of base64url text, which must be in canonical form."""
     if not _PART.match(part):
         raise _refuse("a part is empty or not base64url")
     try:
@@ -267,13 +267,12 @@ def _decode_part(part: str) -> bytes:
 
 
 def _lower_s(signature: bytes) -> bytes:
-    """Return the form of an ECDSA signature, r and s of 32 bytes each, whose ``s`` is at most half the order."""
+    """Return the equivalent ECDSA signature (r and s, 32 bytes each) with ``s`` at most half the order."""
     s = int.from_bytes(signature[32:], "big")
     return signature[:32] + min(s, (P256_ORDER - s) % P256_ORDER).to_bytes(32, "big")
 
 
 def _load_private(key_pem: str) -> ec.EllipticCurvePrivateKey:
-    """Return a P-256 private key."""
     try:
         key = serialization.load_pem_private_key(key_pem.encode("ascii"), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as err:
@@ -284,7 +283,6 @@ def _load_private(key_pem: str) -> ec.EllipticCurvePrivateKey:
 
 
 def _load_public(public_pem: str) -> ec.EllipticCurvePublicKey:
-    """Return a P-256 public key."""
     try:
         key = serialization.load_pem_public_key(public_pem.encode("ascii"))
     except (ValueError, TypeError, UnsupportedAlgorithm) as err:
@@ -295,5 +293,5 @@ def _load_public(public_pem: str) -> ec.EllipticCurvePublicKey:
 
 
 def _refuse(why: str) -> SigningError:
-    """Return the one error of a token that does not hold."""
+    """Return the error for an invalid token."""
     return SigningError("token_invalid", f"signed token: {why}")

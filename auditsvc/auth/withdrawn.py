@@ -1,6 +1,6 @@
-"""What was given back before its end: bearer tokens and console sessions, remembered until they would have ended anyway.
+"""Bearer tokens and console sessions withdrawn before their expiry, which are stored until then.
 
-Both are signed and kept by the caller alone, so a copy could outlive a sign-out if the service did not remember it.
+Both are signed and held by the client only, so a copy would survive a sign-out if the service kept no record of it.
 """
 
 from datetime import datetime
@@ -13,13 +13,13 @@ from auditsvc.ground.database import read_session, write_session
 
 
 def withdraw(engine: Engine, clock: Clock, token_id: str, expires: datetime) -> None:
-    """Make a token or session useless from now on; after ``expires`` it is useless by itself."""
+    """Invalidate a token or session from now on; after ``expires`` it is invalid in any case."""
     with write_session(engine) as session:
         session.execute(delete(WithdrawnTokenRow).where(WithdrawnTokenRow.expires < clock.now()))
         session.merge(WithdrawnTokenRow(token_id=token_id, expires=expires))
 
 
 def is_withdrawn(engine: Engine, token_id: str) -> bool:
-    """Tell whether a token or session was given back."""
+    """Return whether a token or session was withdrawn."""
     with read_session(engine) as session:
         return session.get(WithdrawnTokenRow, token_id) is not None

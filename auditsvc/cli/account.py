@@ -1,4 +1,4 @@
-"""``auditsvc account``: people and their roles, for whoever has a shell on the machine."""
+"""``auditsvc account``: accounts and their roles, for users with a shell on the machine."""
 
 from dataclasses import asdict
 from typing import Any
@@ -15,10 +15,10 @@ role_argument = click.argument("role", metavar="ROLE", type=click.Choice([str(ro
 
 @click.group()
 def command() -> None:
-    """People and their roles.
+    """Manage accounts and their roles.
 
-    Every change is an entry of the log, with `shell:<user>` as the acting person: who has a shell on the machine can do
-    this without an account, and it shows.
+    Every change is recorded in the log with `shell:<user>` as the actor: anyone with a shell on the machine can do this
+    without an account, but not unnoticed.
     """
 
 
@@ -48,7 +48,7 @@ def list_accounts(as_json: bool) -> None:
 @click.option("--department", help="USCC of the organisation a department reader reads for.")
 @json_option
 def create(name: str, display_name: str, roles: tuple[str, ...], department: str | None, as_json: bool) -> None:
-    """Make the account NAME and print its one-time password."""
+    """Create the account NAME and print its one-time password."""
     service = open_accounts()
     duties = {ROLES[Role(role)].duty for role in roles} or {Duty.BUSINESS}
     if len(duties) > 1:
@@ -63,7 +63,7 @@ def create(name: str, display_name: str, roles: tuple[str, ...], department: str
 @click.argument("name")
 @role_argument
 def assign(name: str, role: str) -> None:
-    """Give the account NAME the role ROLE; `account create --help` lists the roles."""
+    """Assign the role ROLE to the account NAME; `account create --help` lists the roles."""
     open_accounts().assign_role(name, Role(role), actor=find_actor())
 
 
@@ -71,21 +71,21 @@ def assign(name: str, role: str) -> None:
 @click.argument("name")
 @role_argument
 def withdraw(name: str, role: str) -> None:
-    """Take the role ROLE from the account NAME; `account create --help` lists the roles."""
+    """Withdraw the role ROLE from the account NAME; `account create --help` lists the roles."""
     open_accounts().withdraw_role(name, Role(role), actor=find_actor())
 
 
 @command.command()
 @click.argument("name")
 def disable(name: str) -> None:
-    """Let nobody sign in as NAME any more; ends sessions and tokens."""
+    """Disable the account NAME; ends its sessions and tokens."""
     open_accounts().set_enabled(name, enabled=False, actor=find_actor())
 
 
 @command.command()
 @click.argument("name")
 def enable(name: str) -> None:
-    """Let NAME sign in again."""
+    """Enable the account NAME again."""
     open_accounts().set_enabled(name, enabled=True, actor=find_actor())
 
 
@@ -93,17 +93,17 @@ def enable(name: str) -> None:
 @click.argument("name")
 @json_option
 def reset_password(name: str, as_json: bool) -> None:
-    """Give NAME a new one-time password and unlock it."""
+    """Set a new one-time password for the account NAME and unlock it."""
     print_new(open_accounts().reset_password(name, actor=find_actor()), as_json)
 
 
 def describe_account(account: Account) -> dict[str, Any]:
-    """Return an account as JSON shows it."""
+    """Return an account as JSON-serialisable data."""
     return {**asdict(account), "roles": [str(role) for role in account.roles]}
 
 
 def print_new(made: NewAccount, as_json: bool) -> None:
-    """Print a one-time password, the only time it can be."""
+    """Print a one-time password, which cannot be shown again."""
     if as_json:
         print_json({"name": made.account.name, "one_time_password": made.one_time_password})
     else:

@@ -1,4 +1,4 @@
-"""Acting as an administrator of Elasticsearch, for the few commands that need more rights than the service has."""
+"""Options to act as an Elasticsearch administrator, for the few commands that need more rights than the service has."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,10 +24,10 @@ def administrator_options(command: Command) -> Command:
 
 
 def as_administrator(settings: Settings, user: str | None, password_file: Path | None) -> Settings:
-    """Return the settings with an administrator's name and password in them, if they are given.
+    """Return the settings with the administrator's name and password, if given.
 
     Raises:
-        InputError: ``input_invalid`` when only one of the two is, or the events are not in Elasticsearch.
+        InputError: ``input_invalid`` when only one of the two is given, or the events are not in Elasticsearch.
     """
     if (user is None) != (password_file is None):
         raise InputError("input_invalid", "--user and --password-file belong together: expected both or none")

@@ -14,7 +14,7 @@ _note = click.option("--note", default="", help="Words for whoever reads it late
 
 @click.group()
 def command() -> None:
-    """List, show, acknowledge and close alerts; asks the running service, whose people the acts are of."""
+    """List, show, acknowledge and close alerts; uses the running service, with the token's account as actor."""
 
 
 @command.command("list")
@@ -69,7 +69,7 @@ def show(alert_id: str, url: str | None, token_file: Path, as_json: bool) -> Non
 @api_options
 @json_option
 def acknowledge(alert_id: str, note: str, url: str | None, token_file: Path, as_json: bool) -> None:
-    """Take the new alert ALERT_ID on."""
+    """Acknowledge the new alert ALERT_ID."""
     _print_changed(ApiClient(url, token_file).post(f"/alerts/{alert_id}/acknowledgement", {"note": note}), as_json)
 
 
@@ -94,6 +94,5 @@ def _print_changed(alert: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_line(alert: dict[str, Any]) -> None:
-    """Print an alert as one line."""
     words = [alert[name] for name in ("id", "state", "severity", "policy_id", "count", "first", "last", "title_en")]
     click.echo("\t".join(map(str, words)))

@@ -1,4 +1,4 @@
-"""What ``auditsvc verify`` and ``auditsvc ledger verify-archive`` have in common: how they end, and a step as data."""
+"""Exit codes and JSON steps shared by ``auditsvc verify`` and ``auditsvc ledger verify-archive``."""
 
 import sys
 from typing import Any
@@ -10,10 +10,10 @@ from auditsvc.ledger.verify import Step
 
 
 class VerifyCommand(click.Command):
-    """A command that ends with 3 when it could not begin, because 1 says "tampered" and 2 "incomplete evidence" here."""
+    """A command that exits with 3 when it cannot start, because 1 means "tampered" and 2 "incomplete evidence" here."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Return the context of a call, or end with 3 when the call is wrong."""
+        """Return the context of a call, or exit with 3 on a usage error."""
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as err:
@@ -21,7 +21,7 @@ class VerifyCommand(click.Command):
             sys.exit(EXIT_NOT_BEGUN)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run, or end with 3 when what it needs cannot be used."""
+        """Run, or exit with 3 when a dependency is unavailable."""
         try:
             return super().invoke(ctx)
         except AuditError as err:

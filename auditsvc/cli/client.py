@@ -1,5 +1,5 @@
-"""Asking a running service from the command line: the event store has one owner, so commands that read it go through
-the service's REST API with a bearer token.
+"""Client of a running service: the event store has one owner, so commands that read it use the service's REST API with a
+bearer token.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ MAX_TOKEN = 8192
 
 
 def api_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--url`` and ``--token-file``."""
+    """Add ``--url`` and ``--token-file`` to a command."""
     for option in (
         click.option(
             "--token-file",
@@ -36,7 +36,7 @@ class ApiClient:
     """Calls ``/api/v1`` of one service; its problem documents become our errors."""
 
     def __init__(self, url: str | None, token_file: Path) -> None:
-        """Take the address, by default the one of the settings, and the token.
+        """Use the address, by default the one in the settings, and the token.
 
         Raises:
             InputError: ``input_invalid`` when the file does not hold a token.
@@ -50,15 +50,15 @@ class ApiClient:
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """Return the JSON of a GET; ``query`` members that are None are left out."""
+        """Return the JSON of a GET; ``query`` members that are None are omitted."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         return self._send("GET", path, params=given)
 
     def iter_lines(self, path: str, query: Mapping[str, Any]) -> Iterator[str]:
-        """Give the lines of a GET as they come; ``query`` members that are None are left out.
+        """Yield the lines of a GET as they arrive; ``query`` members that are None are omitted.
 
         Raises:
-            StorageError: ``storage_unavailable`` when no service answers, or the answer breaks off.
+            StorageError: ``storage_unavailable`` when the service is unavailable, or the answer is truncated.
             AuditError: with the code the service gave.
         """
         given = {name: value for name, value in query.items() if value is not None}
@@ -99,13 +99,13 @@ class ApiClient:
             raise _build_stranger(answer) from err
 
     def _build_silence(self, err: httpx.HTTPError) -> StorageError:
-        """Return the error of a service that does not answer."""
+        """Return the error for an unavailable service."""
         message = f"no service answers at `{self.base}`: {err}; start it with `auditsvc serve`"
         return StorageError("storage_unavailable", message)
 
 
 def _build_error(answer: httpx.Response) -> AuditError:
-    """Return the error a refused request tells of."""
+    """Return the error in a problem document."""
     try:
         problem = answer.json()
         code, detail = str(problem["code"]), str(problem["detail"])
@@ -117,5 +117,5 @@ def _build_error(answer: httpx.Response) -> AuditError:
 
 
 def _build_stranger(answer: httpx.Response) -> AuditError:
-    """Return the error that another program answered."""
+    """Return the error for an answer of another program."""
     return StorageError("storage_unavailable", f"`{answer.url}` answered {answer.status_code}, not as auditsvc does")

@@ -19,7 +19,7 @@ def load_settings() -> Settings:
 
 
 def find_actor() -> str:
-    """Return how acts of this shell's user are signed in the log."""
+    """Return the actor name of this shell's user in the log."""
     return f"{SHELL}{getpass.getuser()}"
 
 

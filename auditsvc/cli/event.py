@@ -15,7 +15,7 @@ from auditsvc.ground.errors import StorageError
 _INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 _SHOWN = ("time", "interface.id", "consumer.org", "user.id", "action", "outcome", "verdict")
 _TOLD_EVERY = 10_000
-"""Events of an export after which progress is told."""
+"""Number of exported events between progress messages."""
 
 _repeats_option = click.option(
     "--repeats", is_flag=True, help="Also what is no access: repeats, second halves of calls, probes and heartbeats."
@@ -80,7 +80,7 @@ def export(
     TIME is as in `auditsvc event search`. Exit 3 when the service broke off: then what was printed is not all.
     """
     asked = _build_span(query, first, last, repeats)
-    held: str | None = None  # the last line is the service's word on whether these are all
+    held: str | None = None  # the service's last line reports whether these are all
     printed = 0
     for line in ApiClient(url, token_file).iter_lines("/events/export", asked):
         if held is not None:
@@ -94,7 +94,7 @@ def export(
 
 
 def _check_end(line: str | None, printed: int) -> None:
-    """Refuse an export whose last line does not say that it is whole.
+    """Raise unless the last line of an export marks it as complete.
 
     Raises:
         StorageError: ``storage_unavailable``, saying that what was printed is not all.
@@ -136,12 +136,12 @@ def _show(value: Any) -> str:
 
 
 def _build_span(query: str, first: datetime | None, last: datetime | None, repeats: bool) -> dict[str, Any]:
-    """Return which events are asked for, as the API takes it."""
+    """Return the query and time span as API arguments."""
     return {"query": query, "from": _format(first), "to": _format(last), "repeats": True if repeats else None}
 
 
 def _format(instant: datetime | None) -> str | None:
-    """Return an instant as the API takes it; one without offset is local. Raise as :func:`read_bound_ns`."""
+    """Return an instant in the API's format; one without offset is local. Raises as :func:`read_bound_ns`."""
     if instant is None:
         return None
     aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=load_settings().zone)

@@ -1,4 +1,4 @@
-"""``auditsvc init``: everything a fresh installation needs, and nothing twice."""
+"""``auditsvc init``: sets up a new installation; idempotent."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ def command(policies: Path | None, catalog: Path | None, accounts: Sequence[str]
     made: list[NewAccount] = []
     try:
         made.extend(_make_accounts(Accounts.open(ledger, settings), wanted))
-    finally:  # a one-time password is never seen again, so those made before a failure are printed too
+    finally:  # one-time passwords cannot be shown again, so those set before a failure are printed too
         result = _describe(settings, log_vkey, bundles, changed, made)
         print_json(result) if as_json else _print(result)
         engine.dispose()
@@ -68,7 +68,7 @@ def _describe(
     changed: Mapping[str, bool],
     made: Sequence[NewAccount],
 ) -> dict[str, Any]:
-    """Return what was made, as JSON shows it."""
+    """Return what was created, as JSON-serialisable data."""
     return {
         "origin": settings.origin,
         "data_dir": str(settings.data_dir),
@@ -98,7 +98,7 @@ def _parse_account(text: str) -> tuple[str, Role]:
 
 
 def _load_bundles(policies: Path | None, catalog: Path | None) -> dict[str, Bundle]:
-    """Return the bundles to put in force by kind, checked; the catalogue first, so policies find their resources."""
+    """Return the checked bundles to put in force by kind; the catalogue first, so that policies find their resources."""
     bundles: dict[str, Bundle] = {}
     if catalog is not None:
         bundles["catalog"] = load_bundle(catalog)
@@ -110,14 +110,14 @@ def _load_bundles(policies: Path | None, catalog: Path | None) -> dict[str, Bund
 
 
 def _make_keys(settings: Settings, clock: Clock) -> str:
-    """Make the keys that are missing and return the log's verifier key."""
+    """Create missing keys and return the log's verifier key."""
     load_or_create_token_key(settings.key_path)
     load_or_create_report_keys(settings.key_path, clock, settings.origin)
     return load_log_vkey(settings.key_path, settings.origin)
 
 
 def _activate(ledger: Ledger, kind: str, bundle: Bundle) -> bool:
-    """Put a bundle in force unless it is; return whether it was put."""
+    """Put a bundle in force unless it already is; return whether it was necessary."""
     with begin_write(ledger.database) as connection:
         present = find_latest(connection, kind)
         if present is not None and parse_header(present.header).fields["sha256"] == bundle.digest.hex():
@@ -127,7 +127,7 @@ def _activate(ledger: Ledger, kind: str, bundle: Bundle) -> bool:
 
 
 def _make_accounts(service: Accounts, wanted: Sequence[tuple[str, Role]]) -> Iterator[NewAccount]:
-    """Make the administrators and the wanted accounts that are missing; give each as soon as it is there."""
+    """Create the missing administrators and requested accounts; yield each as soon as it exists."""
     yield from service.create_administrators()
     for name, role in wanted:
         try:
@@ -142,7 +142,7 @@ def _make_accounts(service: Accounts, wanted: Sequence[tuple[str, Role]]) -> Ite
 
 
 def _print(result: Mapping[str, Any]) -> None:
-    """Print what was made, for people."""
+    """Print what was created, for people."""
     click.echo(f"log        {result['origin']}")
     click.echo(f"log key    {result['log_vkey']}")
     for kind, state in result["activated"].items():

@@ -22,7 +22,7 @@ from auditsvc.ledger.verify import LogTrust, Step, decide_exit_code, parse_log_t
 from auditsvc.runtime.installation import open_ledger, require_ledger, require_log_key
 
 MAX_SIZE = 2**62
-"""More leaves than a log can have; a larger number does not fit the database's."""
+"""Upper bound of a log's size; larger numbers do not fit the database's integers."""
 _MARKS = {"pass": "✓", "fail": "✗", "not done": "–"}
 
 
@@ -165,7 +165,7 @@ def verify_archive_command(trust: Path | None, as_json: bool) -> None:
 
 
 def _load_trust(path: Path | None, settings: Settings) -> LogTrust:
-    """Return what the verification trusts."""
+    """Return the keys that the verification trusts."""
     if path is None:
         require_log_key(settings)
         return LogTrust(parse_vkey(load_log_vkey(settings.key_path, settings.origin)))
@@ -189,7 +189,7 @@ def _print_steps(steps: Sequence[Step]) -> None:
 
 
 def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
-    """Print facts as JSON or one a line."""
+    """Print facts as JSON or one per line."""
     if as_json:
         print_json(facts)
         return

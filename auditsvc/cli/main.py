@@ -1,8 +1,8 @@
 """The ``auditsvc`` command: a lazy group, so that ``--help`` and small commands do not load the service.
 
-Data goes to standard output, messages to standard error. Exit codes: 0 fine, 1 a finding or failed check, 2 usage,
-3 a dependency is down; a verification has its own, see ``auditsvc verify --help``. A command ends with another
-code than 0 by raising an :class:`AuditError` or by ``sys.exit``.
+Data goes to standard output, messages to standard error. Exit codes: 0 success, 1 a finding or failed check, 2 usage,
+3 a dependency is unavailable; verification has its own, see ``auditsvc verify --help``. A command exits with a
+code other than 0 by raising an :class:`AuditError` or by ``sys.exit``.
 """
 
 import importlib
@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the command names in order of the table."""
+        """Return the command names in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -83,11 +83,11 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except OSError as err:  # a file or folder that cannot be used, wherever it was
+    except OSError as err:  # an unusable file or folder, wherever it is
         place = f"`{err.filename}`: " if err.filename else ""
         click.echo(f"auditsvc: {place}{err.strerror or err} [storage_unavailable]", err=True)
         sys.exit(EXIT_DEPENDENCY)
-    except Exception as err:  # a fault of ours must not end as a finding, as the interpreter would have it
+    except Exception as err:  # not the interpreter's exit code 1, which here means a finding
         traceback.print_exc()
         click.echo(f"auditsvc: the program failed: {type(err).__name__}: {err} [internal]", err=True)
         sys.exit(EXIT_DEPENDENCY)

@@ -89,7 +89,7 @@ def _read_key(path: Path) -> str:
 
 
 def _parse_address(text: str) -> httpx.URL:
-    """Return the address to send to; raise ``InputError`` (``input_invalid``) for what is no http(s) address."""
+    """Return the URL to send to; raise ``InputError`` (``input_invalid``) unless it is an http(s) URL."""
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:

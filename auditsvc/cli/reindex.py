@@ -1,4 +1,4 @@
-"""``auditsvc reindex``: build the event store again from the archive."""
+"""``auditsvc reindex``: rebuild the event store from the archive."""
 
 import sys
 from contextlib import ExitStack
@@ -29,7 +29,9 @@ def command(user: str | None, password_file: Path | None, replace_other: bool, a
     """
     settings = as_administrator(load_settings(), user, password_file)
     ledger = open_ledger(settings)
-    require_log_key(settings)  # the key of data subjects lies beside it, and a new one would change what is stored
+    require_log_key(
+        settings
+    )  # the key for data subjects is stored beside it, and a new one would change the stored hashes
     spare_collector()
     with ExitStack() as stack:
         if settings.event_store == "duckdb":
@@ -64,7 +66,7 @@ def command(user: str | None, password_file: Path | None, replace_other: bool, a
 
 
 def _tell_removed(months: tuple[str, ...] | None) -> None:
-    """Tell what became of months that retention removed."""
+    """Report what happened to months that retention removed."""
     if months is None:
         click.echo("the store before could not be read: months that had been removed from it are back", err=True)
     elif months:
@@ -72,5 +74,5 @@ def _tell_removed(months: tuple[str, ...] | None) -> None:
 
 
 def _print_progress(done: int, total: int) -> None:
-    """Tell how far the rebuild is."""
+    """Report the progress of the rebuild."""
     click.echo(f"leaf {done} of {total}", err=True)

@@ -1,7 +1,7 @@
 """``auditsvc serve``: supervises the ingest workers and the core process.
 
-What can be refused is refused before anything is started, in this order: settings, ledger and key, the data folder
-(one service at a time), the addresses.
+Everything is checked before anything is started, in this order: settings, ledger and key, the data folder (one service
+at a time), the addresses.
 """
 
 import importlib
@@ -39,7 +39,7 @@ STOP_S = 35
 ROLES = ("all", "core", "ingest")
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks without the proxies of the environment, which cannot reach this machine's own addresses."""
+"""Ignores the environment's proxies, which cannot reach this machine's own addresses."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,7 +66,7 @@ def command(role: str, parent: int | None, start_file: Path | None) -> None:
         stop_with_parent(parent)
         failure = _serve_role(settings, role, Start(start_file))
         if failure is not None:
-            sys.exit(failure.exit_code)  # the supervisor tells the reason
+            sys.exit(failure.exit_code)  # the supervisor reports the reason
         return
     with ExitStack() as held:
         _claim(held, settings, role)
@@ -80,7 +80,7 @@ def command(role: str, parent: int | None, start_file: Path | None) -> None:
 
 
 def _claim(held: ExitStack, settings: Settings, role: str) -> None:
-    """Refuse to start what could not run, and keep others from the same folder and addresses while ``held`` is open."""
+    """Raise unless the service can start; reserve its folder and addresses while ``held`` is open."""
     open_database(settings).dispose()
     after_kill = False
     if role != "ingest":  # several groups of ingest workers may write one archive
@@ -96,15 +96,15 @@ def _claim(held: ExitStack, settings: Settings, role: str) -> None:
 
 
 def _serve_role(settings: Settings, role: str, start: Start) -> AuditError | None:
-    """Run the web server of one role until told to stop; return why it could not run, if it could not."""
+    """Run the web server of one role until stopped; return the reason if it could not run."""
     code: Any = 0
     try:
         _build_server(settings, role).serve(
             target_loader=partial(load_app, role, start, os.getpid()), wrap_loader=False
         )
-    except SystemExit as err:  # how the web server says that a worker ended by itself
+    except SystemExit as err:  # raised by the web server when a worker exits unexpectedly
         code = err.code
-    except RuntimeError as err:  # how it says that it cannot listen
+    except RuntimeError as err:  # raised when it cannot listen
         start.tell_failed(AuditError("address_unavailable", f"{role}: {str(err).splitlines()[0]}"))
     failure = start.find_failure()
     if failure is None and code:
@@ -115,7 +115,7 @@ def _serve_role(settings: Settings, role: str, start: Start) -> AuditError | Non
 def load_app(role: str, start: Start, server: int) -> Callable[..., Any]:
     """Return the application for one worker of the web server; called in the worker.
 
-    When it cannot be made, say why and stop the server (process id ``server``), which would only try again.
+    On failure, report the reason and stop the server (process id ``server``), which would only retry.
     """
     try:
         app: Callable[..., Any] = getattr(importlib.import_module("auditsvc.app"), f"create_{role}_app")()
@@ -135,7 +135,7 @@ def load_app(role: str, start: Start, server: int) -> Callable[..., Any]:
 
 
 def _translate(err: Exception) -> AuditError:
-    """Return any failure of a start as ours."""
+    """Return any failure at startup as one of our errors."""
     if isinstance(err, AuditError):
         return err
     if isinstance(err, OSError):
@@ -163,7 +163,7 @@ def _build_server(settings: Settings, role: str) -> Any:
 
 
 def _supervise(settings: Settings, folder: Path) -> None:
-    """Run both roles as child processes until told to stop; ``folder`` is for what they say of their start."""
+    """Run both roles as child processes until stopped; they report startup failures in ``folder``."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -180,7 +180,7 @@ def _build_child(role: str, start_file: Path) -> Child:
 
 
 def _announcer(settings: Settings) -> Callable[[], None]:
-    """Return what prints the addresses once, when everything is ready."""
+    """Return a function that prints the addresses once, when everything is ready."""
     addresses = {"console and API": settings.console_url, "ingest": settings.ingest_url}
     waiting = dict(addresses)
     asked_at = [0.0]
@@ -200,7 +200,7 @@ def _announcer(settings: Settings) -> Callable[[], None]:
 
 
 def is_ready(address: str) -> bool:
-    """Tell whether the process at ``address`` says it is ready."""
+    """Return whether the process at ``address`` reports itself ready."""
     try:
         with _DIRECT.open(f"{address}/health/ready", timeout=2) as answer:
             return bool(answer.status == 200)

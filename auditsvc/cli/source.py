@@ -98,7 +98,7 @@ def revoke(key_id: str, as_json: bool) -> None:
 
 
 def _describe(item: ApiKey) -> dict[str, Any]:
-    """Return what may be shown of a key."""
+    """Return a key without its secret as JSON-serialisable data."""
     return {
         "key_id": item.key_id,
         "source": item.source,

@@ -1,4 +1,4 @@
-"""``auditsvc store``: what an administrator of Elasticsearch does once or after an update, and what an operator looks at."""
+"""``auditsvc store``: setup and update for an Elasticsearch administrator, and status for an operator."""
 
 import json
 import shlex
@@ -116,7 +116,7 @@ def status(as_json: bool) -> None:
 
 
 def _show_embedded(settings: Settings, *, as_json: bool) -> None:
-    """Print what the embedded store holds; makes no file.
+    """Print the content of the embedded store; creates no file.
 
     Raises:
         StorageError: ``not_found`` when there is no store yet; ``storage_unavailable`` when the service runs, or the store
@@ -137,13 +137,13 @@ def _show_embedded(settings: Settings, *, as_json: bool) -> None:
 
 
 def _check_log(settings: Settings, position: Position) -> None:
-    """Check that a store follows this ledger; without a ledger here, say that it was not looked at."""
+    """Check that a store follows this ledger; without a ledger, report that this was not checked."""
     if not follows_ledger(settings, position):
         click.echo("whether the store follows this ledger was not looked at: there is no ledger here", err=True)
 
 
 def _print_inventory(inventory: Inventory) -> None:
-    """Print what both stores hold."""
+    """Print the inventory that both stores have."""
     for figure in inventory.months:
         size = "" if figure.size_bytes is None else f" {figure.size_bytes:>14} bytes"
         click.echo(f"{figure.month:8}{figure.events:>12} events{size}")
@@ -153,10 +153,10 @@ def _print_inventory(inventory: Inventory) -> None:
 
 
 def _show_elastic(settings: Settings, *, as_json: bool) -> None:
-    """Print what the store in Elasticsearch holds, and where.
+    """Print the content of the store in Elasticsearch, and its indices.
 
     Raises:
-        StorageError: ``storage_unavailable`` when it cannot be asked, follows another log, or an index of it is gone.
+        StorageError: ``storage_unavailable`` when it is unavailable, follows another log, or lacks an index.
     """
     with closing(ElasticStore(open_client(settings), settings, clock=SystemClock())) as store:
         facts = store.check_server()
@@ -197,12 +197,12 @@ def dead(limit: int, as_json: bool) -> None:
 
 
 def _describe(one: Migrated) -> dict[str, str]:
-    """Return what became of an index, as JSON has it."""
+    """Return the result of migrating an index as JSON-serialisable data."""
     return {"name": one.name, "outcome": one.outcome.value, "detail": one.detail}
 
 
 def _spell_reindex(user: str | None, password_file: Path | None) -> str:
-    """Return the command that builds the store again, with the administrator's options as they were given."""
+    """Return the command that rebuilds the store, with the administrator's options as given."""
     given = [] if user is None else ["--user", user, "--password-file", str(password_file)]
     return shlex.join(["auditsvc", "store", "reindex", *given])
 
@@ -219,7 +219,7 @@ def _load() -> Settings:
 
 @contextmanager
 def _connect(settings: Settings) -> Iterator[Elasticsearch]:
-    """Give a client."""
+    """Yield a client, which is closed on exit."""
     client = open_client(settings)
     try:
         yield client

@@ -1,4 +1,4 @@
-"""Alerts: the list by state, severity and policy, and one alert with its events, its policy as of then and its acts."""
+"""Alerts: the list by state, severity and policy, and one alert with its events, the policy of its time and its acts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,13 +31,13 @@ _VIEWS: Mapping[str, tuple[AlertState, ...]] = {
     "closed": (AlertState.CLOSED,),
     "all": (),
 }
-"""Value of ``state`` in the address to the states it stands for."""
+"""The states selected by a value of ``state`` in the URL."""
 
 
 @blueprint.get("/alerts", endpoint="list_alerts")
 @require("alert.read")
 def show_alerts() -> ResponseReturnValue:
-    """Show alerts, newest opened first; what is chosen stands in the address."""
+    """Show alerts, newest opened first; the filter is in the URL."""
     services = get_services()
     view = request.args.get("state", "open")
     severity = request.args.get("severity", "")
@@ -72,7 +72,7 @@ def show_alert(alert_id: str) -> ResponseReturnValue:
 @blueprint.post("/alerts/<alert_id>/acknowledge")
 @require("alert.work")
 def acknowledge_alert(alert_id: str) -> ResponseReturnValue:
-    """Take an alert on."""
+    """Acknowledge an alert."""
     form = AcknowledgeForm()
     with write_session(get_services().ledger.database) as session:
         acknowledge(session, get_services().ledger, alert_id, actor=current_person().name, note=form.note.data)
@@ -95,7 +95,7 @@ def close_alert(alert_id: str) -> ResponseReturnValue:
 
 
 def title_of(alert: Alert, catalog: Catalog | None) -> str:
-    """Return an alert's title in the page's language, with the names the catalogue gives to the codes in it."""
+    """Return an alert's title in the page's language, with names from the catalogue for its codes."""
     language = current_language()
     title = alert.title_zh if language == "zh" else alert.title_en
     for field, code in alert.group.items():
@@ -125,7 +125,7 @@ def _render_alert(alert_id: str, form: CloseForm) -> str:
 
 
 def _read_filter(view: str, severity: str, policy: str) -> AlertFilter:
-    """Return the filter of an address.
+    """Return the filter from the URL.
 
     Raises:
         InputError: ``input_invalid`` for a state or a severity that does not exist.
@@ -142,7 +142,7 @@ def _read_filter(view: str, severity: str, policy: str) -> AlertFilter:
 
 
 def _count_views(counts: Mapping[tuple[str, AlertState], int], severity: str) -> dict[str, int]:
-    """Return the number of alerts in each view, of one severity when one is chosen."""
+    """Return the number of alerts in each view, of the selected severity if any."""
     return {
         view: sum(
             count
@@ -154,6 +154,6 @@ def _count_views(counts: Mapping[tuple[str, AlertState], int], severity: str) ->
 
 
 def _drop_defaults(view: str, severity: str, policy: str, changes: Mapping[str, str]) -> dict[str, Any]:
-    """Return the arguments of an address with ``changes``, without those that say nothing."""
+    """Return the URL's arguments with ``changes``, without empty and default ones."""
     arguments = {"state": view, "severity": severity, "policy": policy, **changes}
     return {key: value for key, value in arguments.items() if value and (key, value) != ("state", "open")}

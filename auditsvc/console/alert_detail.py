@@ -1,4 +1,4 @@
-"""One alert as its page shows it: facts, policy text as of then, events with reasons, time line."""
+"""One alert as shown on its page: facts, text of the policy of its time, events with reasons, time line."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ EVENTS_PER_PAGE = 25
 
 @dataclass(frozen=True, slots=True)
 class GroupValue:
-    """One field its findings share: name, meaning, value and the name the catalogue gives to it."""
+    """One field its findings share: name, meaning, value and the value's name in the catalogue."""
 
     field: str
     meaning: str
@@ -26,7 +26,7 @@ class GroupValue:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One event of the alert with the reason its finding gives."""
+    """One event of the alert with the reason of its finding."""
 
     hit: Hit
     reason: str
@@ -34,7 +34,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class AlertDetail:
-    """Everything the page shows.
+    """All data of the page.
 
     Attributes:
         policy: the version that was violated, from the policy set then in force; None when it cannot be read.
@@ -77,7 +77,7 @@ def build_detail(services: Services, alert_id: str, page: int) -> AlertDetail:
 
 
 def _find_policy(services: Services, alert: Alert, seq: int | None) -> Policy | None:
-    """Return the policy as it was when the alert's events were recorded."""
+    """Return the policy version in force when the alert's events were recorded."""
     policy_set = services.versions.find(seq).find_policy_set()
     version = int(alert.policy_version) if alert.policy_version.isdecimal() else None
     return None if policy_set is None else policy_set.find_policy(alert.policy_id, version)

@@ -1,7 +1,7 @@
-"""Charts drawn on the server as SVG: no script, no inline style, colours from the style sheet by class name.
+"""Charts rendered on the server as SVG: no script, no inline style, colours from the style sheet by class name.
 
-Every chart carries a text summary, and the page shows the same figures as a table below it, so nothing is said by
-colour or shape alone. Links of a chart are for the mouse; the table below offers them to the keyboard.
+Every chart carries a text summary, and the page shows the same figures as a table below it, so nothing is conveyed by
+colour or shape alone. Links of a chart are for the mouse; the table below offers them for the keyboard.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _LABEL_WIDTH = 96
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One quantity of a chart: its name for people and the class its shapes carry."""
+    """One quantity of a chart: its name for people and the CSS class of its shapes."""
 
     name: str
     css: str
@@ -30,7 +30,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class ChartColumn:
-    """One place on the horizontal axis.
+    """One column of a chart.
 
     Attributes:
         label: text below the axis.
@@ -50,7 +50,7 @@ def build_column_chart(
 ) -> Markup:
     """Return stacked columns over a horizontal axis, with a scale of round numbers.
 
-    ``summary`` says in words what the drawing shows.
+    ``summary`` describes the chart in words.
     """
     top = count_scale_top(max((sum(column.values) for column in columns), default=0))
     plot = height - _TOP - _BOTTOM
@@ -75,7 +75,7 @@ def build_column_chart(
 
 
 def count_scale_top(largest: int) -> int:
-    """Return the smallest of 1, 2 or 5 times a power of ten, or four of its like, that is at least ``largest``."""
+    """Return the smallest of 1, 2 or 5 times a power of ten, or four times such a number, that is at least ``largest``."""
     if largest <= 4:
         return 4
     power = 1
@@ -103,7 +103,7 @@ def _draw_scale_line(value: int, top: int, plot: int) -> Markup:
 def _draw_column(
     column: ChartColumn, series: Sequence[Series], *, left: float, step: float, top: int, plot: int
 ) -> Markup:
-    """Return the shapes of one column, as one link when it leads somewhere."""
+    """Return the shapes of one column, as one link if it has a target."""
     gap = min(step * 0.18, 6)
     shapes = [Markup("<title>{}</title>").format(column.title)]
     shapes.append(

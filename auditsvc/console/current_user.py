@@ -1,4 +1,4 @@
-"""The person of the present request, typed; flask-login itself has no types."""
+"""The signed-in person of the current request, typed; flask-login itself has no types."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ _logout: Any = logout_user
 
 
 def find_person() -> Person | None:
-    """Return who is signed in, None for a stranger; :func:`current_person` refuses strangers."""
+    """Return the signed-in person, or None; :func:`current_person` raises instead."""
     user: Any = current_user
     return current_person() if user.is_authenticated else None
 
 
 def begin(person: Person) -> None:
-    """Make ``person`` the one who is signed in."""
+    """Sign ``person`` in."""
     _login(person)
 
 
 def end() -> None:
-    """Make the present session a stranger's."""
+    """Sign the current person out."""
     _logout()

@@ -26,7 +26,7 @@ from auditsvc.runtime.services import Services, get_services, record_reading
 
 _UID_HEX = 32
 _ON = "1"
-"""Value of a ticked box in an address."""
+"""Value of a ticked box in a URL."""
 _EXAMPLES = (
     "verdict:violated",
     "action:download rows>1000",
@@ -39,7 +39,7 @@ _EXAMPLES = (
 @blueprint.get("/events")
 @require("event.read")
 def search_events() -> ResponseReturnValue:
-    """Search events; the whole search stands in the address."""
+    """Search events; the whole search is in the URL."""
     services = get_services()
     text = request.args.get("q", "").strip()
     order = OLDEST if request.args.get("order") == OLDEST else NEWEST
@@ -113,7 +113,7 @@ def _collect_evidence(services: Services, found: FoundEvent) -> EventEvidence:
 
 
 def parse_uid(text: str) -> EventUid:
-    """Return the event id of an address.
+    """Return the event id in the URL.
 
     Raises:
         InputError: ``not_found`` for anything but 32 hex digits.
@@ -158,7 +158,7 @@ def _link_search(text: str, order: str, period: ShownPeriod, repeats: bool, /, *
 
 
 def _without_empty(arguments: dict[str, str]) -> dict[str, Any]:
-    """Return the arguments that say something."""
+    """Return the non-empty arguments."""
     return {key: value for key, value in arguments.items() if value}
 
 

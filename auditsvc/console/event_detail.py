@@ -1,4 +1,4 @@
-"""One event as its page shows it: fields with their meaning in groups, the judgement explained, other rows of the call."""
+"""One event as shown on its page: fields and their meaning in groups, the judgement explained, other rows of the call."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ _SHOWN_STATES = (
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One field of the event: its name, its meaning, its value as text, the name its code has, its instant if a time."""
+    """One field of the event: name, meaning, value as text, name of its code, and the instant if it is a time."""
 
     name: str
     meaning: str
@@ -36,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one policy says of the event, with the lines of its conditions."""
+    """One policy's judgement of the event, with the lines of its conditions."""
 
     step: PolicyStep
     title: str
@@ -45,11 +45,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class EventDetail:
-    """Everything the page shows but the proof.
+    """All data of the page except the proof.
 
     Attributes:
-        groups: level of origin to the facts of that level.
-        judgements: policies that say something, computed again from the policy set then in force.
+        groups: the facts by origin.
+        judgements: those of applicable policies, computed again from the policy set then in force.
         related: other stored rows of the same call or the same id.
     """
 

@@ -1,4 +1,4 @@
-"""What the event search shows: one page of events with names, how many there are, their course and their facets."""
+"""Data of the event search: one page of events with names, the total, counts over time, and facets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from auditsvc.runtime.services import Services
 
 PAGE_SIZE = 50
 FACETS = ("verdict", "violations", "action", "outcome", "consumer.org", "interface.id")
-"""Fields whose most frequent values stand beside the results."""
+"""Fields whose most frequent values are shown beside the results."""
 _FACET_VALUES = 6
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@/")
 
@@ -32,7 +32,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """One value of a facet: what is shown, what is added to the query, how many events have it."""
+    """One value of a facet: its label, the query term it adds, and its number of events."""
 
     value: str
     label: str
@@ -43,7 +43,7 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything a search found.
+    """All results of a search.
 
     Attributes:
         total: rows on all pages.
@@ -85,7 +85,7 @@ def search(
 
 
 def build_hit(uid: bytes, event: Event, catalog: Catalog | None) -> Hit:
-    """Return the row of an event, with the names the catalogue gives to its codes."""
+    """Return the row of an event, with names from the catalogue for its codes."""
     language = current_language()
     consumer, interface = event.get("consumer.org"), event.get("interface.id")
     return Hit(
@@ -97,7 +97,7 @@ def build_hit(uid: bytes, event: Event, catalog: Catalog | None) -> Hit:
 
 
 def name_code(field: str, code: str, catalog: Catalog | None, language: str) -> str:
-    """Return the name of an organisation's or interface's code, the code itself where there is none."""
+    """Return the name of an organisation's or interface's code, or the code itself if it has none."""
     if catalog is None:
         return code
     known: Any = None

@@ -1,4 +1,4 @@
-"""Errors as people read them: what happened, what to do next, and the code that API and logs use too."""
+"""Errors as shown to people: what happened, what to do next, and the code that API and logs also use."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ _TITLES = {
     "field_unknown": lazy_gettext("There is no field of this name."),
     "query_invalid": lazy_gettext("The query cannot be read."),
 }
-"""Error code to a sentence for people; a code that is not here gets a general one."""
+"""Titles of errors by code; other codes have a general one."""
 
 _STATUS_TITLES = {
     400: lazy_gettext("The request cannot be understood"),
@@ -41,12 +41,12 @@ _SEE_OTHER = 303
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a page says of an error.
+    """An error as shown on a page.
 
     Attributes:
-        code: stable code, empty where HTTP itself refused.
+        code: stable code, empty for HTTP's own errors.
         title: sentence in the page's language.
-        detail: the exact text of the error, in English like in API and logs; empty when the title says it all.
+        detail: the exact error message, in English as in API and logs; empty when the title suffices.
         roles: names of the roles that are allowed, in the page's language.
     """
 
@@ -57,14 +57,14 @@ class Failure:
 
 
 def describe(err: AuditError) -> Failure:
-    """Return what a page says of ``err``."""
+    """Return ``err`` as shown on a page."""
     title = str(_TITLES.get(err.code) or gettext("This did not work."))
     roles = tuple(_name_role(role) for role in err.context.get("roles", ()))
     return Failure(err.code, title, err.message, roles)
 
 
 def handle_error(err: AuditError | HTTPException) -> ResponseReturnValue:
-    """Answer any error of a page: the sign-in page for strangers, a page that explains for everybody else."""
+    """Handle any error of a page: redirect to sign-in if unauthenticated, else show a page that explains the error."""
     if isinstance(err, HTTPException):
         return _answer_http(err)
     if err.code == "unauthenticated":
@@ -75,7 +75,7 @@ def handle_error(err: AuditError | HTTPException) -> ResponseReturnValue:
 
 
 def _answer_http(err: HTTPException) -> ResponseReturnValue:
-    """Return the page for an error HTTP itself raises, with its headers (405 keeps ``Allow``)."""
+    """Return the page for an HTTP error of the framework, with its headers (405 keeps ``Allow``)."""
     if err.response is not None:
         return err
     status = err.code or 500
@@ -89,7 +89,7 @@ def _answer_http(err: HTTPException) -> ResponseReturnValue:
 
 
 def _send_to(endpoint: str) -> ResponseReturnValue:
-    """Send the browser to a page that must come first, and from there back to this one."""
+    """Redirect to a page that must come first, and from there back to this one."""
     here = request.full_path.rstrip("?") if request.method == "GET" else "/"
     target = url_for(endpoint, next=here) if here != "/" else url_for(endpoint)
     if request.headers.get("HX-Request"):

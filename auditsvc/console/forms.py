@@ -1,7 +1,7 @@
-"""The forms people fill in: their fields, labels and what each must be, so that a page can say beside a field what is wrong.
+"""Forms: their fields, labels and validators, so that a page can show an error beside its field.
 
-What needs more than the form itself, such as whether a password is right, is the services' to refuse. Every form has the
-token CSRFProtect asks for; that one has checked it before a form is read.
+Checks that need more than the form itself, such as whether a password is right, are made by the services. Every form has
+the token of CSRFProtect, which has verified it before a form is read.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class DayField(DateField):
     """A calendar day, without a time zone."""
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        """Take ``YYYY-MM-DD``, as browsers send it; anything else is a problem of the field."""
+        """Parse ``YYYY-MM-DD``, as browsers send it; anything else is an error of the field."""
         try:
             super().process_formdata(valuelist)
         except ValueError as err:
@@ -50,21 +50,21 @@ class DayField(DateField):
 
 
 class PageForm(FlaskForm):
-    """A form of a page; gives types to what the library leaves untyped."""
+    """A form of a page, with types for what the library leaves untyped."""
 
     def __init__(self, **values: Any) -> None:
-        """Open the form as the request sent it; ``values`` are the fields' defaults, ``formdata`` what to read instead."""
+        """Read the form from the request, or from ``formdata`` if given; ``values`` are the fields' defaults."""
         super().__init__(**values)
 
     def validate(self, extra_validators: Mapping[str, Any] | None = None) -> bool:
-        """Return whether every field is as it must be; each field has its ``errors`` afterwards."""
+        """Return whether every field is valid; sets the ``errors`` of each field."""
         return bool(super().validate(extra_validators))
 
 
 class ReturnForm(PageForm):
-    """A form that leads back to the page one came from.
+    """A form that returns to the page it was sent from.
 
-    ``next`` is what the browser sends: only :func:`~auditsvc.console.language.local_target` says whether to follow it.
+    ``next`` is what the browser sends: only :func:`~auditsvc.console.language.local_target` decides whether to follow it.
     """
 
     next = HiddenField()
@@ -77,7 +77,7 @@ class LanguageForm(ReturnForm):
 
 
 class ThemeForm(ReturnForm):
-    """The switch of the colours."""
+    """The switch of the colour theme."""
 
     theme = StringField(validators=[AnyOf(THEMES)])
 
@@ -108,7 +108,7 @@ class PasswordForm(ReturnForm):
 
 
 class AcknowledgeForm(PageForm):
-    """Taking on an alert; the page has a button only, a note may be sent with it."""
+    """Acknowledging an alert; the page has only a button, but a note may be sent."""
 
     note = TextAreaField(filters=[_strip])
 
@@ -119,7 +119,7 @@ class CloseForm(PageForm):
     reason = SelectField(
         lazy_gettext("Reason for closing"),
         choices=lambda: _list_choices({"": gettext("choose one"), **name_close_reasons()}),
-        validate_choice=False,  # its text is the library's
+        validate_choice=False,  # the library's own message
         validators=[AnyOf([reason.value for reason in CloseReason], lazy_gettext("Choose a reason."))],
         render_kw={"required": True},
     )
@@ -153,16 +153,16 @@ class ReportForm(PageForm):
 
     @property
     def project_id(self) -> str | None:
-        """The project the report is about, None for a report about none."""
+        """The project the report is about, None for a compliance report."""
         return self.project.data if self.kind.data == "project" else None
 
     def validate_last(self, field: Any) -> None:
-        """Refuse a period that ends before it begins."""
+        """Refuse a period that ends before it starts."""
         if self.first.data and field.data and field.data < self.first.data:
             raise ValidationError(gettext("The last day is before the first."))
 
     def validate_project(self, field: Any) -> None:
-        """Refuse a project report without a project, or about one that is not offered."""
+        """Refuse a project report without a project, or with one that is not offered."""
         if self.kind.data == "project" and field.data not in [choice.value for choice in field.choices if choice.value]:
             raise ValidationError(gettext("Choose the project the report is about."))
 

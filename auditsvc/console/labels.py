@@ -1,4 +1,4 @@
-"""Closed sets as people read them: severities, verdicts, actions, outcomes, states, quality flags, languages."""
+"""Labels of closed sets of values, for people: severities, verdicts, actions, outcomes, states, quality flags, languages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,13 +9,13 @@ from auditsvc.alerts.model import CLOSE_REASON_TITLES
 from auditsvc.console.text import CHINESE, current_language
 
 LANGUAGES: Mapping[str, str] = {"zh": "中文", "en": "English"}
-"""Language to its own name."""
+"""Native names of languages."""
 THEMES: Mapping[str, Any] = {
     "system": lazy_gettext("As the system"),
     "light": lazy_gettext("Light"),
     "dark": lazy_gettext("Dark"),
 }
-"""Choice of colours to its name."""
+"""Names of colour themes."""
 
 LABELS: Mapping[str, Mapping[str, Any]] = {
     "severity": {
@@ -108,7 +108,7 @@ LABELS: Mapping[str, Mapping[str, Any]] = {
         "trust.json": lazy_gettext("the keys to check against; get it by another way too"),
     },
 }
-"""Set name to its values' labels; a value without a label is shown as it is."""
+"""Labels of values by name of the set; a value without a label is shown unchanged."""
 
 
 def show_label(value: Any, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""Which language and which colours a person sees, and the two switches that change them without leaving the page."""
+"""Selection of language and colour theme, and the two switches that change them without leaving the page."""
 
 from urllib.parse import urlsplit
 
@@ -13,14 +13,14 @@ from auditsvc.console.labels import LANGUAGES, THEMES
 from auditsvc.runtime.services import get_services
 
 HTML_LANGUAGES = {"zh": "zh-CN", "en": "en"}
-"""Language to the ``lang`` attribute; ``zh-CN`` makes browsers choose Chinese glyphs for shared Han characters."""
+"""``lang`` attributes by language; ``zh-CN`` makes browsers choose Chinese glyphs for shared Han characters."""
 THEME_COOKIE = "theme"
 _YEAR_S = 365 * 24 * 3600
 _LANGUAGE = "language"
 
 
 def select_language() -> str:
-    """Return the language of this request: chosen, else the account's, else the browser's, else the configured one."""
+    """Return the language of this request: the session's, else the account's, else the browser's, else the configured one."""
     person = find_person()
     chosen = session.get(_LANGUAGE) or (person.language if person else None)
     if chosen in LANGUAGES:
@@ -36,7 +36,7 @@ def selected_theme() -> str:
 
 
 def local_target(target: str | None, default: str = "/") -> str:
-    """Return ``target`` if it is a path of this site, else ``default``; a link from outside must not lead away."""
+    """Return ``target`` if it is a path of this site, else ``default``; to prevent open redirects."""
     if not target or not target.startswith("/") or "\\" in target or not target.isprintable():
         return default
     parts = urlsplit(target)
@@ -46,7 +46,7 @@ def local_target(target: str | None, default: str = "/") -> str:
 @blueprint.post("/language")
 @public
 def switch_language() -> BaseResponse:
-    """Change the language and go back to the page the switch stood on."""
+    """Change the language and return to the page with the switch."""
     form = LanguageForm()
     if form.validate():
         language = form.language.data
@@ -60,7 +60,7 @@ def switch_language() -> BaseResponse:
 @blueprint.post("/theme")
 @public
 def switch_theme() -> BaseResponse:
-    """Change the colours and go back to the page the switch stood on."""
+    """Change the colour theme and return to the page with the switch."""
     form = ThemeForm()
     response: BaseResponse = redirect(local_target(form.next.data), 303)
     if form.validate() and isinstance(response, Response):

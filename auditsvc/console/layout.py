@@ -1,4 +1,4 @@
-"""What stands around every page: navigation by permission, language and colours, the configured zone."""
+"""The frame of every page: navigation by permission, language and colour theme, the configured zone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ _LEGAL_METHODS = {"GET", "HEAD"}
 
 @dataclass(frozen=True, slots=True)
 class NavigationEntry:
-    """One entry of the navigation: where it leads, what it is called, who sees it, its key after ``g``."""
+    """One entry of the navigation: its target, label, required permissions, and its shortcut key after ``g``."""
 
     endpoint: str
     title: Any
@@ -71,7 +71,7 @@ def build_layout() -> dict[str, Any]:
 
 
 def _may_enter(person: Person, entry: NavigationEntry) -> bool:
-    """Return whether a person sees an entry; nobody sees one before the one-time password is replaced."""
+    """Return whether a person sees an entry; none is shown before the one-time password is replaced."""
     return person.has(entry.permission) and not person.must_change_password
 
 

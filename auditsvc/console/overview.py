@@ -1,4 +1,4 @@
-"""What the Today page shows, put together from the figures."""
+"""Data of the Today page, assembled from the figures."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ _TOP = 6
 
 @dataclass(frozen=True, slots=True)
 class ViolatedPolicy:
-    """A policy with its violations in the period; ``title`` is None for one that is no longer in the set."""
+    """A policy with its violations in the period; ``title`` is None if it is no longer in the set."""
 
     findings: PolicyFindings
     title: Text | None
@@ -41,7 +41,7 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything the page shows.
+    """All data of the page.
 
     Attributes:
         accesses: accesses since the first delivery.
@@ -62,7 +62,7 @@ class Overview:
 
 
 def build_overview(services: Services, period: ShownPeriod) -> Overview:
-    """Return the figures as of now; the course and the policies are those of ``period``."""
+    """Return the current figures; counts over time and policies are those of ``period``."""
     in_force = services.versions.find()
     catalog, policy_set = in_force.find_catalog(), in_force.find_policy_set()
     store, zone, now_ns = services.store, services.settings.zone, services.ledger.clock.now_ns()

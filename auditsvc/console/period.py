@@ -1,4 +1,4 @@
-"""The stretch of time a page shows: a name that ends at the newest event, or two local times; always in the address."""
+"""The time span a page shows: a named range that ends at the newest event, or two local times; always in the URL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from auditsvc.figures.time_axis import DAY_NS, TimeAxis
 from auditsvc.ground.errors import InputError
 
 RANGES: Mapping[str, int] = {"1d": DAY_NS, "7d": 7 * DAY_NS, "30d": 30 * DAY_NS, "90d": 90 * DAY_NS}
-"""Name of a range to its length; ``all`` has no length."""
+"""Lengths of ranges by name; ``all`` has none."""
 ALL = "all"
 CUSTOM = "custom"
 DEFAULT_RANGE = "30d"
@@ -22,7 +22,7 @@ _MINUTE_NS = 60 * NS
 
 @dataclass(frozen=True, slots=True)
 class ShownPeriod:
-    """Event times in ``[first_ns, last_ns)``, with what the form shows.
+    """Event times in ``[first_ns, last_ns)``, with the data of the form.
 
     Attributes:
         name: key of :data:`RANGES`, ``all`` or ``custom``.
@@ -39,12 +39,12 @@ class ShownPeriod:
 
     @property
     def first_text(self) -> str:
-        """The beginning as a form field takes it, local time."""
+        """The start as the value of a form field, local time."""
         return _format(self.first_ns, self.zone)
 
     @property
     def last_text(self) -> str:
-        """The end as a form field takes it, local time."""
+        """The end as the value of a form field, local time."""
         return _format(self.last_ns, self.zone)
 
     @property
@@ -53,7 +53,7 @@ class ShownPeriod:
         return TimeAxis(self.first_ns, self.last_ns, self.zone)
 
     def query(self) -> dict[str, str]:
-        """Return the period as arguments of an address."""
+        """Return the period as URL arguments."""
         if self.name == CUSTOM:
             return {"from": self.first_text, "to": self.last_text}
         return {} if self.name == DEFAULT_RANGE else {"range": self.name}
@@ -63,7 +63,7 @@ def read_period(arguments: Mapping[str, str], events: EventIndex, now_ns: int, z
     """Return the period an address asks for.
 
     Raises:
-        InputError: ``time_invalid`` for a time that cannot be read or an end before the beginning.
+        InputError: ``time_invalid`` for a malformed time or an end before the start.
     """
     if arguments.get("from") or arguments.get("to"):
         return _read_custom(arguments, zone)
@@ -88,7 +88,7 @@ def _end_minute(instant_ns: int) -> int:
 
 
 def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> ShownPeriod:
-    """Return the period between two local times; a missing one is open."""
+    """Return the period between two local times; a missing one is unbounded."""
     first = _parse(arguments.get("from", ""), zone, MIN_TIME_NS)
     last = _parse(arguments.get("to", ""), zone, MAX_TIME_NS)
     if last <= first:
@@ -97,7 +97,7 @@ def _read_custom(arguments: Mapping[str, str], zone: ZoneInfo) -> ShownPeriod:
 
 
 def _parse(text: str, zone: ZoneInfo, default: int) -> int:
-    """Return the nanoseconds of a local time as form fields write it, with or without its clock time."""
+    """Return the nanoseconds of a local time from a form field: a date, with or without a time of day."""
     if not text:
         return default
     try:

@@ -1,4 +1,4 @@
-"""Reports: the list, the form that makes one, and one report with its files and how to check them."""
+"""Reports: the list, the form that creates one, and one report with its files and how to verify them."""
 
 from datetime import date, timedelta
 
@@ -34,7 +34,7 @@ def show_reports() -> ResponseReturnValue:
 @blueprint.route("/reports/new", methods=["GET", "POST"])
 @require("report.create")
 def new_report() -> ResponseReturnValue:
-    """Show the form for a report, or make one."""
+    """Show the form for a report, or create one."""
     form = _open_form()
     failure: Failure | None = None
     if request.method == "POST" and form.validate():
@@ -68,7 +68,7 @@ def download_report(report_id: str, name: str) -> ResponseReturnValue:
 
 
 def _make_report(form: ReportForm) -> str:
-    """Make the report the form asks for and return its id."""
+    """Create the requested report and return its id."""
     services = get_services()
     report = create_report(
         services.ledger,
@@ -86,7 +86,7 @@ def _make_report(form: ReportForm) -> str:
 
 
 def _open_form() -> ReportForm:
-    """Return the form as it was sent, or as the address fills it in; by default the month of the newest event."""
+    """Return the submitted form, or one filled in from the URL; by default with the month of the newest event."""
     first, last = _find_newest_month()
     given = request.form if request.method == "POST" else request.args
     form = ReportForm(formdata=given, kind="compliance", first=first, last=last)
@@ -97,7 +97,7 @@ def _open_form() -> ReportForm:
 
 
 def _find_newest_month() -> tuple[date, date]:
-    """Return the first and the last local day of the calendar month of the newest event, of the present one for none."""
+    """Return the first and last local day of the newest event's calendar month, or of the current month without events."""
     services = get_services()
     newest = services.events.find_newest_ns(services.ledger.clock.now_ns() + 1)
     first = local_time(newest if newest is not None else services.ledger.clock.now()).date().replace(day=1)

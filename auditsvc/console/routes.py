@@ -1,4 +1,4 @@
-"""The console's one entry for the application: :func:`install` adds its pages, languages and template filters."""
+"""The console's entry point for the application: :func:`install` adds its pages, languages and template filters."""
 
 from pathlib import Path
 from typing import Any
@@ -65,5 +65,5 @@ def send_static(filename: str) -> ResponseReturnValue:
 @blueprint.get("/favicon.ico")
 @public
 def send_favicon() -> ResponseReturnValue:
-    """Send the mark of the service to browsers that ask for it by habit."""
+    """Send the service's icon to browsers, which request it by default."""
     return send_from_directory(_HERE / "static", "favicon.svg", mimetype="image/svg+xml", max_age=_STATIC_AGE_S)

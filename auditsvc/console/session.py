@@ -1,4 +1,4 @@
-"""Signing in and out, the forced change of a one-time password, and the end of a session nobody uses."""
+"""Signing in and out, the forced change of a one-time password, and the timeout of idle sessions."""
 
 import uuid
 from datetime import timedelta
@@ -19,18 +19,18 @@ from auditsvc.ground.errors import AuditError, AuthError
 from auditsvc.runtime.services import get_services
 
 SESSION_ID = "id"
-"""Session key: what the session is known by once it is ended, since a copy of its cookie may lie anywhere."""
+"""Session key: id under which an ended session is recorded, since a copy of its cookie may exist."""
 SEEN = "seen"
-"""Session key: when the person last did something, whole seconds since 1970."""
+"""Session key: time of the last activity, whole seconds since 1970."""
 POLL_HEADER = "X-Poll"
-"""Sent by a page that refreshes itself; such a request does not count as doing something."""
+"""Sent by a page that refreshes itself; such a request does not count as activity."""
 _KEPT = ("language",)
 _NS = 1_000_000_000
 
 
 @blueprint.before_request
 def end_idle_session() -> None:
-    """Sign out a person who did nothing for longer than the settings allow, or whose session was ended elsewhere.
+    """Sign out a person who was idle for longer than the settings allow, or whose session was ended elsewhere.
 
     Raises:
         AuthError: ``unauthenticated``, so that the sign-in page follows.
@@ -56,7 +56,7 @@ def end_idle_session() -> None:
 @blueprint.route("/sign-in", methods=["GET", "POST"])
 @public
 def sign_in() -> ResponseReturnValue:
-    """Show the sign-in page, or take a name and a password."""
+    """Show the sign-in page, or sign in with a name and a password."""
     form = SignInForm(next=request.args.get("next"))
     target = form.next.data = local_target(form.next.data)
     if request.method == "GET":
@@ -90,14 +90,14 @@ def sign_out() -> ResponseReturnValue:
 @blueprint.get("/still-here")
 @require("self.manage")
 def stay() -> ResponseReturnValue:
-    """Answer a person who wants to stay signed in; the request itself counts as doing something."""
+    """Keep a person signed in; the request itself counts as activity."""
     return "", 204
 
 
 @blueprint.route("/password", methods=["GET", "POST"])
 @require("self.manage")
 def password() -> ResponseReturnValue:
-    """Show the form for a new password, or take one."""
+    """Show the form for a new password, or set one."""
     form = PasswordForm(next=request.args.get("next"))
     target = form.next.data = local_target(form.next.data)
     if request.method == "GET":
@@ -114,7 +114,7 @@ def password() -> ResponseReturnValue:
 
 
 def _begin_session(person: Person) -> None:
-    """Start a fresh session, so that one planted before the sign-in is worth nothing."""
+    """Start a new session, to prevent session fixation."""
     _forget_session()
     begin(person)
     session[SESSION_ID] = str(uuid.uuid4())
@@ -122,7 +122,7 @@ def _begin_session(person: Person) -> None:
 
 
 def _forget_session() -> None:
-    """Drop everything of the session but the language."""
+    """Clear the session except for the language."""
     kept = {key: session[key] for key in _KEPT if key in session}
     session.clear()
     session.update(kept)

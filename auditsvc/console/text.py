@@ -1,4 +1,4 @@
-"""How values are written for people: numbers, instants in the configured zone, sizes, digests, two-language titles."""
+"""Formatting of values for people: numbers, instants in the configured zone, sizes, digests, two-language titles."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,12 +12,12 @@ from auditsvc.runtime.services import get_services
 
 CHINESE = "zh"
 ABSENT = "—"
-"""Stands where there is no value; zero would be a claim."""
+"""Placeholder for a missing value, which is not zero."""
 _KIB = 1024
 
 
 def current_language() -> str:
-    """Return ``zh`` or ``en``, the language of the present page."""
+    """Return ``zh`` or ``en``, the language of the current page."""
     locale = get_locale()
     return locale.language if locale is not None else CHINESE
 
@@ -28,7 +28,7 @@ def show_number(value: int | float | None) -> str:
 
 
 def show_percent(value: Decimal | None) -> str:
-    """Return a percentage of two decimals as figures give it, with its sign; a dash for none."""
+    """Return a percentage with two decimals and the percent sign; a dash for None."""
     return ABSENT if value is None else f"{value} %"
 
 
@@ -39,7 +39,7 @@ def local_time(value: datetime | int) -> datetime:
 
 
 def show_instant(value: datetime | int | None) -> Markup | str:
-    """Return an instant as a ``<time>`` element: local to the second, its UTC text for programs and the pointer."""
+    """Return an instant as a ``<time>`` element: local time to the second, with UTC for programs and as tooltip."""
     if value is None:
         return ABSENT
     local = local_time(value)

@@ -1,4 +1,4 @@
-"""The page a person sees first: what is open, what came in, what is covered, and what the log last signed."""
+"""The start page: open alerts, deliveries, coverage, and the last signed checkpoint."""
 
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -21,7 +21,7 @@ _STORES = {"duckdb": "DuckDB", "elasticsearch": "Elasticsearch"}
 @blueprint.get("/")
 @require("status.read")
 def today() -> ResponseReturnValue:
-    """Show the present state and the course of the chosen period."""
+    """Show the current state and the chart of the selected period."""
     services = get_services()
     store = read_status(services)
     named = {"store": store, "store_name": _STORES[store.kind]}
@@ -74,12 +74,12 @@ def build_course_chart(course: tuple[DayCount, ...], period: ShownPeriod) -> Mar
 
 
 def _list_series() -> list[Series]:
-    """Return what the chart stacks, from the bottom."""
+    """Return the series of the chart, stacked from the bottom."""
     return [Series(gettext("in violation"), "series-2"), Series(gettext("other accesses"), "series-1")]
 
 
 def _list_first_steps(overview: Overview) -> list[tuple[str, str, bool]]:
-    """Return what is to be done before anything can be shown: text, command, whether it is done; empty afterwards."""
+    """Return the steps of a first setup: text, command, whether it is done; empty once data can be shown."""
     if overview.deliveries.events:
         return []
     return [

@@ -1,6 +1,6 @@
-"""Verification of a dropped report: the same steps as ``auditsvc verify``, against the trust anchors of this service.
+"""Verification of an uploaded report: the same steps as ``auditsvc verify``, against the trust anchors of this service.
 
-Nothing of what was dropped is kept. The files lie in a temporary folder while they are checked.
+Uploads are not kept: the files are in a temporary folder while they are verified.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ from auditsvc.runtime.services import get_services
 @blueprint.route("/verify", methods=["GET", "POST"])
 @require("report.verify")
 def verify() -> ResponseReturnValue:
-    """Show the area to drop files on, or the checklist of what was dropped."""
+    """Show the upload area, or the checklist of the uploaded files."""
     form = VerifyForm()
     if request.method == "GET":
         return render_template("console/verify.html", form=form)
@@ -48,7 +48,7 @@ def _verify_uploads(uploads: list[FileStorage]) -> Any:
 
 
 def _save(upload: FileStorage, folder: Path, number: int) -> Path:
-    """Store one upload under a harmless form of its own name; the name tells the verifier what it is."""
+    """Store one upload under its sanitised name, from which the verifier infers its kind."""
     place = folder / str(number)
     place.mkdir()
     path = place / (secure_filename(upload.filename or "") or "file")

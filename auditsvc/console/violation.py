@@ -1,4 +1,4 @@
-"""Violations: those of a period, by policy, each with a link to its event."""
+"""Violations of a period, by policy, each with a link to its event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class ViolationRow:
 @blueprint.get("/violations")
 @require("event.read")
 def show_violations() -> ResponseReturnValue:
-    """Show the violations of a period in order of time; what is chosen stands in the address."""
+    """Show the violations of a period in order of time; the filter is in the URL."""
     services = get_services()
     policy = request.args.get("policy", "").strip()
     period = read_period(request.args, services.events, services.ledger.clock.now_ns(), services.settings.zone)
@@ -61,27 +61,27 @@ def show_violations() -> ResponseReturnValue:
 
 
 def _read_page(text: str) -> int:
-    """Return the page of an address; what is no page is the first."""
+    """Return the page number from the URL; 1 for an invalid one."""
     return min(int(text), _MAX_PAGE) if text.isascii() and text.isdigit() and int(text[:9]) > 0 else 1
 
 
 def _describe(period: ShownPeriod) -> dict[str, str]:
-    """Return the period as the ledger keeps it."""
+    """Return the period as recorded in the ledger."""
     return {"from": period.first_text, "to": period.last_text}
 
 
 def _arguments(policy: str, period: ShownPeriod) -> dict[str, str]:
-    """Return what is chosen as arguments of an address."""
+    """Return the filter as URL arguments."""
     return {"policy": policy, **period.query()}
 
 
 def _drop_empty(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that say something."""
+    """Return the non-empty arguments."""
     return {key: value for key, value in arguments.items() if value not in ("", None)}
 
 
 def _name_row(found: ListedViolation, catalog: Catalog | None) -> ViolationRow:
-    """Return a violation's row with the names the catalogue gives to its codes."""
+    """Return a violation's row with names from the catalogue for its codes."""
     language = current_language()
     return ViolationRow(
         found,

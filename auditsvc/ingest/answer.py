@@ -13,7 +13,7 @@ from auditsvc.ledger.receipt import Receipt
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
-"""What a producer waits before it sends again; group commits take milliseconds, a full queue drains in about this time."""
+"""Seconds a producer waits before a retry; group commits take milliseconds, a full queue drains in about this time."""
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 _ENCODER = msgspec.json.Encoder()
@@ -21,7 +21,7 @@ _ENCODER = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: status, headers, body."""
+    """An HTTP answer: status, headers, body."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -35,7 +35,7 @@ def build_answer(status: int, document: Any, media_type: str = "application/json
 
 
 def build_receipt_answer(receipt: Receipt, rejects: Sequence[Reject]) -> Answer:
-    """Return the answer of a delivery that is durable: 201, or 200 when it was stored before."""
+    """Return the answer to a durable delivery: 201, or 200 when it had been stored before."""
     document = {
         "batch_id": receipt.batch_id,
         "seq": receipt.seq,
@@ -65,7 +65,7 @@ def describe_reject(reject: Reject) -> dict[str, Any]:
 
 
 def build_problem(error: AuditError) -> Answer:
-    """Return the problem document of an error, with the headers that go with its status."""
+    """Return the problem document of an error, with the headers its status requires."""
     document = {
         "type": f"urn:auditsvc:error:{error.code}",
         "title": CODES[error.code].meaning,

@@ -1,8 +1,8 @@
-"""Request bodies: read in pieces, decompressed in pieces, never past the limit.
+"""Request bodies: read and decompressed in chunks, never beyond the limit.
 
-Order: the declared length, then bytes as they come, each piece decompressed at once; the limit holds for the bytes on the
-wire and for the bytes they unpack to. What is too long is read to its end (up to a bound) and thrown away, so that the
-sender, who is still writing, gets the answer.
+Order: the declared length, then the bytes as they arrive, each chunk decompressed at once; the limit applies to the bytes
+on the wire and to the decompressed bytes. A body that is too long is drained (up to a bound) and discarded, so that the
+sender, which is still writing, receives the answer.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ from auditsvc.ground.compression import CHUNK_BYTES, DECODERS, Decoder
 from auditsvc.ground.errors import InputError
 
 MAX_DRAIN_BYTES = 256 * 1024 * 1024
-"""How much of a refused body is read so that its sender gets the answer."""
+"""How much of a rejected body is read so that its sender receives the answer."""
 
 
 class Input(Protocol):
-    """What a server hands over as ``wsgi.input``."""
+    """The interface of ``wsgi.input``."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes, none at the end."""
+        """Return at most ``size`` bytes; empty at the end of the body."""
 
 
 def read_body(environ: Mapping[str, Any], limit: int, reserve: Callable[[int], None]) -> bytes:
@@ -27,8 +27,8 @@ def read_body(environ: Mapping[str, Any], limit: int, reserve: Callable[[int], N
 
     Args:
         environ: the WSGI environment.
-        limit: most bytes on the wire and after decompression.
-        reserve: called with the size of every piece before it is kept; may refuse.
+        limit: maximum number of bytes, on the wire and after decompression.
+        reserve: called with the size of every chunk before it is kept; may raise.
 
     Raises:
         InputError: ``media_type_unsupported`` for an unknown encoding, ``request_invalid`` for a wrong length,
@@ -57,8 +57,8 @@ def read_body(environ: Mapping[str, Any], limit: int, reserve: Callable[[int], N
 def parse_length(environ: Mapping[str, Any]) -> int:
     """Return the declared length.
 
-    INVARIANT: a body without one is refused (RFC 9110, section 15.5.12): servers hand a chunked body that broke off on
-    as if it had ended, and half a delivery must never be taken for a whole one.
+    INVARIANT: a body without one is rejected (RFC 9110, section 15.5.12): servers pass on a truncated chunked body as if
+    it were complete, and a partial delivery must never be accepted as a whole one.
     """
     text = str(environ.get("CONTENT_LENGTH") or "").strip()
     if not text:
@@ -69,7 +69,7 @@ def parse_length(environ: Mapping[str, Any]) -> int:
 
 
 def drain(source: Input) -> None:
-    """Read and forget what is left, up to :data:`MAX_DRAIN_BYTES`."""
+    """Read and discard the rest, up to :data:`MAX_DRAIN_BYTES`."""
     left = MAX_DRAIN_BYTES
     try:
         while left > 0 and (chunk := source.read(CHUNK_BYTES)):
@@ -79,7 +79,7 @@ def drain(source: Input) -> None:
 
 
 def _read(source: Input, expected: int, decoder: Decoder, limit: int, reserve: Callable[[int], None]) -> bytes:
-    """Return the decoded bytes; see :func:`read_body`."""
+    """Return the decompressed bytes; see :func:`read_body`."""
     pieces: list[bytes] = []
     wire = size = 0
     while wire < expected:
@@ -101,7 +101,7 @@ def _read(source: Input, expected: int, decoder: Decoder, limit: int, reserve: C
 
 
 def _read_chunk(source: Input, size: int) -> bytes:
-    """Return the next bytes; raise ``InputError`` when the connection broke."""
+    """Return the next bytes; raise ``InputError`` when the connection is lost."""
     try:
         return source.read(size)
     except OSError as err:
@@ -109,7 +109,6 @@ def _read_chunk(source: Input, size: int) -> bytes:
 
 
 def _too_large(limit: int) -> InputError:
-    """Return the error of a body over the limit."""
     return InputError(
         "body_too_large", f"the body is larger than {limit} bytes, before or after decompression; send smaller ones"
     )

@@ -1,8 +1,8 @@
 """API keys: one belongs to one source, its secret is shown once and kept as a digest.
 
 A key is written ``auditsvc_<key id>_<secret>``. The secret is 256 random bits, so a plain SHA-256 of it cannot be
-reversed and no slow password hash is needed on the way of every request. Whether a key is revoked or expired is told
-only to those who hold its secret.
+reversed and no slow password hash is needed for every request. Whether a key is revoked or expired is disclosed only to
+holders of its secret.
 """
 
 import hashlib
@@ -26,19 +26,19 @@ from auditsvc.ledger.ledger import Ledger
 KEY_PREFIX = "auditsvc"
 SECRET_BYTES = 32
 MAX_AGE_NS = 2 * NS
-"""How long a worker trusts what it read of the keys; a revoked key stops working within this time."""
+"""How long a worker caches the keys; a revoked key stops working within this time."""
 MIN_AGE_NS = NS // 4
-"""Unknown keys make a worker look again, but not more often than this."""
+"""Shortest interval between refreshes triggered by unknown keys."""
 _SCHEME = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key, its secret excepted.
+    """An API key without its secret.
 
     Attributes:
         key_id: public name of the key.
-        source: the one source it delivers for.
+        source: the only source it may deliver for.
         label: for people.
         secret_sha256: 32 bytes.
         created, expires, revoked: aware UTC; valid in ``[created, min(expires, revoked))``.
@@ -56,10 +56,10 @@ class ApiKey:
 def create_key(
     connection: Connection, clock: Clock, source: str, *, label: str = "", lifetime: timedelta | None = None
 ) -> tuple[str, str]:
-    """Make a key for ``source`` in the caller's transaction; return its id and the whole key, which is not kept.
+    """Create a key for ``source`` in the caller's transaction; return its id and the full key, which is not stored.
 
     Raises:
-        InputError: ``input_invalid`` when source or label cannot be a name.
+        InputError: ``input_invalid`` when source or label is not a valid name.
     """
     for name, text in (("source", source), ("label", label)):
         if len(text) > 255 or not (text.isprintable() or text == ""):
@@ -82,7 +82,7 @@ def create_key(
 
 
 def revoke_key(connection: Connection, clock: Clock, key_id: str) -> ApiKey:
-    """Revoke a key in the caller's transaction and return it as it is then.
+    """Revoke a key in the caller's transaction and return the updated key.
 
     Raises:
         InputError: ``not_found`` for an unknown key, ``conflict`` for one already revoked.
@@ -145,15 +145,14 @@ def _read_keys(connection: Connection, source: str | None = None) -> list[ApiKey
 
 
 def _build_key(row: RowMapping) -> ApiKey:
-    """Return the key of a row."""
     return ApiKey(**{**row, "source": SourceId(row["source"])})
 
 
 class KeyRing:
-    """The keys as a worker knows them, at most :data:`MAX_AGE_NS` old. Thread-safe."""
+    """A worker's cache of the keys, at most :data:`MAX_AGE_NS` old. Thread-safe."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
-        """Read keys through ``engine``, when first asked."""
+        """Read keys through ``engine``, on first use."""
         self._engine = engine
         self._clock = clock
         self._lock = threading.Lock()
@@ -161,14 +160,14 @@ class KeyRing:
         self._read_ns = -MAX_AGE_NS
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Return a key by its id, None for an unknown one."""
+        """Return the key with this id, None when there is none."""
         age = self._clock.now_ns() - self._read_ns
         if age >= MAX_AGE_NS or age < 0 or (key_id not in self._keys and age >= MIN_AGE_NS):
             self._refresh()
         return self._keys.get(key_id)
 
     def _refresh(self) -> None:
-        """Read all keys; a second thread that comes meanwhile goes on with what was known, if anything was."""
+        """Read all keys; meanwhile other threads use the cached keys, or wait if there are none."""
         if not self._lock.acquire(blocking=not self._keys):
             return
         try:
@@ -184,8 +183,8 @@ def authenticate(ring: KeyRing, clock: Clock, authorization: str) -> SourceId:
     """Return the source that the ``Authorization`` header's key delivers for.
 
     Raises:
-        AuthError: ``unauthenticated`` for no, a malformed or an unknown key; ``key_revoked`` and ``key_expired`` for one
-            that was valid once.
+        AuthError: ``unauthenticated`` for a missing, malformed or unknown key; ``key_revoked`` and ``key_expired`` for one
+            that was once valid.
     """
     if authorization[: len(_SCHEME)].lower() != _SCHEME:
         raise AuthError("unauthenticated", "expected `Authorization: Bearer <API key>`")

@@ -1,7 +1,7 @@
-"""The way of one request into the ledger.
+"""The path of one request into the ledger.
 
-Order of steps, each of which may refuse: who sends (key), for which source and reader, headers and parameters, room for
-the body, body, records, ledger. Nothing is stored before the last step, and the answer is given after it.
+Order of steps, each of which may reject the request: API key, source and its reader, headers and parameters, memory for
+the body, body, records, ledger. Nothing is stored before the last step, and the answer is sent after it.
 """
 
 import hashlib
@@ -30,19 +30,19 @@ from auditsvc.ledger.delivery import Delivery
 from auditsvc.ledger.write.committer import Committer
 
 MAX_RECORDS = 1_000_000
-"""Most records, and most items of records, of one delivery: bounds the tree hashed and the quarantine made of it."""
+"""Most records, and most items, of one delivery: bounds the Merkle tree and the quarantine entries."""
 MAX_ITEMS = 100_000
 """Most items of one record; the engine judges a record as a whole."""
 DOCUMENT_COST = 16
-"""Bytes of memory a byte of a JSON document may take while it is read."""
+"""Bytes of memory needed per byte of a JSON document while it is decoded."""
 MAX_LISTED_REJECTS = 100
-"""Rejects told in the answer of a stored delivery; the console shows all."""
+"""Rejects listed in the receipt of a stored delivery; the console shows all."""
 MAX_LISTED_ERRORS = 1000
 """Errors listed in a problem document."""
 ON_ERROR = ("reject", "quarantine")
 JSON_TYPES = frozenset({"application/json", "application/x-ndjson", "application/ndjson", "application/jsonl"})
 LINE_TYPES = JSON_TYPES - {"application/json"} | {"text/plain"}
-"""Content types that say: every line is a record, whatever it looks like."""
+"""Content types that make every line a record, whatever its content."""
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 """Character sets a body may be declared in; every reader reads UTF-8."""
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 class Room:
-    """Bytes of bodies a worker holds at once; thread-safe."""
+    """Budget of body bytes that a worker holds in memory at once; thread-safe."""
 
     def __init__(self, limit: int) -> None:
         """Allow ``limit`` bytes."""
@@ -62,7 +62,7 @@ class Room:
 
     @contextmanager
     def enter(self) -> Iterator["Reservation"]:
-        """Give a reservation that is returned at the end."""
+        """Yield a reservation, which is released on exit."""
         reservation = Reservation(self)
         try:
             yield reservation
@@ -70,7 +70,7 @@ class Room:
             self.resize(reservation.size, 0)
 
     def resize(self, old: int, new: int) -> None:
-        """Change what one request holds; raise ``InputError`` (``overloaded``) when others leave no room for it."""
+        """Resize a reservation; raise ``InputError`` (``overloaded``) when the budget does not allow it."""
         with self._lock:
             others = self._held - old
             if new > old and others and others + new > self._limit:
@@ -80,14 +80,14 @@ class Room:
 
 @dataclass(slots=True)
 class Reservation:
-    """What one request holds of a :class:`Room`; small bodies are not counted."""
+    """One request's share of a :class:`Room`; small bodies are not counted."""
 
     room: Room
     size: int = 0
     seen: int = 0
 
     def add(self, size: int) -> None:
-        """Take ``size`` more bytes; raise ``InputError`` (``overloaded``)."""
+        """Reserve ``size`` more bytes; raise ``InputError`` (``overloaded``) when the budget is exhausted."""
         self.seen += size
         if self.seen > CHUNK_BYTES:
             self.room.resize(self.size, self.seen)
@@ -96,13 +96,13 @@ class Reservation:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of reading a body's records.
+    """Counts from reading a body's records.
 
     Attributes:
         records: records of ``lines``, items of a ``blob``.
-        accepted, quarantined: items that are events, and that are none.
-        rejects: the first :data:`MAX_LISTED_ERRORS` of those that are none.
-        foreign: interfaces of other sources that were named.
+        accepted, quarantined: number of items that are events, and of those that are not.
+        rejects: the first :data:`MAX_LISTED_ERRORS` items that are not events.
+        foreign: interfaces of other sources that records name.
     """
 
     records: int = 0
@@ -113,12 +113,12 @@ class Tally:
 
 
 class Intake:
-    """Takes requests of one worker in. Thread-safe."""
+    """Handles the deliveries of one worker. Thread-safe."""
 
     def __init__(
         self, ring: KeyRing, view: CatalogView, committer: Committer, clock: Clock, settings: Settings
     ) -> None:
-        """Tie together what a request passes."""
+        """Connect the components that a request passes through."""
         self._ring = ring
         self._view = view
         self._committer = committer
@@ -199,7 +199,7 @@ class Intake:
         return build_receipt_answer(receipt, tally.rejects[:MAX_LISTED_REJECTS])
 
     def _admit_document(self, size: int, reservation: Reservation) -> None:
-        """Take the room that reading one document needs; raise ``InputError`` (``record_too_large``, ``overloaded``)."""
+        """Reserve the memory that decoding one document needs; raise ``InputError`` (``record_too_large``, ``overloaded``)."""
         if size > self._max_document:
             raise InputError(
                 "record_too_large",

@@ -16,4 +16,4 @@ api_key = Table(
     Column("revoked", UtcDateTime),
     CheckConstraint("length(secret_sha256) = 32", name="secret_sha256"),
 )
-"""Who may deliver for which source. Rows are never deleted: receipts and acts of the log speak of them."""
+"""Who may deliver for which source. Rows are never deleted: receipts and acts in the log refer to them."""

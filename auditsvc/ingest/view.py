@@ -1,4 +1,4 @@
-"""The catalogue in force, as an ingest worker sees it: each source with its reader, at most two seconds old."""
+"""An ingest worker's cache of the catalogue in force: each source with its reader, at most two seconds old."""
 
 import logging
 import threading
@@ -11,16 +11,16 @@ from auditsvc.inforce.versions import CatalogVersion, Versions
 from auditsvc.ingest.readers.registry import BatchReader
 
 MAX_AGE_NS = 2 * NS
-"""How long a worker goes on with a catalogue before it looks for a newer leaf."""
+"""How long a worker uses a catalogue before it looks for a newer leaf."""
 MIN_AGE_NS = NS // 4
-"""Unknown sources make a worker look again, but not more often than this."""
+"""Shortest interval between refreshes triggered by unknown sources."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """One catalogue version: its leaf's index (-1: none), its readers, and why some sources have none."""
+    """One catalogue version: its leaf index (-1: none), its readers, and the reasons why other sources have none."""
 
     seq: int
     readers: dict[str, BatchReader]
@@ -31,7 +31,7 @@ class CatalogView:
     """Finds the reader of a source under the catalogue in force. Thread-safe."""
 
     def __init__(self, versions: Versions, clock: Clock) -> None:
-        """Read the catalogue when first asked, or by :meth:`refresh`."""
+        """Read the catalogue on first use, or by :meth:`refresh`."""
         self._versions = versions
         self._clock = clock
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class CatalogView:
         """Return the reader of ``source``.
 
         Raises:
-            InputError: ``source_unknown`` when the catalogue in force does not have it or its options are wrong.
+            InputError: ``source_unknown`` when it is not in the catalogue in force or its options are invalid.
         """
         age = self._clock.now_ns() - self._read_ns
         if age >= MAX_AGE_NS or age < 0 or (source not in self._state.readers and age >= MIN_AGE_NS):
@@ -54,7 +54,7 @@ class CatalogView:
         return reader
 
     def refresh(self) -> None:
-        """Look for a newer catalogue; a second thread that comes meanwhile goes on with the old one, if there is one.
+        """Load a newer catalogue if there is one; meanwhile other threads use the old one, or wait if there is none.
 
         Raises:
             StorageError: ``storage_unavailable`` when the catalogue in force cannot be read.
@@ -71,7 +71,7 @@ class CatalogView:
             self._lock.release()
 
     def _load(self, seq: int) -> _State:
-        """Return the state under the catalogue of leaf ``seq``; one that cannot be read is the operator's fault, not the sender's."""
+        """Return the state of the catalogue at leaf ``seq``; an unreadable one is reported as the operator's fault."""
         try:
             state = _build_state(seq, self._versions.get_catalog(seq))
         except AuditError as err:
@@ -84,7 +84,7 @@ class CatalogView:
 
 
 def _build_state(seq: int, version: CatalogVersion) -> _State:
-    """Return the readers of a catalogue; a source with wrong options gets a reason instead."""
+    """Return the readers of a catalogue; a source with invalid options has a reason instead."""
     readers, faults = {}, {}
     for name in version.catalog.sources:
         try:

@@ -1,6 +1,6 @@
-"""The application of an ingest worker: a thin path for deliveries in front, Flask for everything else.
+"""The application of an ingest worker: a fast path for deliveries, Flask for everything else.
 
-The thin path exists because Flask's request handling costs more than the whole rest of a single event. Both ways end in
+The fast path exists because Flask's request handling costs more than all other work on a single event. Both paths end in
 the same :class:`~auditsvc.ingest.intake.Intake`.
 """
 
@@ -50,7 +50,7 @@ class IngestApp:
         self.flask = _build_flask(self)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+        """Handle one request."""
         if environ["REQUEST_METHOD"] == "POST":
             path = environ["PATH_INFO"]
             if path == EVENTS_PATH:
@@ -61,7 +61,7 @@ class IngestApp:
         return self.flask.wsgi_app(environ, start_response)
 
     def answer(self, take: Callable[[], Answer]) -> Answer:
-        """Return what ``take`` gives, every failure as a problem document; the outermost handler of a delivery."""
+        """Return the result of ``take``, or a problem document for any failure; the outermost handler of a delivery."""
         try:
             return take()
         except AuditError as err:
@@ -81,7 +81,7 @@ class IngestApp:
             )
 
     def check_ready(self) -> None:
-        """Raise ``AuditError`` unless a delivery could be stored now: the archive is written and synced as a trial."""
+        """Raise ``AuditError`` unless a delivery could be stored now; tested by a write and sync in the archive."""
         self.committer.check_ready()
         self.archive.check_writable()
         try:
@@ -106,7 +106,7 @@ def build_ingest_app(settings: Settings, clock: Clock | None = None) -> IngestAp
 
 
 def find_source(path: str) -> str | None:
-    """Return the source named by a path of the records endpoint, None for any other path."""
+    """Return the source in a path of the records endpoint, None for any other path."""
     if not (path.startswith(RECORDS_PREFIX) and path.endswith(RECORDS_SUFFIX)):
         return None
     name = path[len(RECORDS_PREFIX) : -len(RECORDS_SUFFIX)]
@@ -116,7 +116,7 @@ def find_source(path: str) -> str | None:
 
 
 def _warm(view: CatalogView) -> None:
-    """Read the catalogue before the first delivery, which would wait for it; a broken one is told to each delivery."""
+    """Read the catalogue so that the first delivery need not wait; errors are reported to each delivery."""
     try:
         view.refresh()
     except AuditError as err:
@@ -124,23 +124,23 @@ def _warm(view: CatalogView) -> None:
 
 
 def _send(answer: Answer, start_response: StartResponse) -> list[bytes]:
-    """Hand an answer to the server."""
+    """Pass an answer to the server."""
     start_response(STATUS_LINES[answer.status], answer.headers)
     return [answer.body]
 
 
 def _build_flask(app: IngestApp) -> Flask:
-    """Return the Flask application for health and for everything the thin path does not take."""
+    """Return the Flask application for health and everything outside the fast path."""
     flask = Flask("auditsvc.ingest", static_folder=None)
 
     @flask.get("/health/live")
     def get_live() -> Response:
-        """Answer that the process runs."""
+        """Report that the process is running."""
         return _respond(build_answer(200, {"status": "live"}))
 
     @flask.get("/health/ready")
     def get_ready() -> Response:
-        """Answer whether a delivery could be stored now."""
+        """Report whether a delivery could be stored now."""
         return _respond(app.answer(lambda: _answer_ready(app)))
 
     @flask.post(EVENTS_PATH)
@@ -158,13 +158,13 @@ def _build_flask(app: IngestApp) -> Flask:
 
 
 def _answer_ready(app: IngestApp) -> Answer:
-    """Return the readiness, or raise what is wrong."""
+    """Return the answer of a ready worker; raise the reason when it is not ready."""
     app.check_ready()
     return build_answer(200, {"status": "ready", "slot": app.committer.slot})
 
 
 def _answer_http_error(error: HTTPException) -> Response:
-    """Return the problem document of a request no route takes, with the headers that go with it."""
+    """Return the problem document for a request that no route matches, with its headers."""
     code = _HTTP_CODES.get(error.code or 500, "request_invalid")
     response = _respond(build_problem(InputError(code, (error.description or error.name).rstrip("."))))
     for name, value in error.get_headers():
@@ -174,5 +174,5 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 
 def _respond(answer: Answer) -> Response:
-    """Return an answer as Flask's."""
+    """Return an answer as a Flask response."""
     return Response(answer.body, answer.status, answer.headers)

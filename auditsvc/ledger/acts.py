@@ -1,4 +1,4 @@
-"""Reads administrative acts back from the log, newest first."""
+"""Reads administrative acts from the log, newest first."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from auditsvc.ledger.leaf import Leaf, iter_latest
 from auditsvc.ledger.ledger import Ledger
 
 MAX_LOOKED_AT = 5_000
-"""Acts looked at for one page; a page may be short when most of them are not the reader's."""
+"""Acts scanned for one page; a page may be short when the reader may see few of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Act:
 def list_acts(
     ledger: Ledger, *, before: int | None, limit: int, keep: Callable[[str], bool]
 ) -> tuple[list[Act], int | None]:
-    """Return acts of the actors that ``keep`` names, newest first, and where the next page starts.
+    """Return acts of the actors accepted by ``keep``, newest first, and where the next page starts.
 
     Args:
         ledger: its log has the acts, its archive their details.
         before: leaf index; only acts before it.
-        limit: most acts returned.
-        keep: whether acts of this actor are the reader's to see.
+        limit: maximum number of acts.
+        keep: returns whether the reader may see the acts of an actor.
     """
     acts: list[Act] = []
     with ledger.database.connect() as connection:

@@ -1,8 +1,8 @@
-"""One event's way back to the signed log: raw record → events root of its batch → leaf → checkpoint, each step checked.
+"""The chain from one event to the signed log: raw record → events root of its batch → leaf → checkpoint, each step checked.
 
-Order: read the frame of the batch, hash its records, compare with the hash the index holds, lead the record's hash to
-the header's events root, the header to its leaf hash, the leaf to the checkpoint's root. A step that could not be
-done is "not done", never "pass".
+Order: read the frame of the batch, hash its records, compare with the hash in the index, then verify the paths from
+the record to the header's events root, from the header to its leaf hash, and from the leaf to the checkpoint's root. A
+step that could not be done is "not done", never "pass".
 """
 
 import base64
@@ -21,13 +21,13 @@ from auditsvc.ledger.write.proof_path import build_inclusion_path
 PASS, FAIL, NOT_DONE = "pass", "fail", "not done"
 FORMAT = "auditsvc-event-proof/v1"
 _SHOWN_BYTES = 16_384
-"""Most bytes of a raw record a page shows; the whole is in the archive."""
+"""Most bytes of a raw record shown on a page; the archive holds the whole."""
 _LINE_END = b"\n"
 
 
 @dataclass(frozen=True, slots=True)
 class ProofCheck:
-    """One step: its name (see the labels of the page), what came out, and the values that were compared."""
+    """One step: its name (see the labels of the page), the result, and the values compared."""
 
     name: str
     state: str
@@ -36,11 +36,11 @@ class ProofCheck:
 
 @dataclass(frozen=True, slots=True)
 class EventEvidence:
-    """What proves one event.
+    """The proof of one event.
 
     Attributes:
-        raw: the record as delivered, its beginning when it is long, as text.
-        is_cut: ``raw`` is not the whole.
+        raw: the record as delivered, as text; truncated when it is long.
+        is_cut: whether ``raw`` is truncated.
         record_hash: leaf hash of the record under the batch's events root.
         record_path: from the record to the events root.
         leaf_path: from the leaf to the checkpoint's root.
@@ -103,7 +103,7 @@ def collect_evidence(ledger: Ledger, seq: int, record: int, indexed_hash: str) -
 
 
 def build_proof_document(evidence: EventEvidence) -> dict[str, Any]:
-    """Return the proof for other programs: everything needed to check it again, hashes in base64."""
+    """Return the proof for other programs: everything needed to verify it, hashes in base64."""
     return {
         "format": FORMAT,
         "record": {
@@ -147,7 +147,7 @@ def _check_leaf(leaf: Leaf, path: Sequence[bytes], checkpoint: Checkpoint | None
 
 
 def _compare(name: str, calculated: str, expected: str) -> ProofCheck:
-    """Return whether two values are equal, both named when they are not."""
+    """Return whether two values are equal, naming both when they differ."""
     if calculated == expected:
         return ProofCheck(name, PASS, calculated)
     return ProofCheck(name, FAIL, f"expected {expected or 'a hash'}, calculated {calculated}")
@@ -163,5 +163,4 @@ def _attempt(name: str, verify: Callable[[], None]) -> ProofCheck:
 
 
 def _encode(value: bytes) -> str:
-    """Return base64 text."""
     return base64.b64encode(value).decode("ascii")

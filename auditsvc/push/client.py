@@ -23,7 +23,7 @@ from auditsvc.ground.errors import CODES, AuditError, InputError, StorageError
 from auditsvc.ground.files import SHARED, replace_file
 
 DEFAULT_BATCH_BYTES = 2 * 1024 * 1024
-"""Large enough that syncing costs nothing, small enough that progress is seen."""
+"""Large enough that the cost of syncing is negligible, small enough to show progress."""
 MAX_BATCH_BYTES = 64 * 1024 * 1024
 """Maximum body size that the service accepts in its default settings."""
 FIRST_WAIT_S = 0.25
@@ -144,7 +144,7 @@ def _begin(plan: PushPlan, service: str) -> tuple[PushProgress, "hashlib._Hash"]
 
 
 def measure_file(path: Path, offset: int) -> tuple[int, "hashlib._Hash"]:
-    """Return the size of the unpacked file and the SHA-256 of its first ``offset`` bytes.
+    """Return the size of the decompressed file and the SHA-256 of its first ``offset`` bytes.
 
     Raises:
         InputError: ``body_empty``, ``body_undecodable``, ``not_found``.
@@ -181,7 +181,7 @@ def read_batches(path: Path, start: int, batch_bytes: int, *, whole: bool) -> It
 
 
 def is_array(path: Path) -> bool:
-    """Whether the unpacked file begins as a JSON array."""
+    """Whether the decompressed file starts with a JSON array."""
     for piece in _read_pieces(path):
         text = piece.lstrip()
         if text:
@@ -232,7 +232,7 @@ def _send(
     batch: bytes,
     sleep: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Send one batch until it has a receipt."""
+    """Send one batch, with retries, and return its receipt."""
     headers = {
         "Authorization": f"Bearer {plan.key}",
         "Content-Type": "application/json" if plan.whole else "text/plain",
@@ -258,7 +258,7 @@ def _send(
 
 
 def _post(client: httpx.Client, path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Send one batch once and return its receipt; raise ``_NotTakenError`` when a retry may help."""
+    """Make one attempt to send a batch and return its receipt; raise ``_NotTakenError`` when a retry may help."""
     try:
         response = client.post(path, content=body, headers=headers, timeout=_SECONDS)
     except httpx.TransportError as err:

@@ -29,14 +29,14 @@ from auditsvc.ground.files import write_folder
 from auditsvc.ground.settings.model import Settings
 
 FOLDER = "report"
-"""Folder of the key folder that holds the report keys."""
+"""Subfolder of the key folder that holds the report keys."""
 JWS_KEY_FILE = "report-jws.pem"
 PDF_KEY_FILE = "report-pdf.pem"
 PDF_CERT_FILE = "report-pdf.crt.pem"
 PDF_CA_FILE = "report-pdf-ca.crt.pem"
 _NAMES = (JWS_KEY_FILE, PDF_KEY_FILE, PDF_CERT_FILE, PDF_CA_FILE)
 CERT_YEARS = 10
-"""Validity of the self-made certificates: as long as reports are kept at least."""
+"""Validity of the certificates; at least as long as reports are kept."""
 
 
 @dataclass(frozen=True, slots=True)

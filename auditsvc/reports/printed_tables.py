@@ -22,7 +22,7 @@ from auditsvc.store.query import TimeUnit
 from auditsvc.store.rows import Finding
 
 TOP = 15
-"""Rows of a ranking; the rest is one row, so that totals still add up."""
+"""Maximum rows of a ranking; the rest are summed in one row, so that totals still add up."""
 GAP_ROWS = 20
 FINDING_ROWS = 40
 

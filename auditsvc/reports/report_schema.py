@@ -22,7 +22,7 @@ SCHEMA_ID = "https://auditsvc.example/schema/report-1.json"
 COMPLIANCE_VERDICTS = ("violations", "qualified", "clean", "not_assessed")
 PROJECT_VERDICTS = ("missed", "qualified", "met", "not_assessed")
 MISSING = "-"
-"""Name of the events that have no value."""
+"""Key that counts the events without a value."""
 TARGET_STATES = ("met", "missed", "not_computable", "no_target")
 DETAILS = (
     "consumer_faults",

@@ -51,11 +51,11 @@ JWS_FILE = "report.jws"
 BUNDLE_FILE = "report.bundle.tar"
 TRUST_FILE = "trust.json"
 FILES = (*(f"report.{language}.pdf" for language in LANGUAGES), JSON_FILE, JWS_FILE, BUNDLE_FILE, TRUST_FILE)
-"""Every name a file of a report can have; nothing else is ever looked up on disk."""
+"""Every possible name of a report's file; no other name reaches the file system."""
 CHECKPOINT_WAIT_S = 15.0
 """A checkpoint follows growth within a second; longer means that nothing is signing."""
 TRIES = 3
-"""How often figures are computed anew when events came in meanwhile; then the report says that it was so."""
+"""Attempts to compute figures while the store does not change; after that the report is marked unsettled."""
 MAX_PAGE = 200
 
 _POLL_S = 0.1

@@ -42,7 +42,7 @@ def examine() -> list[Check]:
 
 
 def _build_document(check: Check) -> dict[str, str]:
-    """Return a check for programs."""
+    """Return a check as JSON-serialisable data."""
     return {name: str(value) for name, value in asdict(check).items() if name != "is_down"}
 
 

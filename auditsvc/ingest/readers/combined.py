@@ -1,7 +1,7 @@
 r"""Apache and nginx access logs, common and combined format.
 
-Traps it knows: ``\xXX`` and ``\"`` escapes (their bytes may be UTF-8, GB18030 or neither), IPv6 and host names in the
-first column, users with spaces, ``-`` for nothing, request lines that are not HTTP, lines cut short.
+Handles: ``\xXX`` and ``\"`` escapes (their bytes may be UTF-8, GB18030 or neither), IPv6 and host names in the
+first column, users with spaces, ``-`` for empty values, request lines that are not HTTP, truncated lines.
 """
 
 import re
@@ -49,11 +49,11 @@ class CombinedReader:
 
     @property
     def interfaces(self) -> frozenset[str]:
-        """Every interface the rules can give."""
+        """Every interface the rules can yield."""
         return self._router.interfaces
 
     def is_whole(self, body: bytes) -> bool:
-        """A text log is always one record a line."""
+        """Always false: a text log has one record per line."""
         return False
 
     def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
@@ -81,11 +81,11 @@ class CombinedReader:
         return (event,)
 
     def _cut(self, text: str, limit: int) -> str:
-        """Return ``text`` without its escapes, at most ``limit`` characters."""
+        """Return ``text`` unescaped, truncated to ``limit`` characters."""
         return (unescape(text, self._encoding) if "\\" in text else text)[:limit]
 
     def _set_request(self, event: Event, request: str) -> None:
-        """Set method and path, or the reason why there are none."""
+        """Set method and path, or flag why they are missing."""
         match = _REQUEST.match(request)
         if match is None:
             event["reason"] = "no request line" if request in ("", "-") else "the request line is not HTTP"
@@ -106,7 +106,7 @@ def path_of(target: str) -> str:
 
 
 def decode_text(raw: bytes, encoding: str) -> tuple[str, bool]:
-    """Return ``raw`` as text, and whether bytes had to be replaced or control characters be written out."""
+    """Return ``raw`` as text, and whether bytes were replaced or control characters escaped."""
     try:
         text, repaired = raw.decode(encoding), False
     except UnicodeDecodeError:
@@ -144,7 +144,7 @@ def parse_clf_time(text: str) -> int:
 
 
 def _set_client(event: Event, host: str) -> None:
-    """Set the client's address, or its name where the server looked names up."""
+    """Set the client's address, or its host name where the server resolved it."""
     if host == "-":
         return
     try:
@@ -154,7 +154,7 @@ def _set_client(event: Event, host: str) -> None:
 
 
 def _explain(text: str) -> str:
-    """Return what is wrong with a line, as near as can be told."""
+    """Return the most likely reason why a line is invalid."""
     if text.count('"') % 2:
         return "the line is cut short: a quotation mark is not closed"
     if "[" not in text:

@@ -1,4 +1,4 @@
-"""Ids for events whose record has none, and the items of a record that holds several."""
+"""Ids for events whose record has none, and the items of a record with several."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,7 @@ from auditsvc.ground.errors import InputError
 
 
 def derive_id(event: Event, raw: bytes) -> None:
-    """Give an event without id one made from its correlation, else from its record, and flag it ``derived_id``.
+    """Derive a missing event id from its correlation id, else from its record, and flag the event ``derived_id``.
 
     Source and side are not part of it: the store adds both to the key of every event. Equal records of one source get
     equal ids, whatever batch they come in.
@@ -24,15 +24,15 @@ def derive_id(event: Event, raw: bytes) -> None:
 
 
 def read_items(items: Iterable[Any], read_item: Callable[[Any], Event]) -> Iterator[Event | InputError]:
-    """Give for each decoded item of one record its event, or the reason why it is none.
+    """Yield, for each decoded item of a record, its event or the reason why it is not one.
 
-    An event without id gets one from its item alone (keys sorted), not from the record that holds them all.
+    A missing event id is derived from the item alone (keys sorted), not from the whole record.
     """
     return (_try_item(item, read_item) for item in items)
 
 
 def _try_item(item: Any, read_item: Callable[[Any], Event]) -> Event | InputError:
-    """Return one item's event, or why it is none."""
+    """Return one item's event, or the reason why it is not one."""
     try:
         event = read_item(item)
     except InputError as err:

@@ -1,8 +1,8 @@
-r"""JSON of any shape, by a declared mapping from its paths to the fields of the event.
+r"""JSON of any shape, read by a declared mapping from its paths to event fields.
 
-Traps it knows: numbers as text, arrays of records in one body, times without offset, ``\xXX`` inside JSON strings (nginx
-without ``escape=json``), control characters. A value of a field that need not be there and cannot be read is left out
-and the event flagged ``repaired``; a *must* field that cannot be read rejects the record.
+Handles numbers as text, arrays of records in one body, times without offset, ``\xXX`` inside JSON strings (nginx
+without ``escape=json``), control characters. An unreadable value of an optional field is dropped and the event
+flagged ``repaired``; an unreadable *must* field rejects the record.
 """
 
 import re
@@ -31,7 +31,7 @@ _EPOCHS = {"epoch_s": NS, "epoch_ms": NS // 1000, "epoch_us": 1000, "epoch_ns": 
 _OFFSET = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})\Z", re.ASCII)
 _BAD_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 _MAX_DIGITS = 24
-"""Decimal exponents beyond this are no measurement, and arithmetic with them overflows."""
+"""Largest decimal exponent; larger ones cannot be measurements, and arithmetic with them overflows."""
 _ABSENT = frozenset({None, "", "-"})
 _TEXT_SPEC = Field("subject.id", Kind.KEYWORD, Level.SHOULD, "", "", "", multi=True)
 
@@ -40,7 +40,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """How one field gets its value; made from one entry of ``options.fields``."""
+    """How to read one field; parsed from an entry of ``options.fields``."""
 
     field: Field
     paths: tuple[Path, ...]
@@ -66,7 +66,7 @@ class MappedReader:
 
     @property
     def interfaces(self) -> frozenset[str]:
-        """Every interface the rules can give."""
+        """Every interface the rules can yield."""
         return self._router.interfaces
 
     def is_whole(self, body: bytes) -> bool:
@@ -112,7 +112,7 @@ class MappedReader:
         return event
 
     def _set_field(self, event: Event, spec: FieldSpec, item: dict[str, Any], flags: set[str]) -> None:
-        """Set one field, or leave it out when the record has no usable value for it."""
+        """Set one field, or omit it when the record has no usable value."""
         raw = next((found for path in spec.paths if (found := _look_up(item, path)) is not None), None)
         try:
             value = self._convert(spec, raw, flags)
@@ -141,7 +141,7 @@ class MappedReader:
         return _CONVERTERS[spec.field.kind](spec.field, raw, flags)
 
     def _as_time(self, style: str, raw: Any, flags: set[str]) -> int:
-        """Return nanoseconds of ``raw``, written in ``style``; a time without offset is of the source's zone."""
+        """Return nanoseconds of ``raw``, written in ``style``; a time without offset is in the source's zone."""
         if style in _EPOCHS:
             return check_time_ns(int(_as_decimal(raw) * _EPOCHS[style]), raw)
         text = _as_text(raw)
@@ -173,7 +173,7 @@ def decode_repaired(record: bytes) -> tuple[Any, bool]:
     r"""Return the JSON document, and whether ``\xXX`` had to be repaired.
 
     Raises:
-        InputError: ``json_invalid`` for broken JSON or a key that stands twice in one object.
+        InputError: ``json_invalid`` for malformed JSON or a duplicate key in an object.
     """
     try:
         return decode_json(record), False
@@ -188,7 +188,7 @@ def decode_repaired(record: bytes) -> tuple[Any, bool]:
 
 
 def _mend(match: re.Match[bytes]) -> bytes:
-    r"""Return the byte an ``\xXX`` stands for, escaped where JSON needs it."""
+    r"""Return the byte that an ``\xXX`` denotes, escaped where JSON requires it."""
     code = int(match.group(2), 16)
     if code < 0x20 or code in (0x22, 0x5C):
         return match.group(1) + b"\\u%04x" % code
@@ -196,7 +196,7 @@ def _mend(match: re.Match[bytes]) -> bytes:
 
 
 def _look_up(document: Any, path: Path) -> Any:
-    """Return what lies at ``path``; None when a step is missing. Whole numbers are places in arrays."""
+    """Return the value at ``path``; None when a step is missing. Integer steps are array indices."""
     for key in path:
         if isinstance(document, dict):
             document = document.get(key)
@@ -235,14 +235,14 @@ def _as_number(spec: FieldSpec, raw: Any) -> int | float:
     if spec.field.kind is Kind.NUMBER:
         if abs(value) > MAX_NUMBER:
             raise InputError("field_invalid", f"expected a number from -2^53 to 2^53, got `{str(raw)[:64]}`")
-        return float(value) or 0.0  # -0.0 is the same value
+        return float(value) or 0.0  # -0.0 equals 0.0
     if value != value.to_integral_value() or abs(value) > MAX_INTEGER:
         raise InputError("field_invalid", f"expected a whole number, got `{str(raw)[:64]}`")
     return int(value)
 
 
 def _as_string(field: Field, raw: Any, flags: set[str]) -> str:
-    """Return text within the field's limit, control characters no database takes written out."""
+    """Return text within the field's limit, control characters that databases reject escaped."""
     text = _as_text(raw)
     if "\0" in text:
         text = text.replace("\0", "\\x00")
@@ -275,7 +275,7 @@ def _as_address(field: Field, raw: Any, flags: set[str]) -> str:
 
 
 def _as_list(spec: FieldSpec, raw: Any, flags: set[str]) -> list[str]:
-    """Return a list of texts: an array's members, the parts of a split text, or the one value there is."""
+    """Return a list of texts: an array's members, the parts of a split text, or a single value."""
     if isinstance(raw, list):
         members = raw
     elif spec.split and isinstance(raw, str):
@@ -354,7 +354,7 @@ def _read_path(spec: MappingReader, key: str, path: DocumentValue) -> Path:
 
 
 def _read_constant(spec: MappingReader, key: str, field: Field, found: DocumentValue | None) -> Value:
-    """Return a declared value, which must be of the field's closed set if there is one."""
+    """Return a declared constant, which must be in the field's closed set if there is one."""
     value: Value = None if found is None else found.as_plain()
     if found is not None and value is not None and field.values and value not in field.values:
         spec.note_at(found, f"{spec.path}{key}: `{value}` is not one of {', '.join(field.values)}")

@@ -1,7 +1,7 @@
-"""What every reader takes and gives: one record in, its events and rejects out.
+"""The interface of readers: one record in, its events and rejects out.
 
-A reader never fails a batch for one bad record. It is a pure function of the record and its source, so that ingest,
-engine and rebuild come to the same events.
+A bad record never fails its batch. Reading is a pure function of the record and its source, so that ingest, engine and
+rebuild obtain the same events.
 """
 
 from collections.abc import Iterable
@@ -13,20 +13,20 @@ from auditsvc.event.native import HashSubject
 from auditsvc.ground.errors import InputError
 
 EXCERPT_BYTES = 256
-"""How much of a rejected record its quarantine entry quotes; the archive holds the whole."""
+"""Length of the excerpt in a quarantine entry; the archive holds the whole record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record, or one item of it, that is not an event, and why.
+    """A record, or one item of it, that is not an event, with the reason.
 
     Attributes:
-        record: 0-based place in the batch.
-        item: 0-based place in the record.
+        record: 0-based index in the batch.
+        item: 0-based index in the record.
         code: stable error code.
-        message: what was expected and got.
+        message: expected and actual value.
         raw_excerpt: the record's first characters, printable.
-        field: the field at fault, empty when it is the record as a whole.
+        field: the field at fault, empty when the whole record is.
     """
 
     record: int
@@ -38,12 +38,12 @@ class Reject:
 
 
 class Scanned(NamedTuple):
-    """One item of a batch; a named tuple, because there is one for every event.
+    """One item of a batch; a named tuple for speed, because there is one for every event.
 
     Attributes:
-        record: 0-based place in the batch.
-        item: 0-based place in the record.
-        found: the event, or why there is none.
+        record: 0-based index in the batch.
+        item: 0-based index in the record.
+        found: the event, or the reason why there is none.
         raw: the whole record.
     """
 
@@ -63,7 +63,7 @@ class ReadEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """All of a batch: every record and item is in exactly one of the two lists.
+    """The result of reading a batch: every record and item is in exactly one of the two lists.
 
     Attributes:
         events: in order.
@@ -75,23 +75,23 @@ class ReadResult:
 
 
 class RecordReader(Protocol):
-    """Turns one record of a source into events; made once per source, used for many records."""
+    """Reads the records of one source into events; one instance serves many records."""
 
     @property
     def interfaces(self) -> frozenset[str]:
-        """Every interface the source's options can give; empty when records name theirs themselves."""
+        """Every interface the source's options can yield; empty when records name their own."""
 
     def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
-        """Return the record's items in order, each an event or the reason why it is none.
+        """Return the record's items in order, each an event or the reason why it is not one.
 
-        A record of many items gives them one by one, so that no more than one is held beside the decoded record.
+        Items are yielded lazily, so that at most one is in memory besides the decoded record.
 
         Raises:
             InputError: the record as a whole cannot be read.
         """
 
     def is_whole(self, body: bytes) -> bool:
-        """Whether a body over several lines is one record rather than one record a line."""
+        """Whether a body of several lines is one record rather than one record per line."""
 
 
 def build_excerpt(raw: bytes) -> str:

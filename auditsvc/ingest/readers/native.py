@@ -1,4 +1,4 @@
-"""Canonical JSON: one object a record, or an array with one event per item."""
+"""The native JSON format: one object per record, or an array with one event per item."""
 
 from collections.abc import Iterable
 
@@ -16,20 +16,20 @@ _SPACE = b" \t\r\n"
 
 
 class NativeReader:
-    """Reads the product's own form."""
+    """Reads the native JSON format."""
 
     def __init__(self, source: Source, options: MappingReader) -> None:
-        """Take the source's defaults; there are no options."""
+        """Use the source's defaults; there are no options."""
         side = source.defaults.get("side")
         self._side = side if isinstance(side, str) else "gateway"
 
     @property
     def interfaces(self) -> frozenset[str]:
-        """None: a record names its interface itself."""
+        """Always empty: each record names its interface."""
         return frozenset()
 
     def is_whole(self, body: bytes) -> bool:
-        """Whether the body is an array, or one object over several lines."""
+        """Whether the body is an array, or one object spanning several lines."""
         return is_whole_json(body)
 
     def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
@@ -39,7 +39,7 @@ class NativeReader:
         return (self._read_item(bytes(raw), hash_subject) for raw in split_array(record))
 
     def _read_item(self, raw: bytes, hash_subject: HashSubject) -> Event | InputError:
-        """Return one member of an array as event, or why it is none."""
+        """Return the event of one array member, or the reason why it is not one."""
         try:
             return read_native(raw, hash_subject, self._side)
         except InputError as err:
@@ -47,7 +47,7 @@ class NativeReader:
 
 
 def split_array(record: bytes) -> list[msgspec.Raw]:
-    """Return the members of a JSON array as they are written; raise ``InputError`` (``json_invalid``, ``record_empty``)."""
+    """Return the source text of each member of a JSON array; raise ``InputError`` (``json_invalid``, ``record_empty``)."""
     try:
         members = _ARRAY.decode(record)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:
@@ -58,7 +58,7 @@ def split_array(record: bytes) -> list[msgspec.Raw]:
 
 
 def is_whole_json(body: bytes) -> bool:
-    """Whether a body is one JSON document rather than one document a line."""
+    """Whether a body is one JSON document rather than one document per line."""
     text = body.strip(_SPACE)
     if text.startswith(b"["):
         return not _is_json(text.partition(b"\n")[0]) or b"\n" not in text
@@ -67,7 +67,6 @@ def is_whole_json(body: bytes) -> bool:
 
 
 def _is_json(text: bytes) -> bool:
-    """Whether ``text`` is one JSON document."""
     try:
         _ANY.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,7 +1,7 @@
-"""From a source's configuration to its reader, and from a batch to events and rejects.
+"""Creates a source's reader from its configuration, and reads batches into events and rejects.
 
-Order for one record: emptiness, the reader, then what holds for every reader: the interface must be the source's
-own, the source's defaults fill in what the record does not speak of, and a missing id is derived from the record.
+Order for one record: reject an empty one, call the reader, then apply the rules common to all readers: the interface must
+be one of the source's, the source's defaults replace missing values, and a missing id is derived from the record.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +29,10 @@ CODE = "input_invalid"
 
 
 class BatchReader:
-    """Reads batches of one source; made once per source and catalogue version."""
+    """Reads batches of one source; created once per source and catalogue version."""
 
     def __init__(self, source: Source) -> None:
-        """Make the source's reader; raise ``InputError`` (``input_invalid``) for wrong options."""
+        """Create the source's reader; raise ``InputError`` (``input_invalid``) for wrong options."""
         self.source = source
         self._reader, problems = _open_reader(source)
         if problems:
@@ -42,7 +42,7 @@ class BatchReader:
 
     @property
     def named_interfaces(self) -> frozenset[str]:
-        """Every interface the source's options can give."""
+        """Every interface the source's options can yield."""
         return self._reader.interfaces
 
     def find_kind(self, body: bytes) -> str:
@@ -50,7 +50,7 @@ class BatchReader:
         return BLOB if self._reader.is_whole(body) else LINES
 
     def scan(self, payload: bytes, kind: str, hash_subject: HashSubject) -> Iterator[Scanned]:
-        """Give every item of a batch in order, holding one record at a time."""
+        """Yield every item of a batch in order, with one record in memory at a time."""
         read, complete = self._reader.read, self._complete
         for number, raw in enumerate((payload,) if kind == BLOB else split_lines(payload)):
             try:
@@ -64,7 +64,7 @@ class BatchReader:
                 yield Scanned(number, place, complete(item, raw), raw)
 
     def _complete(self, item: Event | InputError, raw: bytes) -> Event | InputError:
-        """Return the item with what holds for every reader, or the error that it is not the source's own."""
+        """Return the item after the rules common to all readers, or an error when its interface is another source's."""
         if isinstance(item, InputError):
             return item
         if item["interface.id"] not in self._interfaces:
@@ -95,7 +95,7 @@ class BatchReader:
 
 
 def _open_reader(source: Source) -> tuple[RecordReader, list[Problem]]:
-    """Return the source's reader, and what is wrong with its options; then the reader must not be used."""
+    """Return the source's reader and the problems of its options; with any problem, the reader must not be used."""
     if source.reader not in READERS:
         raise InputError(CODE, f"reader: no reader `{source.reader}`; known are {', '.join(READERS)}")
     problems: list[Problem] = []
@@ -112,16 +112,16 @@ def read_batch(payload: bytes, kind: str, source: Source, hash_subject: HashSubj
         payload: the batch's raw bytes; ``lines`` end with LF.
         kind: ``lines`` or ``blob``.
         source: as configured in the catalogue.
-        hash_subject: gives the keyed hash of a data subject's number.
+        hash_subject: returns the keyed hash of a data subject's number.
 
     Raises:
-        InputError: ``input_invalid`` when the source's own options are wrong; never for what is in the payload.
+        InputError: ``input_invalid`` when the source's options are invalid; never because of the payload.
     """
     return BatchReader(source).read(payload, kind, hash_subject)
 
 
 def check_source(source: Source) -> list[Problem]:
-    """Return what is wrong with a source's reader and options; empty when it can be used."""
+    """Return the problems of a source's reader and options; empty when it can be used."""
     reader, problems = _open_reader(source)
     return problems or [
         source.options.problem(CODE, f"options name interface `{name}`, which does not name source `{source.id}`")
@@ -136,7 +136,7 @@ def build_reject(record: int, item: int, error: InputError, raw: bytes) -> Rejec
 
 
 def split_lines(payload: bytes) -> Iterator[bytes]:
-    """Give the LF-terminated records of ``payload`` without their LF."""
+    """Yield the LF-terminated records of ``payload`` without the LF."""
     start = 0
     while start < len(payload):
         end = payload.find(b"\n", start)

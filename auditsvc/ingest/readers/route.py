@@ -1,4 +1,4 @@
-"""Which interface a request belongs to, which action it is, and how it ended: rules shared by the HTTP readers."""
+"""Rules shared by the HTTP readers: the interface, action and outcome of a request."""
 
 import re
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ METHOD_ACTIONS = {
 }
 DENIED = frozenset({401, 403, 407, 451})
 _MEMO = 4096
-"""Paths a router remembers; logs repeat few paths often."""
+"""Number of paths a router caches; logs repeat few paths often."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of ``options.interfaces``."""
+    """One entry of ``options.interfaces``."""
 
     pattern: re.Pattern[str]
     methods: frozenset[str]
@@ -34,10 +34,10 @@ class Rule:
 
 
 class Router:
-    """Finds interface and action of a request by a source's rules, the first match winning."""
+    """Finds interface and action of a request by a source's rules; the first match wins."""
 
     def __init__(self, options: MappingReader) -> None:
-        """Read the rules; wrong ones are problems of ``options``."""
+        """Read the rules; invalid ones are added to the problems of ``options``."""
         self._rules = tuple(_read_rule(rule) for rule in options.readers("interfaces", "rule"))
         self._default_interface = options.find_text("default_interface")
         self._default_action = options.find_choice("default_action", ACTIONS)
@@ -45,7 +45,7 @@ class Router:
 
     @property
     def interfaces(self) -> frozenset[str]:
-        """Every interface the rules can give."""
+        """Every interface the rules can yield."""
         defaults = () if self._default_interface is None else (self._default_interface,)
         return frozenset(rule.interface for rule in self._rules).union(defaults)
 
@@ -82,12 +82,11 @@ class Router:
 
 
 def compile_glob(text: str) -> re.Pattern[str]:
-    """Return the pattern that matches ``text`` whole, ``*`` standing for any characters."""
+    """Return a pattern that must match the whole text; ``*`` matches any characters."""
     return re.compile(".*".join(map(re.escape, text.split("*"))) + r"\Z", re.DOTALL)
 
 
 def _read_rule(rule: MappingReader) -> Rule:
-    """Return one rule."""
     path, interface = rule.text("path"), rule.text("id")
     methods = frozenset(method.upper() for method in rule.texts("methods"))
     action = rule.find_choice("action", ACTIONS)
@@ -96,7 +95,7 @@ def _read_rule(rule: MappingReader) -> Rule:
 
 
 def outcome_of_status(status: int | None) -> str:
-    """Return the outcome an HTTP status stands for."""
+    """Return the outcome that an HTTP status denotes."""
     if status is None:
         return "unknown"
     if status in DENIED:

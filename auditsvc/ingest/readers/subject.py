@@ -1,7 +1,7 @@
-"""Keyed hashes of data subjects' numbers: the plain number is never indexed, yet the same number gives the same hash.
+"""Keyed hashes of data subjects' numbers: the number itself is never indexed, yet equal numbers have equal hashes.
 
-The key lies in ``subject.key`` of the key folder: one line, key id and 64 hex digits. Losing it makes old hashes
-impossible to look up; it is as secret as the signing keys.
+The key is stored in ``subject.key`` in the key folder: one line, key id and 64 hex digits. Without it, old hashes can no
+longer be looked up; it is as secret as the signing keys.
 """
 
 import hmac
@@ -21,21 +21,21 @@ class SubjectHasher:
     """Hashes numbers under one key; call it with a number to get ``<key id>:<hex>``."""
 
     def __init__(self, key_id: str, key: bytes) -> None:
-        """Take the key and its name."""
+        """Hash with ``key``, named in every hash by its id."""
         self._prefix = f"{key_id}:"
         self._key = key
 
     def __call__(self, number: str) -> str:
-        """Return the keyed hash; white space around and letter case (``x`` as last digit) make no difference."""
+        """Return the keyed hash; surrounding white space and letter case (``x`` as last digit) are ignored."""
         plain = number.strip().upper().encode("utf-8", "surrogatepass")
         return self._prefix + hmac.digest(self._key, plain, "sha256").hex()
 
 
 def load_or_create_subject_hasher(key_dir: Path) -> SubjectHasher:
-    """Return the hasher of the key in ``key_dir``, making the key when there is none.
+    """Return the hasher of the key in ``key_dir``, which is created if missing.
 
     Raises:
-        SigningError: ``key_unusable`` when the file is not of its form or cannot be read or made.
+        SigningError: ``key_unusable`` when the file is malformed, or cannot be read or created.
     """
     path = key_dir / KEY_FILE
     data = load_or_create_key(path, _make_line, remedy=_REMEDY)
@@ -51,5 +51,5 @@ def load_or_create_subject_hasher(key_dir: Path) -> SubjectHasher:
 
 
 def _make_line() -> bytes:
-    """Return a new key with its id."""
+    """Return the line of a new key: its id and 64 hex digits."""
     return f"{KEY_ID} {secrets.token_hex(_KEY_BYTES)}\n".encode("ascii")

@@ -50,12 +50,12 @@ class XRoadReader:
 
     @property
     def interfaces(self) -> frozenset[str]:
-        """Every interface the rules can give."""
+        """Every interface the rules can yield."""
         defaults = () if self._default_interface is None else (self._default_interface,)
         return frozenset(interface for _, interface, _ in self._rules).union(defaults)
 
     def is_whole(self, body: bytes) -> bool:
-        """Whether the body is one JSON document over several lines."""
+        """Whether the body is one JSON document spanning several lines."""
         return is_whole_json(body)
 
     def read(self, record: bytes, hash_subject: HashSubject) -> Iterable[Event | InputError]:
@@ -86,7 +86,7 @@ class XRoadReader:
         return event
 
     def _set_parties(self, event: Event, item: Mapping[str, Any], hash_subject: HashSubject) -> None:
-        """Set who called, for whom, from which side."""
+        """Set consumer, represented party, user and address, and which side reports the call."""
         side = _SIDES.get(_find_text(item, "securityServerType") or "")
         if side is None:
             raise InputError("field_invalid", "securityServerType: expected `Client` or `Producer`")
@@ -132,7 +132,7 @@ def _code(item: Mapping[str, Any]) -> str:
 
 
 def _find_text(item: Mapping[str, Any], key: str) -> str | None:
-    """Return the text under ``key``; None when absent or empty; numbers as text."""
+    """Return the text at ``key``, numbers as text; None when absent or empty."""
     value = item.get(key)
     if value is None or value == "":
         return None
@@ -142,7 +142,7 @@ def _find_text(item: Mapping[str, Any], key: str) -> str | None:
 
 
 def _find_integer(item: Mapping[str, Any], key: str) -> int | None:
-    """Return the whole number under ``key``; None when absent."""
+    """Return the integer at ``key``; None when absent."""
     value = item.get(key)
     if value is None:
         return None
@@ -163,7 +163,7 @@ def _set_times(event: Event, item: Mapping[str, Any]) -> None:
 
 
 def _set_outcome(event: Event, item: Mapping[str, Any]) -> None:
-    """Set how the call ended and how large the answer was."""
+    """Set the outcome and the size of the response."""
     size, status = _find_integer(item, "responseSize"), _find_integer(item, "statusCode")
     if size is not None:
         event["bytes"] = size
@@ -182,7 +182,7 @@ def _set_outcome(event: Event, item: Mapping[str, Any]) -> None:
 
 
 def _set_address(event: Event, address: str) -> None:
-    """Set the caller's address when it is one; a name stays a label."""
+    """Set the caller's address if it is valid; keep a host name as a label."""
     try:
         event["source.ip"] = parse_address("source.ip", address)
     except InputError:

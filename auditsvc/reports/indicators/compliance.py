@@ -8,7 +8,7 @@ from auditsvc.figures.rounding import percent, quotient
 from auditsvc.reports.indicators.model import IndicatorState, IndicatorValue, build_share, not_computable
 
 EVALUATED = ("permitted", "violated", "excepted")
-"""Verdicts that are a judgement; ``indeterminate`` and ``not_covered`` are none and are counted apart."""
+"""Verdicts that are a judgement; ``indeterminate`` and ``not_covered`` are not, and are counted separately."""
 PER_CALLS = 10_000
 
 

@@ -6,7 +6,7 @@ from auditsvc.figures.project_use import ProjectUse
 from auditsvc.reports.indicators.model import IndicatorValue, build_share
 
 ACTIVE_DAYS_A_MONTH = 4
-"""An interface is active with successes on this many days of thirty."""
+"""An interface is active if it has successes on this many days out of thirty."""
 MONTH_DAYS = 30
 
 

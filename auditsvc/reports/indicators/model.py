@@ -9,7 +9,7 @@ from auditsvc.figures.project_use import ProjectUse
 from auditsvc.figures.rounding import percent
 
 FULL_COVERAGE = Decimal("95.00")
-"""Log completeness (I-20) from which figures stand without reserve."""
+"""Log completeness (I-20) from which figures are reported without reservation."""
 LEAST_COVERAGE = Decimal("50.00")
 """Log completeness below which nothing is computed from the log."""
 

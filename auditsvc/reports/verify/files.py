@@ -14,7 +14,7 @@ from auditsvc.reports.document import FORMAT
 MAX_JSON_BYTES = 256 * 1024 * 1024
 """Larger documents are refused before they are parsed."""
 DATABASE_FILE = "auditsvc.db"
-"""Its presence tells a data folder from a folder of report files."""
+"""File whose presence distinguishes a data folder from a folder of report files."""
 _SUFFIXES = (".json", ".jws", ".pdf", ".tar")
 
 

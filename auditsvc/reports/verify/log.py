@@ -139,7 +139,7 @@ def _check_range(headers: Sequence[Header], report: Mapping[str, Any], held: ran
     """Return step 13: the bundle holds the records of every batch that the report states it has.
 
     The range stated by a bundle is not signed; the one stated by the report is. Reports of older versions state no
-        range; their bundles must hold everything.
+    range; their bundles must hold everything.
     """
     stated, size = report.get("bundle", {"first_seq": 0}), report["log"]["size"]
     first = stated.get("first_seq") if isinstance(stated, Mapping) else None

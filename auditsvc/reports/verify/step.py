@@ -22,9 +22,9 @@ NAMES: dict[int, tuple[str, str]] = {
     12: ("every violation listed stands where the log has a record of its source", "所列违规均指向日志中该来源的记录"),
     13: ("the bundle holds every record the report says it holds", "证据包含有报告所声明的全部记录"),
 }
-"""Step number to its name in English and Chinese."""
+"""English and Chinese names of the steps by number."""
 BUNDLE_OFFSET = 13
-"""The bundle's steps 1 to 8 are steps 14 to 21 here."""
+"""Offset of the bundle's step numbers: its steps 1 to 8 are steps 14 to 21 here."""
 
 
 def passed(number: int, detail: str, where: str = "") -> Step:

@@ -1,4 +1,4 @@
-"""One line of the doctor's checklist, and what a list of them comes to."""
+"""One line of the doctor's checklist, and the exit code of a list of them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at.
+    """One check.
 
     Attributes:
-        name: what was looked at, the same in every run.
+        name: what was checked, the same in every run.
         text: what was found.
         advice: what to do about it, empty when there is nothing to do.
-        is_down: a dependency does not answer, rather than answering something wrong.
+        is_down: whether a dependency is unavailable, rather than in a wrong state.
     """
 
     name: str
@@ -57,7 +57,7 @@ def skipped(name: str, text: str) -> Check:
 
 
 def attempt(name: str, look: Callable[[], Check | Iterable[Check]], *, is_down: bool = False) -> list[Check]:
-    """Return what ``look`` finds; an error of ours, of the system or of the database is a failed check named ``name``."""
+    """Return the result of ``look``; an error of ours, the system or the database becomes a failed check ``name``."""
     try:
         found = look()
         return [found] if isinstance(found, Check) else list(found)

@@ -1,6 +1,6 @@
-"""The doctor's checks of Elasticsearch, with the service's own user and rights; reads only.
+"""The doctor's checks of Elasticsearch, with the service's own user and rights; read-only.
 
-What a role or a build of the server does not let us see is "not looked at", never pass.
+A check that the user's rights or the server's build do not permit is "not looked at", never pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,12 +27,12 @@ from auditsvc.store.rows import LedgerPlace
 _INIT = "an administrator runs `auditsvc store init`"
 _DISK = "cluster.routing.allocation.disk"
 _MARKS: Mapping[str, float] = {"low": 0.85, "high": 0.90, "flood_stage": 0.95}
-"""Elasticsearch's own watermarks, used where it does not say which it has."""
+"""Elasticsearch's default watermarks, used when it does not report its own."""
 _UNITS = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4, "pb": 1024**5}
 _TOO_MUCH = ("index", "delete", "delete_index", "manage")
-"""Rights on events the service must not have: with them whoever takes it over could remove or replace what it stored."""
+"""Privileges on events the service must not have: an attacker in its place could delete or replace stored events."""
 _WISHED = {"ilm": "months are removed by an administrator, not by themselves"}
-"""Features we would use, and what is done without them."""
+"""Optional features, and what replaces them."""
 _WRITE_BLOCKS = ("read_only", "read_only_allow_delete", "write")
 _SHOWN = 3
 
@@ -55,7 +55,7 @@ def check_elasticsearch(settings: Settings) -> list[Check]:
 
 
 def _describe(facts: ServerFacts) -> Check:
-    """Return what the server is; its version was compared with the client's."""
+    """Return a description of the server, whose version was already compared with the client's."""
     text = f"Elasticsearch {facts.version}, licence {facts.licence}, nodes {', '.join(facts.nodes)}"
     if facts.licence == UNKNOWN:
         return passed("event store", f"{text} (server or role does not say; nothing we use needs one)")
@@ -63,7 +63,7 @@ def _describe(facts: ServerFacts) -> Check:
 
 
 def _check_parts(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
-    """Give every check of a server that answers."""
+    """Yield every check of an available server."""
     looks: Mapping[str, Callable[[Elasticsearch, Settings], Check | Iterator[Check]]] = {
         "templates": _check_templates,
         "indices": _check_indices,
@@ -82,7 +82,7 @@ def _check_parts(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
 
 
 def _check_templates(client: Elasticsearch, settings: Settings) -> Check:
-    """Look for our templates in our version."""
+    """Check that our templates are installed in this version."""
     try:
         check_templates(client, settings.elasticsearch_prefix)
     except AuditError as err:
@@ -91,7 +91,7 @@ def _check_templates(client: Elasticsearch, settings: Settings) -> Check:
 
 
 def _check_indices(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
-    """Look at each index: what it acknowledges is on disk, its copies have a place, and it can be written."""
+    """Check each index: writes are fsynced before they are acknowledged, shards are assigned, and it is writable."""
     pattern = f"{settings.elasticsearch_prefix}-*"
     with storage_errors():
         found = client.indices.get_settings(index=pattern, flat_settings=True, ignore_unavailable=True).body
@@ -128,7 +128,7 @@ def _check_indices(client: Elasticsearch, settings: Settings) -> Iterator[Check]
 
 
 def _check_store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
-    """Look at what the service looks at before it uses the store, each only where the one before holds."""
+    """Run the checks that the service runs before it uses the store, up to the first that fails."""
     store = ElasticStore(client, settings, clock=SystemClock())
     looks: Mapping[str, Callable[[], Check]] = {
         "store position": lambda: _check_position(store, settings),
@@ -147,7 +147,7 @@ def _check_store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
 
 
 def _check_position(store: ElasticStore, settings: Settings) -> Check:
-    """Hold the store's position to this ledger's log."""
+    """Check that the store's position is in this ledger's log."""
     name = "store position"
     place = store.position()
     text = f"next leaf {place.next.seq} record {place.next.record}"
@@ -159,13 +159,13 @@ def _check_position(store: ElasticStore, settings: Settings) -> Check:
 
 
 def _check_held(store: ElasticStore) -> Check:
-    """Look for the indices that the store's state says hold something."""
+    """Check that the indices named by the store's state exist."""
     store.check_held()
     return passed("store indices", "all that hold rows are there")
 
 
 def _check_dead_letters(store: ElasticStore) -> Check:
-    """Count what the server refused to store."""
+    """Count the documents that the server rejected."""
     number = store.count_dead_letters()
     if number:
         advice = "searches lack these rows: `auditsvc store dead` lists them with the reason"
@@ -174,7 +174,7 @@ def _check_dead_letters(store: ElasticStore) -> Check:
 
 
 def _check_alias(client: Elasticsearch, settings: Settings) -> Check:
-    """Look for the months that other programs do not find under the alias."""
+    """Check that every month is in the alias used by other programs."""
     prefix = settings.elasticsearch_prefix
     names = Names(prefix, find_active(client, prefix) or FIRST_GENERATION)
     lacking = list_unaliased(client, names)
@@ -185,7 +185,7 @@ def _check_alias(client: Elasticsearch, settings: Settings) -> Check:
 
 
 def _check_replicas(given: Mapping[str, Mapping[str, Any]], nodes: int, settings: Settings) -> Check:
-    """Compare the copies of each index with the setting and with the nodes that can hold them."""
+    """Compare the number of replicas of each index with the setting and with the nodes that can hold them."""
     name, wanted = "replicas", settings.elasticsearch_replicas
     other = [index for index, one in given.items() if int(one.get("index.number_of_replicas", 1)) != wanted]
     text = f"{wanted} beside the first copy, {nodes} data nodes"
@@ -240,7 +240,7 @@ def _check_disk(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
 
 
 def find_least_free(marks: Mapping[str, Any], mark: str, total: int) -> float:
-    """Return the free bytes below which a disk of ``total`` bytes is past a watermark: a share used, or bytes free."""
+    """Return the free bytes below which a disk of ``total`` bytes exceeds a watermark, given as share used or bytes free."""
     text = str(marks.get(f"{_DISK}.watermark.{mark}", _MARKS[mark])).lower()
     try:
         if text.endswith("%"):
@@ -264,7 +264,7 @@ def _parse_bytes(text: str) -> float:
 
 
 def _check_settings(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
-    """Look at the cluster's settings that our indices and queries depend on."""
+    """Check the cluster settings that our indices and queries depend on."""
     del settings
     given = _read_cluster_settings(client)
     if str(given.get("search.allow_expensive_queries", "true")) == "false":
@@ -281,7 +281,7 @@ def _check_settings(client: Elasticsearch, settings: Settings) -> Iterator[Check
 
 
 def _check_rights(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
-    """Ask whether our user has every right of our role, and none that could remove what is stored."""
+    """Check that our user has every privilege of our role, and none that could delete stored data."""
     role = build_role(settings.elasticsearch_prefix)
     own = [{"names": [f"{settings.elasticsearch_prefix}-events-*"], "privileges": list(_TOO_MUCH)}]
     try:
@@ -316,7 +316,7 @@ def _list_answers(body: Mapping[str, Any], *, wanted: bool) -> list[str]:
 
 
 def _check_features(client: Elasticsearch, settings: Settings) -> Check:
-    """Say which features there are that we would use, and what is done without the others."""
+    """Report which optional features are available, and what replaces the missing ones."""
     del settings
     try:
         with storage_errors():
@@ -328,7 +328,7 @@ def _check_features(client: Elasticsearch, settings: Settings) -> Check:
 
 
 def _read_cluster_settings(client: Elasticsearch) -> dict[str, Any]:
-    """Return the cluster's settings, defaults included, what was set later winning."""
+    """Return the cluster's settings including defaults; transient ones override persistent ones."""
     with storage_errors():
         body = client.cluster.get_settings(include_defaults=True, flat_settings=True).body
     return {**body.get("defaults", {}), **body.get("persistent", {}), **body.get("transient", {})}
@@ -340,11 +340,11 @@ def _is_blocked(settings: Mapping[str, Any], *names: str) -> bool:
 
 
 def _get_version(mappings: Mapping[str, Any], index: str) -> object:
-    """Return the version of our template an index was made with, None when it was none of ours."""
+    """Return the version of our template that an index was created with, None for another template."""
     return mappings.get(index, {}).get("mappings", {}).get("_meta", {}).get("auditsvc")
 
 
 def _name(names: list[str]) -> str:
-    """Return the first names of a list, and how many more there are."""
+    """Return the first names of a list, and the number of the rest."""
     shown = ", ".join(names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

@@ -1,4 +1,4 @@
-"""The doctor's checks of this machine: folders, database, key, clock, what is in force, and the embedded store."""
+"""The doctor's checks of this machine: folders, database, key, clock, policies and catalogue, and the embedded store."""
 
 import os
 import stat
@@ -32,9 +32,9 @@ from auditsvc.runtime.installation import require_ledger, require_log_key
 from auditsvc.store.duckdb.schema import VERSION, find_version
 
 LITTLE_FREE_BYTES = 20 * MIN_FREE_BYTES
-"""Below this a disk is soon full: 5 GiB, some millions of records."""
+"""Free space below which to warn: 5 GiB, some millions of records."""
 CLOCK_SLACK = timedelta(seconds=5)
-"""How far behind the last accepted time a clock may be: NTP steps no further in normal running."""
+"""How far a clock may be behind the last accepted time: NTP steps no further in normal operation."""
 HEALTH_TIMEOUT_S = 10.0
 _MIGRATIONS = Path(database.__file__).parents[1] / "migrations"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -42,7 +42,7 @@ _LEDGER_CHECKS = ("clock", "policies", "catalogue", "checkpoint signer")
 
 
 def check_installation(settings: Settings, clock: Clock) -> Iterator[Check]:
-    """Give every check that is the same for both event stores."""
+    """Yield every check that both event stores share."""
     yield from attempt("data folder", lambda: _check_folder(settings))
     yield from attempt("disk", lambda: _check_disk(settings))
     yield from attempt("archive", lambda: _check_archive(settings), is_down=True)
@@ -63,12 +63,12 @@ def check_installation(settings: Settings, clock: Clock) -> Iterator[Check]:
 
 
 def check_duckdb(settings: Settings) -> list[Check]:
-    """Return the checks of the embedded store; beside a running service, what the service says of it."""
+    """Return the checks of the embedded store; while a service runs, those that it reports."""
     return attempt("event store", lambda: _check_duckdb(settings), is_down=True)
 
 
 def _check_folder(settings: Settings) -> Check:
-    """Look for the data folder."""
+    """Check that the data folder exists."""
     folder = settings.data_dir.resolve()
     if not folder.is_dir():
         return failed("data folder", f"`{folder}` is not there", "run `auditsvc init`, or set `AUDITSVC_DATA_DIR`")
@@ -80,7 +80,7 @@ def _check_folder(settings: Settings) -> Check:
 
 
 def _check_disk(settings: Settings) -> Iterator[Check]:
-    """Look at the free space of every place that grows."""
+    """Check the free space of every folder that grows."""
     for folder in list_growing_folders(settings):
         if not folder.is_dir():
             yield skipped("disk", f"`{folder}` is not there")
@@ -98,7 +98,7 @@ def _check_disk(settings: Settings) -> Iterator[Check]:
 
 
 def _check_archive(settings: Settings) -> Check:
-    """Write, sync and remove a probe file; make no folder."""
+    """Write, sync and remove a probe file; create no folder."""
     path = settings.archive_path
     if not (path / "segments").is_dir() or not (path / "objects").is_dir():
         advice = "mount it, or set `AUDITSVC_ARCHIVE_DIR` to where it is; `auditsvc init` makes a new one"
@@ -108,7 +108,7 @@ def _check_archive(settings: Settings) -> Check:
 
 
 def _check_database(settings: Settings) -> Check:
-    """Ask the database, and compare its tables' version with the program's."""
+    """Query the database, and compare its schema version with the program's."""
     require_ledger(settings)
     engine = open_engine(settings.database)
     try:
@@ -137,7 +137,7 @@ def _check_database(settings: Settings) -> Check:
 
 
 def _check_log_key(settings: Settings) -> Check:
-    """Look for the log's key, without making one, and at who may read it."""
+    """Check that the log's key exists, without creating one, and who may read it."""
     require_log_key(settings)
     path = settings.key_path / LOG_KEY_FILE
     load_signer(settings.key_path, settings.origin)
@@ -178,7 +178,7 @@ def _check_signer(engine: Engine, settings: Settings) -> Check:
 
 
 def _check_clock(engine: Engine, clock: Clock) -> Check:
-    """Compare this machine's clock with the time the ledger last accepted something."""
+    """Compare this machine's clock with the ledger's last acceptance time."""
     with engine.connect() as connection:
         last = get_head(connection).last_accepted
     now = clock.now()
@@ -206,7 +206,7 @@ def _check_in_force(engine: Engine, settings: Settings, kind: str) -> Check:
 
 
 def _check_duckdb(settings: Settings) -> Check:
-    """Ask the running service, else open the file for reading; its lock is the service's and is not taken."""
+    """Query the running service, else open the file read-only, without taking its lock."""
     name = "event store"
     path = settings.duckdb_path
     answer = _ask_health(settings)
@@ -232,7 +232,7 @@ def _check_duckdb(settings: Settings) -> Check:
 
 
 def _ask_health(settings: Settings) -> dict[str, str] | None:
-    """Return the checks a running service names, None when none answers."""
+    """Return the checks reported by a running service, None when none answers."""
     try:
         answer = httpx.get(f"{settings.console_url}/health/ready", timeout=HEALTH_TIMEOUT_S, trust_env=False)
         checks = answer.json()["checks"]
