@@ -40,7 +40,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @json_option
 def command(policies: Path | None, catalog: Path | None, accounts: Sequence[str], as_json: bool) -> None:
-    """Make keys, databases and the three administrators; safe to run again.
+    """Create keys, databases and the three administrators; safe to run again.
 
     Prints a one-time password for every account it makes, this once.
     """

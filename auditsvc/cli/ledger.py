@@ -142,7 +142,7 @@ def orphans(as_json: bool) -> None:
 )  # fmt: skip
 @json_option
 def verify_archive_command(trust: Path | None, as_json: bool) -> None:
-    """Hash the whole archive and log anew and compare them with the signed checkpoints.
+    """Hash the whole archive and log again and compare them with the signed checkpoints.
 
     Exit codes: 0 verified, 1 tampered, 2 incomplete evidence, 3 usage or nothing there to verify. Reads a
     SQLite database; for PostgreSQL, write a period bundle and verify that.

@@ -102,7 +102,7 @@ def test(paths: Sequence[Path], as_json: bool) -> None:
 )
 @json_option
 def explain(event_file: Any, policies: Path | None, catalog: Path | None, as_json: bool) -> None:
-    """Say why the event in EVENT.json (native JSON, or flat short names; - for standard input) is judged as it is."""
+    """Explain why the event in EVENT.json (native JSON, or flat short names; - for standard input) is judged as it is."""
     event = _read_event(event_file.read())
     if catalog is not None:
         Enricher(load_catalog(load_bundle(catalog))).enrich(event)

@@ -31,7 +31,7 @@ _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 @click.group()
 def command() -> None:
-    """Make, list and fetch reports."""
+    """Create, list and fetch reports."""
 
 
 @command.command()
@@ -49,7 +49,7 @@ def create(
     languages: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Make, sign and log a report.
+    """Create, sign and log a report.
 
     Opens the event store itself, so it works only while no core process runs; a running service makes reports through
     its console and API.

@@ -59,7 +59,7 @@ def list_sources(as_json: bool) -> None:
 @click.option("--days", type=click.IntRange(1, 3650), help="Days until it expires; without: it does not.")
 @json_option
 def create(source: str, label: str, days: int | None, as_json: bool) -> None:
-    """Make an API key for SOURCE and print it; it is shown only now."""
+    """Create an API key for SOURCE and print it; it is shown only once."""
     ledger = open_ledger(load_settings())
     if Versions(ledger).find().get_catalog().find_source(source) is None:
         raise InputError("source_unknown", f"source `{source}` is not in the catalogue in force")

@@ -18,7 +18,7 @@ _MARKS = {CheckOutcome.PASS: "pass", CheckOutcome.WARN: "WARN", CheckOutcome.FAI
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """Look at the whole installation and say what to do.
+    """Check the whole installation and advise what to do.
 
     Each line is pass, WARN or FAIL; `-` was not looked at, with the reason. Exit 0: nothing failed, 1: something has to
     be put right, 3: database, archive or event store cannot be used. docs/operations.md explains each check.
