@@ -43,13 +43,13 @@ class Settings:
     key_dir: Path | None = None
     """Folder of the signing keys; default ``data_dir/keys``."""
     checkpoint_file: Path | None = None
-    """Append-only file of signed checkpoints, best on another volume; default ``data_dir/checkpoints.log``."""
+    """Append-only file of signed checkpoints, preferably on another volume; default ``data_dir/checkpoints.log``."""
     console_host: Annotated[str, check_host] = "127.0.0.1"
     """IP address the console and the API listen on."""
     console_port: Annotated[int, between(1, 65535)] = 8470
     """Port of the console and the API, 1 to 65535."""
     ingest_host: Annotated[str, check_host] = "127.0.0.1"
-    """IP address the ingest workers listen on; best in another network than the console."""
+    """IP address the ingest workers listen on; preferably on another network than the console's."""
     ingest_port: Annotated[int, between(1, 65535)] = 8471
     """Port of the ingest workers, 1 to 65535."""
     ingest_workers: Annotated[int, between(1, 64)] = 2  # each holds a slot of the archive, and there are 64
@@ -66,13 +66,13 @@ class Settings:
     """Largest body that is one JSON document, such as an array: unlike lines, it is held in memory as a whole. At most
     1 GiB."""
     max_pending_bytes: Annotated[int, between(1, 1024 * GIB)] = 256 * 1024 * 1024
-    """Bytes one ingest worker holds before it answers 429, at most 1 TiB."""
+    """Bytes one ingest worker queues before it responds with 429, at most 1 TiB."""
     duplicate_horizon_days: Annotated[int, between(0, 3650)] = 7
     """How long the same body from the same source gets its first receipt, 0 to 3650."""
     event_store: Literal["duckdb", "elasticsearch"] = "duckdb"
-    """Where events are indexed: in a file of this machine, or in Elasticsearch. Either can be built again from the archive."""
+    """Where events are indexed: in a file of this machine, or in Elasticsearch. Either can be rebuilt from the archive."""
     elasticsearch_urls: Annotated[str, check_elasticsearch] = ""
-    """Addresses of Elasticsearch, ``https://HOST:PORT``, several with commas between; each is tried when another is away."""
+    """Addresses of Elasticsearch, ``https://HOST:PORT``, comma-separated; fails over between them."""
     elasticsearch_ca_file: Path | None = None
     """Certificate of the authority that signed Elasticsearch's, in PEM; default the machine's own authorities."""
     elasticsearch_user: str = ""
@@ -82,18 +82,18 @@ class Settings:
     elasticsearch_api_key_file: Path | None = None
     """File with an API key of Elasticsearch in its encoded form, instead of user and password."""
     elasticsearch_prefix: Annotated[str, check_prefix] = "gs"
-    """Beginning of every index's name: lower-case letters, digits, ``_`` and ``-``."""
+    """Prefix of every index name: lower-case letters, digits, ``_`` and ``-``."""
     elasticsearch_timeout_s: Annotated[int, between(1, 600)] = 30
-    """Seconds Elasticsearch may take for one answer, 1 to 600."""
+    """Timeout of one Elasticsearch request, in seconds, 1 to 600."""
     elasticsearch_replicas: Annotated[int, between(0, 9)] = 1
-    """Copies of each index beside the first, 0 to 9; 0 for a single node, which then is the only one to have it."""
+    """Replicas of each shard, 0 to 9; set 0 for a single node, which cannot hold any."""
     elasticsearch_month_shards: Annotated[int, between(1, 64)] = 1
-    """Shards of each month's index of events, 1 to 64; one for every 10 to 50 GB a month. Counts for months that are made from
-    then on, after ``auditsvc store migrate``; a rebuild makes all of them anew."""
+    """Shards of each month's index of events, 1 to 64; one for every 10 to 50 GB a month. Takes effect, after
+    ``auditsvc store migrate``, for months created from then on; a rebuild applies it to all."""
     elasticsearch_bulk_bytes: Annotated[int, between(65536, 67108864)] = 4 * 1024 * 1024
-    """Most bytes of one bulk request, 65536 to 67108864; the server refuses more than 100 MiB."""
+    """Maximum size of one bulk request in bytes, 65536 to 67108864; the server rejects more than 100 MiB."""
     duckdb_memory_limit: Annotated[str, check_memory] = "4GB"
-    """Most memory the embedded event store takes: a number and KB, MB, GB, TB, KiB, MiB, GiB or TiB."""
+    """Memory limit of the embedded event store: a number and KB, MB, GB, TB, KiB, MiB, GiB or TiB."""
     duckdb_threads: Annotated[int, between(1, 256)] = 2
     """Threads of the embedded event store, 1 to 256."""
     time_zone: Annotated[str, check_zone] = "Asia/Shanghai"
@@ -111,7 +111,7 @@ class Settings:
     secure_cookies: bool = False
     """Set when the console is reached over HTTPS."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is logged."""
+    """Minimum log level."""
     worker_slot: Annotated[int, between(-1, 63)] = -1
     """Number of this ingest worker's segment, up to 63; -1 takes the first free one, as several workers must."""
 
