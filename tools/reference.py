@@ -62,7 +62,7 @@ def build_settings() -> str:
     lines = [
         "# Settings",
         "",
-        f"{WRITTEN} Every setting can stand in the environment or, in lower case without `{PREFIX}`, in the TOML file",
+        f"{WRITTEN} Set each in the environment or, in lower case without `{PREFIX}`, in the TOML file",
         "named by `AUDITSVC_CONFIG`; the environment wins. Unknown keys are refused; all problems are reported at once.",
         "",
         "| environment | default | meaning |",

@@ -113,12 +113,12 @@ class CodeInfo:
 CODES: Mapping[str, CodeInfo] = MappingProxyType(
     {
         # settings and documents
-        "settings_invalid": CodeInfo(500, EXIT_USAGE, "a setting is unknown or has a value that cannot be used"),
+        "settings_invalid": CodeInfo(500, EXIT_USAGE, "a setting is unknown or has an invalid value"),
         "document_invalid": CodeInfo(422, EXIT_FINDING, "a YAML document does not follow its schema"),
         "condition_invalid": CodeInfo(422, EXIT_FINDING, "a condition names an unknown field, modifier or value"),
-        "condition_unsupported": CodeInfo(422, EXIT_FINDING, "a condition cannot be run by this store as it is"),
-        "policy_invalid": CodeInfo(422, EXIT_FINDING, "a policy, list, calendar or legal act is wrong"),
-        "query_invalid": CodeInfo(422, EXIT_USAGE, "a search query cannot be read"),
+        "condition_unsupported": CodeInfo(422, EXIT_FINDING, "this store does not support the condition"),
+        "policy_invalid": CodeInfo(422, EXIT_FINDING, "a policy, list, calendar or legal act is invalid"),
+        "query_invalid": CodeInfo(422, EXIT_USAGE, "a search query cannot be parsed"),
         # input
         "input_invalid": CodeInfo(422, EXIT_USAGE, "a value is not of the documented form"),
         "json_invalid": CodeInfo(422, EXIT_FINDING, "a record is not valid JSON"),
@@ -130,20 +130,20 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
             400, EXIT_USAGE, "a header or parameter of the request is not of its documented form"
         ),
         "body_incomplete": CodeInfo(400, EXIT_DEPENDENCY, "the body ended before the declared length"),
-        "length_required": CodeInfo(411, EXIT_USAGE, "the request does not say how long its body is"),
-        "body_empty": CodeInfo(422, EXIT_USAGE, "the body holds nothing"),
-        "body_undecodable": CodeInfo(422, EXIT_FINDING, "the body is not what its content encoding says"),
-        "records_invalid": CodeInfo(422, EXIT_FINDING, "records of the body cannot be read; nothing was stored"),
+        "length_required": CodeInfo(411, EXIT_USAGE, "the request has no `Content-Length`"),
+        "body_empty": CodeInfo(422, EXIT_USAGE, "the body is empty"),
+        "body_undecodable": CodeInfo(422, EXIT_FINDING, "the body cannot be decoded with its content encoding"),
+        "records_invalid": CodeInfo(422, EXIT_FINDING, "records of the body are invalid; nothing was stored"),
         "record_too_large": CodeInfo(413, EXIT_USAGE, "one record is larger than the limit"),
         "too_many_records": CodeInfo(413, EXIT_USAGE, "the body holds more records than one delivery may"),
-        "record_empty": CodeInfo(422, EXIT_FINDING, "a record holds nothing"),
-        "line_invalid": CodeInfo(422, EXIT_FINDING, "a line of a text log is not of its format"),
-        "interface_unmatched": CodeInfo(422, EXIT_FINDING, "no rule of the source says which interface a record is of"),
-        "foreign_interface": CodeInfo(422, EXIT_FINDING, "a source spoke of an interface that is not its own"),
+        "record_empty": CodeInfo(422, EXIT_FINDING, "a record is empty"),
+        "line_invalid": CodeInfo(422, EXIT_FINDING, "a line of a text log does not match its format"),
+        "interface_unmatched": CodeInfo(422, EXIT_FINDING, "no rule of the source assigns an interface to the record"),
+        "foreign_interface": CodeInfo(422, EXIT_FINDING, "a source reported an interface that is not its own"),
         "source_unknown": CodeInfo(404, EXIT_FINDING, "the catalogue in force has no usable source of this name"),
         "delivery_refused": CodeInfo(502, EXIT_FINDING, "the service refused a delivery that `push` sent"),
         "not_found": CodeInfo(404, EXIT_FINDING, "there is nothing under this name"),
-        "conflict": CodeInfo(409, EXIT_FINDING, "the thing is not in the state this act needs"),
+        "conflict": CodeInfo(409, EXIT_FINDING, "the object is not in the state this operation requires"),
         # auth
         "unauthenticated": CodeInfo(401, EXIT_FINDING, "no valid credential was given"),
         "forbidden": CodeInfo(403, EXIT_FINDING, "the credential does not allow this"),
@@ -151,11 +151,11 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         "key_expired": CodeInfo(403, EXIT_FINDING, "the API key expired"),
         "password_weak": CodeInfo(422, EXIT_FINDING, "a new password does not follow the rules"),
         "locked_out": CodeInfo(429, EXIT_FINDING, "too many failed sign-ins under this name; locked for some minutes"),
-        "overloaded": CodeInfo(429, EXIT_DEPENDENCY, "too much is waiting to be done; try again later"),
+        "overloaded": CodeInfo(429, EXIT_DEPENDENCY, "the service is overloaded; retry later"),
         "method_not_allowed": CodeInfo(
-            405, EXIT_USAGE, "this address does not know this method; `Allow` lists those it knows"
+            405, EXIT_USAGE, "this URL does not support this method; `Allow` lists those it supports"
         ),
-        "media_type_unsupported": CodeInfo(415, EXIT_USAGE, "the body is not of a media type this address takes"),
+        "media_type_unsupported": CodeInfo(415, EXIT_USAGE, "this URL does not accept the body's media type"),
         "body_too_large": CodeInfo(413, EXIT_USAGE, "the body is larger than the limit"),
         "internal": CodeInfo(500, EXIT_DEPENDENCY, "the program failed; the log has the details"),
         "key_unusable": CodeInfo(500, EXIT_DEPENDENCY, "a key file is missing, damaged or of the wrong kind"),
@@ -163,27 +163,27 @@ CODES: Mapping[str, CodeInfo] = MappingProxyType(
         "idempotency_conflict": CodeInfo(409, EXIT_FINDING, "an idempotency key was used before, for other bytes"),
         "header_invalid": CodeInfo(500, EXIT_FINDING, "an entry of the log is not of its documented form"),
         "frame_corrupt": CodeInfo(500, EXIT_FINDING, "a frame or object of the archive is not what was written"),
-        "log_damaged": CodeInfo(500, EXIT_FINDING, "the stored log does not hold together"),
-        "proof_invalid": CodeInfo(422, EXIT_FINDING, "a proof has an index, size or length that cannot be right"),
+        "log_damaged": CodeInfo(500, EXIT_FINDING, "the stored log is inconsistent"),
+        "proof_invalid": CodeInfo(422, EXIT_FINDING, "a proof has an impossible index, size or length"),
         "root_mismatch": CodeInfo(422, EXIT_FINDING, "a proof leads to another root hash"),
         "note_invalid": CodeInfo(422, EXIT_FINDING, "a signed note or checkpoint is not of its documented form"),
         "bundle_invalid": CodeInfo(422, EXIT_FINDING, "a period bundle is not of its documented form"),
-        "signature_invalid": CodeInfo(422, EXIT_FINDING, "a signature is missing or does not hold"),
+        "signature_invalid": CodeInfo(422, EXIT_FINDING, "a signature is missing or invalid"),
         "checkpoint_refused": CodeInfo(
-            503, EXIT_FINDING, "the log does not extend its last checkpoint, nothing is signed"
+            503, EXIT_FINDING, "the log does not extend its last checkpoint; nothing is signed"
         ),
         # signing and reports
         "token_invalid": CodeInfo(
             422,
             EXIT_FINDING,
-            "a signed token or document is malformed, of another kind, or its signature does not hold",
+            "a signed token or document is malformed, of the wrong kind, or has an invalid signature",
         ),
-        "report_failed": CodeInfo(500, EXIT_DEPENDENCY, "a report could not be laid out or signed"),
+        "report_failed": CodeInfo(500, EXIT_DEPENDENCY, "a report could not be rendered or signed"),
         # what a service needs before it starts
         "ledger_missing": CodeInfo(503, EXIT_DEPENDENCY, "there is no ledger where the settings say"),
-        "folder_in_use": CodeInfo(503, EXIT_DEPENDENCY, "another process of auditsvc works in the data folder"),
-        "address_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "an address to listen on is taken or cannot be used"),
+        "folder_in_use": CodeInfo(503, EXIT_DEPENDENCY, "another auditsvc process is using the data folder"),
+        "address_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "an address to listen on is in use or unavailable"),
         # storage
-        "storage_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "a database, index or disk cannot be used now"),
+        "storage_unavailable": CodeInfo(503, EXIT_DEPENDENCY, "a database, index or disk is unavailable"),
     }
 )

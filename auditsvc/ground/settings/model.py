@@ -43,13 +43,13 @@ class Settings:
     key_dir: Path | None = None
     """Folder of the signing keys; default ``data_dir/keys``."""
     checkpoint_file: Path | None = None
-    """Append-only file of signed checkpoints, best on another volume; default ``data_dir/checkpoints.log``."""
+    """Append-only file of signed checkpoints, preferably on another volume; default ``data_dir/checkpoints.log``."""
     console_host: Annotated[str, check_host] = "127.0.0.1"
     """IP address the console and the API listen on."""
     console_port: Annotated[int, between(1, 65535)] = 8470
     """Port of the console and the API, 1 to 65535."""
     ingest_host: Annotated[str, check_host] = "127.0.0.1"
-    """IP address the ingest workers listen on; best in another network than the console."""
+    """IP address the ingest workers listen on; preferably on another network than the console's."""
     ingest_port: Annotated[int, between(1, 65535)] = 8471
     """Port of the ingest workers, 1 to 65535."""
     ingest_workers: Annotated[int, between(1, 64)] = 2  # each worker holds a slot of the archive, and there are 64

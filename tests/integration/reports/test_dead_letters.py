@@ -13,8 +13,8 @@ from tests.support.reports import fill_store, load_city_catalog, load_policies, 
 from tests.support.store_contract import build_row, write
 
 LINES = {
-    "en": "Rows the event store could not take, since the log began: {}.",
-    "zh": "自日志建立以来事件库未能写入的行数： {}。",
+    "en": "Rows the event store has rejected since the log began: {}.",
+    "zh": "自日志建立以来事件库拒收的行数（死信）： {}。",
 }
 
 
