@@ -17,7 +17,8 @@ from auditsvc.ground.bilingual import Text
 from auditsvc.ground.document import Value as DocumentValue
 
 ORG_LEVELS = ("province", "city", "district", "town", "enterprise")
-READERS = ("native", "combined", "mapped", "xroad")
+READER_NAMES = ("native", "combined", "mapped", "xroad")
+"""Readers a source may name; the classes are in the registry of :mod:`auditsvc.ingest.readers`, a layer above."""
 UPDATE_CYCLES = ("real_time", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular")
 TARGET_OPERATORS = ("gte", "lte", "eq")
 VERSION_DIGITS = 16

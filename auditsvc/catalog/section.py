@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from auditsvc.catalog.model import (
     ORG_LEVELS,
-    READERS,
+    READER_NAMES,
     TARGET_OPERATORS,
     UPDATE_CYCLES,
     Agreement,
@@ -247,7 +247,7 @@ def read_source(reader: MappingReader, zone: ZoneInfo) -> tuple[str, object]:
     return key, Source(
         id=key,
         title=reader.bilingual("title"),
-        reader=reader.choice("reader", READERS),
+        reader=reader.choice("reader", READER_NAMES),
         zone=reader.find_zone("zone", zone.key),
         encoding=reader.choice("encoding", ENCODINGS, default="utf-8"),
         interfaces=(),
