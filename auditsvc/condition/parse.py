@@ -30,7 +30,7 @@ from auditsvc.condition.query import parse_search
 from auditsvc.condition.values import MAX_INTEGER, parse_constant
 from auditsvc.event.fields import Field, Kind, find_field
 from auditsvc.ground.document import Value, resolve_scalar
-from auditsvc.ground.errors import DocumentError, InputError, Problem
+from auditsvc.ground.errors import InputError, Problem
 
 CODE = "condition_invalid"
 MAX_NODES = 2000
@@ -41,19 +41,6 @@ _QUESTIONS = frozenset({"exists", "null", "in_list", "calendar"})
 _QUANTIFIERS = frozenset({"any", "each", "none", "len"})
 MODIFIERS = frozenset({*_OPERATORS, "ne", *_QUESTIONS, *_QUANTIFIERS, "fieldref", "nocase"})
 """Every word that may follow ``|``."""
-
-
-def parse_condition(value: Value) -> Node:
-    """Return the condition in ``value``.
-
-    Raises:
-        DocumentError: ``condition_invalid``; every problem of the condition with file, line and column.
-    """
-    problems: list[Problem] = []
-    node = collect_condition(value, problems)
-    if problems:
-        raise DocumentError(CODE, problems)
-    return node
 
 
 def parse_query(text: str, *, zone: str = "Asia/Shanghai") -> Node:

@@ -18,7 +18,6 @@ USED_OUTSIDE = {
     "build_report_schema": "the tool that writes the schema of report.json",
     "create_core_app": "named in a command line",
     "create_ingest_app": "named in a command line",
-    "parse_condition": "one condition from text",
     "parse_document": "one document from text",
     "read_batch": "one batch of one source",
 }

@@ -7,14 +7,13 @@ import pytest
 
 from auditsvc.condition.ast import Not
 from auditsvc.condition.evaluate import Context, Truth, evaluate, has_type
-from auditsvc.condition.parse import parse_condition
 from auditsvc.event.fields import Kind, get_field
 from auditsvc.event.model import Event
 from auditsvc.event.time import parse_time_ns
 from auditsvc.ground.document import Value, parse_document
 from auditsvc.ground.errors import DocumentError
 from auditsvc.policy.resource import read_calendar
-from tests.support.condition import EventTable
+from tests.support.condition import EventTable, read_condition
 
 FOLDER = Path(__file__).parent / "condition"
 
@@ -61,10 +60,10 @@ def test_edge_semantics(case: Value, context: Context, table: EventTable) -> Non
     condition = case.mapping["condition"]
     if "error" in case.mapping:
         with pytest.raises(DocumentError) as caught:
-            parse_condition(condition)
+            read_condition(condition)
         assert str(case.mapping["error"].scalar) in str(caught.value)
         return
-    node = parse_condition(condition)
+    node = read_condition(condition)
     for value in case.mapping["events"].sequence or ():
         assert value.mapping is not None
         expected = Truth(str(value.mapping["is"].scalar))

@@ -6,11 +6,11 @@ import pytest
 
 from auditsvc.condition.ast import Node, Not
 from auditsvc.condition.evaluate import Context, Truth, evaluate, has_type
-from auditsvc.condition.parse import parse_condition
 from auditsvc.event.fields import get_field
 from auditsvc.event.model import Event
 from auditsvc.ground.document import Value
 from tests.conformance.test_condition import load_cases, read_event
+from tests.support.condition import read_condition
 from tests.support.condition_elastic import EventIndex
 from tests.support.elastic import open_prefix
 
@@ -45,7 +45,7 @@ def index() -> Iterator[EventIndex]:
 def test_elasticsearch_agrees_on_every_case(index: EventIndex) -> None:
     for case, context in CASES:
         assert case.mapping is not None
-        node: Node = parse_condition(case.mapping["condition"])
+        node: Node = read_condition(case.mapping["condition"])
         truths = [evaluate(node, event, context) for event in index.stored]
         for asked, wanted in ((node, Truth.TRUE), (Not(node), Truth.FALSE)):
             expected = {n for n, truth in enumerate(truths) if truth is wanted}

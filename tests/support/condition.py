@@ -1,4 +1,4 @@
-"""Generated conditions and events, and a DuckDB table that holds events as the store does."""
+"""Conditions from YAML, generated conditions and events, and a DuckDB table that holds events as the store does."""
 
 import ipaddress
 from datetime import date
@@ -25,9 +25,12 @@ from auditsvc.condition.ast import (
 from auditsvc.condition.calendar import Calendar
 from auditsvc.condition.compile.duckdb import compile_to_duckdb
 from auditsvc.condition.evaluate import Context
+from auditsvc.condition.parse import CODE, collect_condition
 from auditsvc.event.fields import FIELDS, Field, Kind, get_field
 from auditsvc.event.model import Event
 from auditsvc.event.time import MAX_TIME_NS
+from auditsvc.ground.document import Value
+from auditsvc.ground.errors import DocumentError, Problem
 
 TEXTS = (
     "", "a", "A", "ab", "aB", "a*", "b?", "中文", "é", "x\ny", "%", "_", "a.b", "e\u0301", "\u212a", "k", "\u017f", "😀", "a\\b",
@@ -97,6 +100,15 @@ CONTEXT = Context(
     {"short": frozenset({"a", "中文"}), "empty": frozenset(), "mixed": frozenset({"AB", "é", "10.1.2.3"})},
     {"work": WORK},
 )
+
+
+def read_condition(value: Value) -> Node:
+    """Return the condition in ``value``; raise ``DocumentError`` with all its problems, as a policy set is refused."""
+    problems: list[Problem] = []
+    node = collect_condition(value, problems)
+    if problems:
+        raise DocumentError(CODE, problems)
+    return node
 
 
 def values_of(known: Field) -> st.SearchStrategy[Any]:

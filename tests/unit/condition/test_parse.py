@@ -4,13 +4,13 @@ import pytest
 
 from auditsvc.condition.ast import Compare
 from auditsvc.condition.describe import format_node
-from auditsvc.condition.parse import parse_condition
 from auditsvc.ground.document import parse_document
 from auditsvc.ground.errors import DocumentError
+from tests.support.condition import read_condition
 
 
 def parse(text: str) -> str:
-    return format_node(parse_condition(parse_document(text, "c.yaml")))
+    return format_node(read_condition(parse_document(text, "c.yaml")))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_wrong_condition_is_refused(text: str, message: str) -> None:
 
 
 def read_compare(text: str) -> Compare:
-    node = parse_condition(parse_document(text, "c.yaml"))
+    node = read_condition(parse_document(text, "c.yaml"))
     assert isinstance(node, Compare)
     return node
 
