@@ -17,6 +17,8 @@ PAGES = (
     "/alerts?state=closed",
     "/events",
     "/events?q=rows%3E%3E1",
+    "/violations",
+    "/violations?range=all",
     "/reports",
     "/reports/new",
     "/verify",
