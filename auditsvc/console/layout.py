@@ -45,7 +45,9 @@ _AREAS |= {
     "show_report": "report",
     "verify": "verify",
     "today": "today",
+    "show_violations": "today",
 }
+"""Endpoint to the area of the navigation entry that is marked on its page."""
 
 
 def build_layout() -> dict[str, Any]:
