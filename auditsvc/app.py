@@ -43,7 +43,6 @@ from auditsvc.runtime.services import EXTENSION, Services
 from auditsvc.runtime.workers import EngineWorker
 from auditsvc.store.open import open_store
 
-"""File name of the key that signs session cookies, in the key folder."""
 PROGRAM_PATHS = ("/api/", "/health/", "/metrics")
 """Below these callers are programs: errors are problem documents, and no cookie is read or set."""
 _CSP = (
