@@ -42,13 +42,20 @@ def build_bodies(events: int, batch: int) -> Iterator[bytes]:
     """Give bodies of native records of about 500 bytes: one month, a few hundred users, 2 % violations."""
     chance = random.Random(1)
     catalog = load_catalog(load_bundle(CATALOG))
-    agreements = [item for item in catalog.agreements.values() if any("101001" in code for code in item.resources)]
     interfaces = [
-        name for name in catalog.sources[SOURCE].interfaces if name in ("pop-query", "pop-verify", "pop-batch")
+        catalog.interfaces[name]
+        for name in catalog.sources[SOURCE].interfaces
+        if name in ("pop-query", "pop-verify", "pop-batch")
+    ]
+    permitted = [
+        (agreement, interface.id)
+        for agreement in catalog.agreements.values()
+        for interface in interfaces
+        if set(interface.resources) <= set(agreement.resources)
     ]
     lines: list[bytes] = []
     for number in range(events):
-        agreement = chance.choice(agreements)
+        agreement, interface = chance.choice(permitted)
         record = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S+08:00", time.gmtime(START_S + number * 2_000_000 // events)),
             "id": f"{number:032x}",
@@ -56,7 +63,7 @@ def build_bodies(events: int, batch: int) -> Iterator[bytes]:
             "outcome": "success",
             "duration_ms": round(chance.expovariate(0.02), 3),
             "sequence": number,
-            "interface": {"id": chance.choice(interfaces)},
+            "interface": {"id": interface},
             "consumer": {"org": agreement.consumer, "system": "approval"},
             "user": {"id": f"u{chance.randrange(300)}"},
             "source": {"ip": f"10.3.{chance.randrange(4)}.{chance.randrange(250)}"},
