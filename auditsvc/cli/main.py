@@ -9,7 +9,9 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -36,8 +38,30 @@ COMMANDS: Mapping[str, str] = {
 """Command name to its one-line help; the module is ``auditsvc.cli.<name>`` and holds ``command``."""
 
 
+class OutputClosedError(Exception):
+    """The reader of standard output went away; no `OSError`, since click ends those of EPIPE with its own code 1."""
+
+
+@contextmanager
+def _naming_closed_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as err:
+        raise OutputClosedError from err
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs."""
+
+    @_naming_closed_output()
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments as click does, which may print the help text."""
+        return super().make_context(*args, **kwargs)
+
+    @_naming_closed_output()
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the named command as click does."""
+        return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names in the order of the table."""
@@ -80,7 +104,7 @@ def main() -> None:
     except click.Abort:
         click.echo("auditsvc: stopped", err=True)
         sys.exit(130)
-    except BrokenPipeError:
+    except OutputClosedError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as err:  # an unusable file or folder, wherever it is
